@@ -1,0 +1,78 @@
+# The one list of commands. `make bench` and `make test` need only CPython >= 3.10 with venv and pip,
+# and a C compiler: they make .venv, build, and run. Choose an interpreter with PYTHON=python3.12
+# (it gets a venv of its own).
+
+PYTHON ?= python3
+ifeq ($(origin PYTHON),file)
+VENV ?= .venv
+else
+VENV ?= .venv-$(notdir $(PYTHON))
+endif
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --disable-pip-version-check
+SOURCES := pyproject.toml setup.py $(wildcard csrc/*/*.[ch]) \
+	$(shell find src -name '*.py*' ! -name '*.pyc' -o -name '*.h')
+FAMILIES ?=
+
+.PHONY: help dev test bench check sanitize docs wheel clean
+
+help:
+	@echo "make test      build and run the whole test suite"
+	@echo "make bench     build and run the comparative benchmark (FAMILIES=... ARGS=...)"
+	@echo "make check     lint, types, stubs, C warnings, contents of the wheel"
+	@echo "make sanitize  C tests under ASan, UBSan and TSan"
+	@echo "make docs      the documentation site, in site/"
+	@echo "make wheel     a wheel, in dist/"
+	@echo "make dev       a venv with everything, built in place"
+
+# The venv, with what the build needs.
+$(VENV)/.made: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip
+	$(PIP) "setuptools>=77" "Cython>=3.1" "numpy>=2.0"
+	@touch $@
+
+# The package, built in place.
+$(VENV)/.built: $(VENV)/.made $(SOURCES)
+	@echo "building fastblocks ..."
+	$(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# One stamp for each set of extras that is installed.
+$(VENV)/.with-%: $(VENV)/.built
+	$(PIP) --no-build-isolation --editable ".[$*]"
+	@touch $@
+
+dev: $(VENV)/.with-test,bench,check,docs
+
+test: $(VENV)/.with-test
+	$(PY) -m pytest $(ARGS)
+
+bench: $(VENV)/.with-bench
+	$(PY) -m bench $(FAMILIES) $(ARGS)
+
+check: $(VENV)/.with-test,bench,check
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m mypy.stubtest fastblocks --mypy-config-file pyproject.toml --allowlist tests/typing/stubtest-allowlist.txt
+	sh tests/csrc/run.sh warnings
+	$(MAKE) --no-print-directory wheel VENV=$(VENV)
+	$(PY) tools/check_wheel.py dist/*.whl
+
+sanitize:
+	sh tests/csrc/run.sh
+	sh tests/csrc/run.sh thread
+
+docs: $(VENV)/.with-docs
+	$(PY) -m mkdocs build --strict
+
+wheel: $(VENV)/.built
+	rm -rf dist build/lib* build/bdist*
+	$(PIP) --quiet build
+	$(PY) -m build --wheel --no-isolation
+
+clean:
+	rm -rf .venv .venv-* build dist site bench/report .hypothesis .mypy_cache .ruff_cache
+	find src -name '*.so' -delete
+	find src -name '*.pyx' | sed 's/pyx$$/c/' | xargs rm -f

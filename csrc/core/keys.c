@@ -1,0 +1,128 @@
+#include "keys.h"
+
+#include "xxh3.h"
+
+/* Integers narrower than 64 bits are widened into `hashes`, then hashed in place. */
+#define WIDEN(type)                                                                \
+    do {                                                                           \
+        const type *keys = (const type *)part->data + at;                          \
+        for (size_t i = 0; i < n; i++) hashes[i] = (uint64_t)(int64_t)keys[i];     \
+        fb_xxh3_64_u64s(hashes, n, seed, hashes);                                  \
+    } while (0)
+
+#define OFFSETS(type)                                                                        \
+    do {                                                                                     \
+        const type *offsets = (const type *)part->offsets + at;                              \
+        for (size_t i = 0; i < n; i++)                                                       \
+            hashes[i] = fb_xxh3_64(data + offsets[i], (size_t)(offsets[i + 1] - offsets[i]), \
+                                   seed);                                                    \
+    } while (0)
+
+/* UTF-8 of up to `width` valid code points, trailing zeros left off; returns its length. */
+static size_t utf8_from_ucs4(const uint32_t *points, size_t width, uint8_t *out) {
+    uint8_t *p = out;
+    while (width > 0 && points[width - 1] == 0) width--;
+    for (size_t i = 0; i < width; i++) {
+        uint32_t c = points[i];
+        if (c < 0x80) {
+            *p++ = (uint8_t)c;
+        } else if (c < 0x800) {
+            *p++ = (uint8_t)(0xc0 | (c >> 6));
+            *p++ = (uint8_t)(0x80 | (c & 0x3f));
+        } else if (c < 0x10000) {
+            *p++ = (uint8_t)(0xe0 | (c >> 12));
+            *p++ = (uint8_t)(0x80 | ((c >> 6) & 0x3f));
+            *p++ = (uint8_t)(0x80 | (c & 0x3f));
+        } else {
+            *p++ = (uint8_t)(0xf0 | (c >> 18));
+            *p++ = (uint8_t)(0x80 | ((c >> 12) & 0x3f));
+            *p++ = (uint8_t)(0x80 | ((c >> 6) & 0x3f));
+            *p++ = (uint8_t)(0x80 | (c & 0x3f));
+        }
+    }
+    return (size_t)(p - out);
+}
+
+size_t fb_keys_first_bad_ucs4(const uint32_t *data, size_t n, size_t width) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bad = 0;
+        for (size_t j = 0; j < width; j++) {
+            uint32_t c = data[i * width + j];
+            bad |= (uint32_t)(c > 0x10ffff) | (uint32_t)((c & 0xfffff800u) == 0xd800);
+        }
+        if (bad) return i;
+    }
+    return n;
+}
+
+/* One Arrow view: int32 length, then 12 bytes inline, or 4 bytes of prefix, int32 buffer index and
+ * int32 offset into that buffer. */
+static uint64_t hash_view(const uint8_t *view, const void *const *buffers, uint64_t seed) {
+    uint32_t len = fb_read32(view);
+    if (len <= 12) return fb_xxh3_64(view + 4, len, seed);
+    const uint8_t *buffer = (const uint8_t *)buffers[fb_read32(view + 8)];
+    return fb_xxh3_64(buffer + fb_read32(view + 12), len, seed);
+}
+
+/* Hashes of keys [at, at + n) of one part. */
+static void hash_part(const fb_keys_part_t *part, size_t at, size_t n, uint64_t seed,
+                      uint64_t *hashes) {
+    const uint8_t *data = (const uint8_t *)part->data;
+    const size_t width = part->width;
+    switch (part->layout) {
+        case FB_KEYS_HASHES:
+            memcpy(hashes, (const uint64_t *)part->data + at, n * sizeof *hashes);
+            break;
+        case FB_KEYS_INT8: WIDEN(int8_t); break;
+        case FB_KEYS_INT16: WIDEN(int16_t); break;
+        case FB_KEYS_INT32: WIDEN(int32_t); break;
+        case FB_KEYS_UINT8: WIDEN(uint8_t); break;
+        case FB_KEYS_UINT16: WIDEN(uint16_t); break;
+        case FB_KEYS_UINT32: WIDEN(uint32_t); break;
+        case FB_KEYS_INT64:
+            fb_xxh3_64_u64s((const uint64_t *)part->data + at, n, seed, hashes);
+            break;
+        case FB_KEYS_PADDED:
+            for (size_t i = 0; i < n; i++) {
+                const uint8_t *key = data + (at + i) * width;
+                size_t len = width;
+                while (len > 0 && key[len - 1] == 0) len--;
+                hashes[i] = fb_xxh3_64(key, len, seed);
+            }
+            break;
+        case FB_KEYS_FIXED:
+            for (size_t i = 0; i < n; i++)
+                hashes[i] = fb_xxh3_64(data + (at + i) * width, width, seed);
+            break;
+        case FB_KEYS_UCS4:
+            for (size_t i = 0; i < n; i++) {
+                const uint32_t *points = (const uint32_t *)part->data + (at + i) * width;
+                size_t len = utf8_from_ucs4(points, width, part->scratch);
+                hashes[i] = fb_xxh3_64(part->scratch, len, seed);
+            }
+            break;
+        case FB_KEYS_OFFSET32: OFFSETS(int32_t); break;
+        case FB_KEYS_OFFSET64: OFFSETS(int64_t); break;
+        case FB_KEYS_VIEWS:
+            for (size_t i = 0; i < n; i++)
+                hashes[i] = hash_view(data + 16 * (at + i), part->buffers, seed);
+            break;
+    }
+}
+
+size_t fb_keys_next(fb_keys_cursor_t *cursor, uint64_t seed, uint64_t *hashes, size_t max) {
+    size_t done = 0;
+    while (done < max && cursor->part < cursor->n_parts) {
+        const fb_keys_part_t *part = &cursor->parts[cursor->part];
+        size_t n = part->n - cursor->at;
+        if (n > max - done) n = max - done;
+        hash_part(part, cursor->at, n, seed, hashes + done);
+        done += n;
+        cursor->at += n;
+        if (cursor->at == part->n) {
+            cursor->part++;
+            cursor->at = 0;
+        }
+    }
+    return done;
+}

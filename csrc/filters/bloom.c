@@ -1,0 +1,358 @@
+/* Split-block Bloom filter [1, 2].
+ *
+ * Idea. A plain Bloom filter sets k bits all over memory: k cache misses. Here a key picks one
+ * block by the high bits of its hash, and in that block sets one bit in each of k lanes of 32:
+ *
+ *     block b:  | lane 0: 32 bits | lane 1: 32 bits | ... | lane k-1: 32 bits |    k = 4, 8 or 16
+ *     hash  h:    b = floor(h * n_blocks / 2^64)
+ *                 bit in lane i = (low32(h) * salt[i] mod 2^32) >> 27
+ *
+ * k lanes are one SIMD operation or two: multiply by the salts, shift, make masks, test. A block is
+ * 16, 32 or 64 bytes and aligned to its size, so a key costs one cache miss whatever k is.
+ *
+ * Sizing. Blocks fill unevenly: of n keys, the number j in one block is binomial(n, 1/n_blocks).
+ * A block with j keys has each bit of a lane clear with probability (31/32)^j, so
+ *
+ *     rate(n) = sum over j of P(j) * ((1 - (31/32)^j)^k + j / 2^32)
+ *
+ * (the last term for keys whose low halves collide) which is what fb_bloom_rate sums (the textbook formula for unblocked filters promises less than
+ * it keeps). fb_bloom_shape takes, of the three k, the one that needs the least memory to bring the
+ * rate at capacity to MARGIN of what was asked: counts of false positives scatter, and a filter
+ * whose mean rate is the target exceeds it half the time. Only + - * / are used, no libm: every
+ * platform, and the pure-Python twin, gets the same shape from the same parameters.
+ *
+ * Invariants. 1 <= n_blocks <= 2^32, so block (high half of h) and bits (low half) are independent.
+ * Bits are only ever set, except by clear and intersect.
+ *
+ * Threads. Readers take no lock. Writers use 64-bit atomic OR, or plain stores when the caller
+ * knows that no other writer runs.
+ *
+ * Complexity. add, contains: O(1), one cache miss. Memory: see fb_bloom_shape.
+ *
+ * [1] F. Putze, P. Sanders, J. Singler, "Cache-, hash- and space-efficient Bloom filters",
+ *     WEA 2007.
+ * [2] J. Apple, "Split block Bloom filters", arXiv:2101.01719, 2021.
+ */
+#include "bloom.h"
+
+#include "cpu.h"
+
+#if FB_X86
+#include <immintrin.h>
+#endif
+
+enum { LANE_BITS = 32, MAX_LANES = 16, PREFETCH_RUN = 32 };
+
+static const double MARGIN = 0.85;
+
+/* Odd multipliers, one a lane: the fractional bits of the square roots of the first primes, made
+ * odd. Any odd numbers without common structure serve. */
+static const uint32_t salts[MAX_LANES] = {
+    0x6A09E667u, 0xBB67AE85u, 0x3C6EF373u, 0xA54FF53Bu, 0x510E527Fu, 0x9B05688Du,
+    0x1F83D9ABu, 0x5BE0CD19u, 0xCBBB9D5Du, 0x629A292Bu, 0x9159015Bu, 0x152FECD9u,
+    0x67332667u, 0x8EB44A87u, 0xDB0C2E0Du, 0x47B5481Du,
+};
+
+/* ---- sizing -------------------------------------------------------------------------------- */
+
+static double power(double x, uint64_t n) {
+    double result = 1.0;
+    for (; n > 0; n >>= 1) {
+        if (n & 1) result *= x;
+        x *= x;
+    }
+    return result;
+}
+
+/* Of a block with j keys, when each bit of a lane is clear with probability `clear`. The second
+ * term: a key whose low half equals another's sets the same bits in every lane. */
+static double rate_of_block(double clear, unsigned lanes, uint64_t j) {
+    double rate = power(1.0 - clear, lanes) + (double)j * (1.0 / 4294967296.0);
+    return rate < 1.0 ? rate : 1.0;
+}
+
+double fb_bloom_rate(fb_bloom_shape_t shape, uint64_t n) {
+    const double stay = 31.0 / 32.0; /* one key leaves a given bit of a lane clear */
+    if (shape.n_blocks == 1) return rate_of_block(power(stay, n), shape.lanes, n);
+    /* The binomial's terms, relative to the one at its mode, outwards until they vanish. */
+    const double others = (double)(shape.n_blocks - 1);
+    const uint64_t mode = (uint64_t)((double)n / (double)shape.n_blocks);
+    const double clear_at_mode = power(stay, mode);
+    double weights = 1.0, sum = rate_of_block(clear_at_mode, shape.lanes, mode);
+    double weight = 1.0, clear = clear_at_mode;
+    for (uint64_t j = mode; j < n; j++) {
+        weight *= (double)(n - j) / ((double)(j + 1) * others);
+        clear *= stay;
+        weights += weight;
+        sum += weight * rate_of_block(clear, shape.lanes, j + 1);
+        if (weight < 1e-20) break;
+    }
+    weight = 1.0, clear = clear_at_mode;
+    for (uint64_t j = mode; j > 0; j--) {
+        weight *= (double)j * others / (double)(n - j + 1);
+        clear /= stay;
+        weights += weight;
+        sum += weight * rate_of_block(clear, shape.lanes, j - 1);
+        if (weight < 1e-20) break;
+    }
+    return sum / weights;
+}
+
+/* The fewest blocks of `lanes` lanes that reach `rate`, or 0 if more than `max`. */
+static uint64_t blocks_for(uint64_t capacity, double rate, unsigned lanes, uint64_t max) {
+    uint64_t low = 0, high = 1; /* low is too few, high may be enough */
+    while (fb_bloom_rate((fb_bloom_shape_t){high, lanes}, capacity) > rate) {
+        if (high >= max) return 0;
+        low = high;
+        high = high > max / 2 ? max : high * 2;
+    }
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        if (fb_bloom_rate((fb_bloom_shape_t){middle, lanes}, capacity) > rate)
+            low = middle;
+        else
+            high = middle;
+    }
+    return high;
+}
+
+fb_status_t fb_bloom_shape(uint64_t capacity, double fp_rate, fb_bloom_shape_t *shape) {
+    fb_bloom_shape_t best = {0, 0};
+    for (unsigned lanes = 4; lanes <= MAX_LANES; lanes *= 2) {
+        uint64_t n_blocks = blocks_for(capacity, fp_rate * MARGIN, lanes, FB_BLOOM_MAX_BLOCKS);
+        if (n_blocks == 0) continue;
+        fb_bloom_shape_t found = {n_blocks, lanes};
+        if (best.lanes == 0 || fb_bloom_bytes(found) < fb_bloom_bytes(best)) best = found;
+    }
+    if (best.lanes == 0) return FB_OUT_OF_RANGE;
+    *shape = best;
+    return FB_OK;
+}
+
+bool fb_bloom_shape_ok(fb_bloom_shape_t shape) {
+    return (shape.lanes == 4 || shape.lanes == 8 || shape.lanes == 16) && shape.n_blocks >= 1 &&
+           shape.n_blocks <= FB_BLOOM_MAX_BLOCKS;
+}
+
+/* ---- one key ------------------------------------------------------------------------------- */
+
+FB_INLINE uint32_t bit_in_lane(uint64_t h, unsigned lane) {
+    return 1u << (((uint32_t)h * salts[lane]) >> 27);
+}
+
+/* The bits of lanes 2w and 2w + 1 as one word. */
+FB_INLINE uint64_t bits_in_word(uint64_t h, unsigned w) {
+    return bit_in_lane(h, 2 * w) | (uint64_t)bit_in_lane(h, 2 * w + 1) << 32;
+}
+
+FB_INLINE bool probe_portable(const uint32_t *block, uint64_t h, unsigned lanes) {
+    uint32_t missing = 0;
+    for (unsigned i = 0; i < lanes; i++) missing |= ~block[i] & bit_in_lane(h, i);
+    return missing == 0;
+}
+
+FB_INLINE void set_portable(uint32_t *block, uint64_t h, unsigned lanes) {
+    for (unsigned i = 0; i < lanes; i++) block[i] |= bit_in_lane(h, i);
+}
+
+FB_INLINE void set_atomic(uint32_t *block, uint64_t h, unsigned lanes) {
+    uint64_t *words = (uint64_t *)(void *)block;
+    for (unsigned w = 0; w < lanes / 2; w++) {
+        uint64_t bits = bits_in_word(h, w);
+        if ((fb_atomic_load64(words + w) & bits) != bits) fb_atomic_or64(words + w, bits);
+    }
+}
+
+#if FB_X86
+
+FB_TARGET_AVX2 FB_INLINE __m256i masks_avx2(uint64_t h, unsigned first) {
+    __m256i salt = _mm256_loadu_si256((const __m256i *)(const void *)(salts + first));
+    __m256i bit = _mm256_mullo_epi32(_mm256_set1_epi32((int)(uint32_t)h), salt);
+    return _mm256_sllv_epi32(_mm256_set1_epi32(1), _mm256_srli_epi32(bit, 27));
+}
+
+FB_TARGET_AVX2 FB_INLINE __m128i masks4_avx2(uint64_t h) {
+    __m128i salt = _mm_loadu_si128((const __m128i *)(const void *)salts);
+    __m128i bit = _mm_mullo_epi32(_mm_set1_epi32((int)(uint32_t)h), salt);
+    return _mm_sllv_epi32(_mm_set1_epi32(1), _mm_srli_epi32(bit, 27));
+}
+
+FB_TARGET_AVX2 FB_INLINE bool probe_avx2(const uint32_t *block, uint64_t h, unsigned lanes) {
+    if (lanes == 4)
+        return _mm_testc_si128(_mm_load_si128((const __m128i *)(const void *)block),
+                               masks4_avx2(h)) != 0;
+    const __m256i *vectors = (const __m256i *)(const void *)block;
+    int found = _mm256_testc_si256(_mm256_load_si256(vectors), masks_avx2(h, 0));
+    if (lanes == 16)
+        found &= _mm256_testc_si256(_mm256_load_si256(vectors + 1), masks_avx2(h, 8));
+    return found != 0;
+}
+
+FB_TARGET_AVX2 FB_INLINE void set_avx2(uint32_t *block, uint64_t h, unsigned lanes) {
+    if (lanes == 4) {
+        __m128i *vector = (__m128i *)(void *)block;
+        _mm_store_si128(vector, _mm_or_si128(_mm_load_si128(vector), masks4_avx2(h)));
+        return;
+    }
+    __m256i *vectors = (__m256i *)(void *)block;
+    for (unsigned v = 0; v < lanes / 8; v++)
+        _mm256_store_si256(vectors + v, _mm256_or_si256(_mm256_load_si256(vectors + v),
+                                                        masks_avx2(h, 8 * v)));
+}
+
+#endif
+
+/* ---- kernels: one set a rung and a number of lanes ------------------------------------------ */
+
+/* Slices go in runs: the run's blocks are found and prefetched, then probed, so that a run's cache
+ * misses overlap. */
+#define FOR_RUNS(prefetch, body)                                                   \
+    for (size_t at = 0; at < n; at += PREFETCH_RUN) {                              \
+        uint64_t blocks[PREFETCH_RUN];                                             \
+        size_t run = n - at < PREFETCH_RUN ? n - at : PREFETCH_RUN;                \
+        for (size_t i = 0; i < run; i++) {                                         \
+            blocks[i] = fb_reduce64(h[at + i], n_blocks) * lanes;                  \
+            prefetch(bits + blocks[i]);                                            \
+        }                                                                          \
+        for (size_t i = 0; i < run; i++) body;                                     \
+    }
+
+#define DEFINE_KERNELS(rung, lanes_, attribute)                                                    \
+    attribute static bool contains_##rung##_##lanes_(const uint32_t *bits, uint64_t n_blocks,      \
+                                                     uint64_t h) {                                 \
+        return probe_##rung(bits + fb_reduce64(h, n_blocks) * lanes_, h, lanes_);                  \
+    }                                                                                              \
+    attribute static void add_##rung##_##lanes_(uint32_t *bits, uint64_t n_blocks, uint64_t h) {   \
+        set_##rung(bits + fb_reduce64(h, n_blocks) * lanes_, h, lanes_);                           \
+    }                                                                                              \
+    attribute static void add_atomic_##rung##_##lanes_(uint32_t *bits, uint64_t n_blocks,          \
+                                                       uint64_t h) {                               \
+        set_atomic(bits + fb_reduce64(h, n_blocks) * lanes_, h, lanes_);                           \
+    }                                                                                              \
+    attribute static void contains_slice_##rung##_##lanes_(                                        \
+        const uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n, bool *out) {         \
+        enum { lanes = lanes_ };                                                                   \
+        FOR_RUNS(FB_PREFETCH, out[at + i] = probe_##rung(bits + blocks[i], h[at + i], lanes))      \
+    }                                                                                              \
+    attribute static void add_slice_##rung##_##lanes_(uint32_t *bits, uint64_t n_blocks,           \
+                                                      const uint64_t *h, size_t n) {               \
+        enum { lanes = lanes_ };                                                                   \
+        FOR_RUNS(FB_PREFETCH_WRITE, set_atomic(bits + blocks[i], h[at + i], lanes))                \
+    }
+
+#define KERNELS(rung, lanes_)                                                                \
+    {                                                                                        \
+        contains_##rung##_##lanes_, add_##rung##_##lanes_, add_atomic_##rung##_##lanes_,     \
+            contains_slice_##rung##_##lanes_, add_slice_##rung##_##lanes_                    \
+    }
+
+DEFINE_KERNELS(portable, 4, )
+DEFINE_KERNELS(portable, 8, )
+DEFINE_KERNELS(portable, 16, )
+static const fb_bloom_kernels_t kernels_portable[3] = {
+    KERNELS(portable, 4), KERNELS(portable, 8), KERNELS(portable, 16)};
+
+#if FB_X86
+DEFINE_KERNELS(avx2, 4, FB_TARGET_AVX2)
+DEFINE_KERNELS(avx2, 8, FB_TARGET_AVX2)
+DEFINE_KERNELS(avx2, 16, FB_TARGET_AVX2)
+static const fb_bloom_kernels_t kernels_avx2[3] = {KERNELS(avx2, 4), KERNELS(avx2, 8),
+                                                   KERNELS(avx2, 16)};
+#endif
+
+void fb_bloom_init(fb_bloom_t *bloom, fb_bloom_shape_t shape, uint32_t *bits) {
+    const fb_bloom_kernels_t *rung = kernels_portable;
+#if FB_X86
+    if (fb_cpu_level() >= FB_CPU_AVX2) rung = kernels_avx2;
+#endif
+    bloom->bits = bits;
+    bloom->shape = shape;
+    bloom->kernels = &rung[shape.lanes == 4 ? 0 : shape.lanes == 8 ? 1 : 2];
+}
+
+/* ---- batches ------------------------------------------------------------------------------- */
+
+void fb_bloom_contains_keys(const fb_bloom_t *b, fb_keys_cursor_t keys, uint64_t seed, bool *out) {
+    uint64_t hashes[FB_KEYS_SLICE];
+    size_t n;
+    while ((n = fb_keys_next(&keys, seed, hashes, FB_KEYS_SLICE)) > 0) {
+        b->kernels->contains_slice(b->bits, b->shape.n_blocks, hashes, n, out);
+        out += n;
+    }
+}
+
+void fb_bloom_add_keys(fb_bloom_t *b, fb_keys_cursor_t keys, uint64_t seed) {
+    uint64_t hashes[FB_KEYS_SLICE];
+    size_t n;
+    while ((n = fb_keys_next(&keys, seed, hashes, FB_KEYS_SLICE)) > 0)
+        b->kernels->add_slice(b->bits, b->shape.n_blocks, hashes, n);
+}
+
+/* ---- whole filters ------------------------------------------------------------------------- */
+
+static size_t words_of(const fb_bloom_t *b) { return (size_t)(fb_bloom_bytes(b->shape) / 8); }
+
+FB_INLINE uint64_t *words(const fb_bloom_t *b) { return (uint64_t *)(void *)b->bits; }
+
+FB_INLINE uint64_t word(const fb_bloom_t *b, size_t i) { return fb_atomic_load64(words(b) + i); }
+
+void fb_bloom_unite(fb_bloom_t *into, const fb_bloom_t *from) {
+    for (size_t i = 0, n = words_of(into); i < n; i++) {
+        uint64_t more = word(from, i);
+        if ((more & ~word(into, i)) != 0) fb_atomic_or64(words(into) + i, more);
+    }
+}
+
+void fb_bloom_intersect(fb_bloom_t *into, const fb_bloom_t *from) {
+    for (size_t i = 0, n = words_of(into); i < n; i++) {
+        uint64_t keep = word(from, i);
+        if ((word(into, i) & ~keep) != 0) fb_atomic_and64(words(into) + i, keep);
+    }
+}
+
+void fb_bloom_copy(fb_bloom_t *into, const fb_bloom_t *from) {
+    for (size_t i = 0, n = words_of(into); i < n; i++) words(into)[i] = word(from, i);
+}
+
+void fb_bloom_clear(fb_bloom_t *b) {
+    for (size_t i = 0, n = words_of(b); i < n; i++) fb_atomic_store64(words(b) + i, 0);
+}
+
+bool fb_bloom_equal(const fb_bloom_t *a, const fb_bloom_t *b) {
+    for (size_t i = 0, n = words_of(a); i < n; i++)
+        if (word(a, i) != word(b, i)) return false;
+    return true;
+}
+
+bool fb_bloom_subset(const fb_bloom_t *a, const fb_bloom_t *b) {
+    for (size_t i = 0, n = words_of(a); i < n; i++)
+        if ((word(a, i) & ~word(b, i)) != 0) return false;
+    return true;
+}
+
+bool fb_bloom_empty(const fb_bloom_t *b) {
+    for (size_t i = 0, n = words_of(b); i < n; i++)
+        if (word(b, i) != 0) return false;
+    return true;
+}
+
+uint64_t fb_bloom_count_bits(const fb_bloom_t *b) {
+    uint64_t count = 0;
+    for (size_t i = 0, n = words_of(b); i < n; i++) count += fb_popcount64(word(b, i));
+    return count;
+}
+
+double fb_bloom_rate_now(const fb_bloom_t *b) {
+    double sum = 0.0;
+    const size_t in_block = b->shape.lanes / 2;
+    for (uint64_t block = 0; block < b->shape.n_blocks; block++) {
+        double hit = 1.0;
+        for (size_t w = 0; w < in_block; w++) {
+            uint64_t pair = word(b, (size_t)block * in_block + w);
+            hit *= (double)fb_popcount64(pair & 0xffffffffu) * (1.0 / LANE_BITS);
+            hit *= (double)fb_popcount64(pair >> 32) * (1.0 / LANE_BITS);
+        }
+        sum += hit;
+    }
+    return sum / (double)b->shape.n_blocks;
+}

@@ -1,0 +1,72 @@
+"""The extension modules; everything else about the package is in pyproject.toml."""
+
+import os
+import sys
+from glob import glob
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+# module -> the C sources it is linked with, besides csrc/core
+MODULES = {
+    "_core.arrays": [],
+    "_core.cpu": [],
+    "_core.keys": [],
+    "_core.state": [],
+    "_core.status": [],
+    "hashing.xxh3": [],
+    "filters.bloom": ["csrc/filters/bloom.c"],
+}
+CORE = sorted(glob("csrc/core/*.c"))
+HEADERS = sorted(glob("csrc/*/*.h") + glob("src/fastblocks/_core/*.h"))
+NUMPY_MODULES = {"_core.arrays"}
+
+if sys.platform == "win32":
+    CFLAGS = ["/O2", "/std:c11"]
+    LDFLAGS = []
+else:
+    # No -march: the binary runs on every CPU of its architecture, wider code is dispatched.
+    CFLAGS = ["-std=gnu11", "-O3", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections"]
+    CFLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+    LDFLAGS = ["-Wl,-dead_strip"] if sys.platform == "darwin" else ["-Wl,--gc-sections", "-s"]
+CFLAGS += os.environ.get("FASTBLOCKS_CFLAGS", "").split()
+if os.environ.get("FASTBLOCKS_CFLAGS"):
+    LDFLAGS = os.environ["FASTBLOCKS_CFLAGS"].split()
+
+
+def extension(module, sources):
+    include = ["csrc", "csrc/core", "src/fastblocks/_core"]
+    if module in NUMPY_MODULES:
+        import numpy
+
+        include.append(numpy.get_include())
+    return Extension(
+        f"fastblocks.{module}",
+        [f"src/fastblocks/{module.replace('.', '/')}.pyx", *sources, *CORE],
+        include_dirs=include,
+        depends=HEADERS,
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+        extra_compile_args=CFLAGS,
+        extra_link_args=LDFLAGS,
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(module, sources) for module, sources in MODULES.items()],
+        include_path=["src"],
+        nthreads=os.cpu_count() or 1,
+        compiler_directives={
+            "language_level": 3,
+            "binding": False,
+            "embedsignature": True,
+            "embedsignature.format": "clinic",
+            "boundscheck": False,
+            "wraparound": False,
+            "initializedcheck": False,
+            "freethreading_compatible": True,
+            "autotestdict": False,
+        },
+    ),
+    options={"build_ext": {"parallel": os.cpu_count()}},
+)

@@ -1,0 +1,11 @@
+"""Building blocks of large systems at the speed of C.
+
+Every class is here and in its family module (`fastblocks.filters`); functions are in their family
+module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
+"""
+
+from . import filters, hashing
+from .filters import BloomFilter
+
+__version__ = "0.1.0"
+__all__ = ["BloomFilter", "__version__", "filters", "hashing"]

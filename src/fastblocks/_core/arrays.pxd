@@ -1,0 +1,16 @@
+# Arrays in and out. NumPy is imported at the first call that needs it, not with the package.
+
+# True if x is a NumPy array (without importing NumPy to find out that it is not).
+cdef bint is_array(object x) except -1
+
+# Memory of a C-contiguous array.
+cdef void *data_of(object array) noexcept
+
+# A new array of n items, or `out` itself if it fits; `dtype` is "bool", "uint64", ...
+cdef object out_array(object out, Py_ssize_t n, str dtype)
+
+# `array` as a C-contiguous array in native byte order: itself, or a copy.
+cdef object plain_array(object array)
+
+# True if the two may overlap in memory.
+cdef bint overlaps(object a, object b) except -1

@@ -1,0 +1,55 @@
+"""NumPy arrays in and out: the only module that talks to NumPy's C API."""
+
+import sys
+
+from fastblocks._core import check
+
+# Declared here and not cimported: `cimport numpy` would import NumPy along with this module.
+cdef extern from "numpy/arrayobject.h":
+    int _import_array() except -1
+    bint PyArray_Check(object x)
+    ctypedef struct PyArrayObject:
+        pass
+    void *PyArray_DATA(const PyArrayObject *array) noexcept
+
+cdef bint imported = False
+cdef object np = None
+
+
+cdef int import_numpy() except -1:
+    global imported, np
+    if not imported:
+        import numpy
+        _import_array()
+        np = numpy
+        imported = True
+    return 0
+
+
+cdef bint is_array(object x) except -1:
+    if not imported:
+        if "numpy" not in sys.modules:
+            return False
+        import_numpy()
+    return PyArray_Check(x)
+
+
+cdef void *data_of(object array) noexcept:
+    return PyArray_DATA(<const PyArrayObject *>array)
+
+
+cdef object out_array(object out, Py_ssize_t n, str dtype):
+    import_numpy()
+    if out is None:
+        return np.empty(n, dtype)
+    return check.out_array(out, n, dtype)
+
+
+cdef object plain_array(object array):
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return np.ascontiguousarray(array)
+
+
+cdef bint overlaps(object a, object b) except -1:
+    return is_array(a) and is_array(b) and np.may_share_memory(a, b)

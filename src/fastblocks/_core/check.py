@@ -1,0 +1,72 @@
+"""Checks of constructor and method arguments: one wording for every block, native and pure."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+from . import errors
+
+__all__ = ["integer", "key_array", "out_array", "real", "seed64"]
+
+
+def integer(name: str, value: Any, low: int, high: int) -> int:
+    """Return `value` as an ``int`` in [low, high], or raise naming `name`, value and range."""
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be an int, not bool")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be in [{low}, {high}], not {number}")
+    return number
+
+
+def real(name: str, value: Any, low: float, high: float) -> float:
+    """Return `value` as a ``float`` in [low, high), or raise naming `name`, value and range."""
+    if isinstance(value, (bool, str, bytes)):
+        raise TypeError(f"{name} must be a float, not {type(value).__name__}")
+    try:
+        number = float(value)
+    except (TypeError, OverflowError):
+        raise TypeError(f"{name} must be a float, not {type(value).__name__}") from None
+    if math.isnan(number) or not low <= number < high:
+        raise ValueError(f"{name} must be in [{low:g}, {high:g}), not {value!r}")
+    return number
+
+
+def seed64(value: Any) -> int:
+    """Return `value` as a 64-bit unsigned seed."""
+    return integer("seed", value, 0, 2**64 - 1)
+
+
+def key_array(array: Any) -> str:
+    """Return the dtype's kind of a NumPy array of keys, or raise if it is none."""
+    if array.ndim != 1:
+        raise errors.array_shape(array.shape)
+    mask = getattr(array, "mask", None)  # of a masked array
+    if mask is not None and mask.any():
+        raise errors.null_key(int(mask.argmax()))
+    kind: str = array.dtype.kind
+    if kind not in "iuSUOT":
+        raise errors.array_dtype(array.dtype)
+    return kind
+
+
+def out_array(out: Any, n: int, dtype: str) -> Any:
+    """Return `out` if it is an array into which n results of `dtype` can be written."""
+    import numpy as np
+
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
+    if out.dtype != dtype:
+        raise errors.out_array(dtype, n, f"not of dtype {out.dtype}")
+    if out.shape != (n,):
+        raise errors.out_array(dtype, n, f"not of shape {out.shape}")
+    if not out.flags.c_contiguous:
+        raise errors.out_array(dtype, n, "not a strided one")
+    if not out.flags.writeable:
+        raise errors.out_array(dtype, n, "not a read-only one")
+    return out

@@ -1,0 +1,94 @@
+"""What is raised, and in which words, by native and pure code alike."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+__all__ = [
+    "array_dtype",
+    "array_shape",
+    "arrow_format",
+    "bare_string",
+    "key_range",
+    "key_type",
+    "not_iterable",
+    "null_key",
+    "out_array",
+    "read_only",
+    "status",
+    "unequal",
+]
+
+KEYS = "str, bytes, bytearray, memoryview or int"
+
+STATUS = {
+    "NO_MEMORY": (MemoryError, "not enough memory"),
+    "OUT_OF_RANGE": (ValueError, "parameters are too large for this structure"),
+    "STATE_SHORT": (ValueError, "truncated: fewer bytes than its header promises"),
+    "STATE_LONG": (ValueError, "more bytes than its header promises"),
+    "STATE_FOREIGN": (ValueError, "not the bytes of a fastblocks object"),
+    "STATE_KIND": (ValueError, "the bytes of another class"),
+    "STATE_VERSION": (ValueError, "written by a version that this one does not read"),
+    "STATE_CHECKSUM": (ValueError, "corrupt: checksum differs"),
+    "STATE_PARAMS": (ValueError, "corrupt: its parameters contradict each other"),
+}
+
+
+def status(name: str, what: str) -> Exception:
+    """The exception for a C status (by its name, without ``FB_``) met while handling `what`."""
+    kind, words = STATUS[name]
+    return kind(f"{what}: {words}")
+
+
+def key_type(key: Any) -> TypeError:
+    return TypeError(f"a key must be {KEYS}, not {type(key).__name__}")
+
+
+def key_range(key: int) -> OverflowError:
+    shown = str(key) if key.bit_length() < 256 else f"an int of {key.bit_length()} bits"
+    return OverflowError(f"an int key must be in [-2**63, 2**64), not {shown}")
+
+
+def null_key(index: int) -> ValueError:
+    return ValueError(f"keys must not hold nulls: keys[{index}] is null")
+
+
+def bare_string(keys: Any) -> TypeError:
+    kind = type(keys).__name__
+    return TypeError(f"keys must be an array or iterable of keys, not one {kind}; pass [key]")
+
+
+def not_iterable(keys: Any) -> TypeError:
+    kind = type(keys).__name__
+    return TypeError(f"keys must be an array or iterable of keys, not {kind}")
+
+
+def array_shape(shape: tuple[int, ...]) -> ValueError:
+    return ValueError(f"keys must be a 1-D array, not one of shape {shape}")
+
+
+def array_dtype(dtype: Any) -> TypeError:
+    return TypeError(f"keys must be an array of integers, strings or bytes, not of dtype {dtype}")
+
+
+def arrow_format(format: str) -> TypeError:
+    return TypeError(
+        "keys must be an Arrow array of integers, strings or binary, "
+        f"not of Arrow format {format!r}"
+    )
+
+
+def out_array(dtype: str, n: int, why: str) -> ValueError:
+    return ValueError(f"out must be a writable, C-contiguous {dtype} array of shape ({n},), {why}")
+
+
+def read_only(method: str) -> io.UnsupportedOperation:
+    """An `OSError` and a `ValueError` at once, as for files."""
+    return io.UnsupportedOperation(
+        f"{method}: this object is mapped read-only; open it with mode='r+' to change it"
+    )
+
+
+def unequal(name: str, ours: Any, theirs: Any) -> ValueError:
+    return ValueError(f"cannot combine: {name} differs ({ours} and {theirs})")

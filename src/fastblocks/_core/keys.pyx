@@ -1,0 +1,356 @@
+"""Keys of every kind to 64-bit hashes: the one place where keys are recognised.
+
+Batches are described to C as parts (csrc/core/keys.h) without copying, except arrays that are
+strided or byte-swapped, and Python objects, of which only the hashes are kept.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport PyByteArray_Check
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
+from cpython.list cimport PyList_CheckExact
+from cpython.long cimport PyLong_AsUnsignedLongLong
+from cpython.memoryview cimport PyMemoryView_Check
+from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.ref cimport Py_DECREF
+from libc.stdint cimport int64_t, uint32_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+
+import operator
+import sys
+
+from fastblocks._core import check, errors
+
+from fastblocks._core.arrays cimport data_of, is_array, plain_array
+
+cdef extern from "Python.h":
+    bint PyIndex_Check(object key)
+
+cdef extern from "keys.h" nogil:
+    size_t fb_keys_first_bad_ucs4(const uint32_t *data, size_t n, size_t width)
+
+cdef extern from "xxh3.h" nogil:
+    uint64_t fb_xxh3_64(const void *p, size_t len, uint64_t seed)
+    uint64_t fb_xxh3_64_u64(uint64_t v, uint64_t seed)
+
+cdef extern from "pykeys.h":
+    PyObject *fb_py_list_item(object list, Py_ssize_t i)
+    void fb_py_list_prefetch(object list, Py_ssize_t i)
+
+cdef extern from "arrow_abi.h":
+    struct ArrowSchema:
+        const char *format
+        ArrowSchema *dictionary
+        void (*release)(ArrowSchema *)
+    struct ArrowArray:
+        int64_t length
+        int64_t null_count
+        int64_t offset
+        const void **buffers
+        void (*release)(ArrowArray *)
+    struct ArrowArrayStream:
+        int (*get_schema)(ArrowArrayStream *, ArrowSchema *)
+        int (*get_next)(ArrowArrayStream *, ArrowArray *)
+        const char *(*get_last_error)(ArrowArrayStream *)
+        void (*release)(ArrowArrayStream *)
+
+cdef enum:
+    PREFETCH_AHEAD = 12  # list items whose memory is asked for before their turn
+
+
+cdef uint64_t seed_other(object seed) except? 0xC7A3:
+    return check.seed64(seed)
+
+
+# ---- one key ---------------------------------------------------------------------------------
+
+cdef int hash_other(object key, uint64_t seed, uint64_t *h) except -1:
+    cdef Py_buffer view
+    if PyBytes_Check(key):
+        h[0] = fb_xxh3_64(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), seed)
+    elif PyByteArray_Check(key) or PyMemoryView_Check(key):
+        if PyMemoryView_Check(key) and not key.c_contiguous:
+            key = key.tobytes()
+        PyObject_GetBuffer(key, &view, PyBUF_SIMPLE)
+        h[0] = fb_xxh3_64(view.buf, view.len, seed)
+        PyBuffer_Release(&view)
+    elif PyIndex_Check(key):
+        h[0] = fb_xxh3_64_u64(word_of_int(operator.index(key)), seed)
+    else:
+        raise errors.key_type(key)
+    return 0
+
+
+cdef uint64_t word_of_int(object key) except? 0xC7A3:
+    """The 64 bits of an int key, in two's complement."""
+    if not -2**63 <= key < 2**64:
+        raise errors.key_range(key)
+    return PyLong_AsUnsignedLongLong(key if key >= 0 else key + 2**64)
+
+
+# ---- batches -----------------------------------------------------------------------------------
+
+cdef class KeyBatch:
+    def __cinit__(self):
+        self.owners = []
+
+    def __dealloc__(self):
+        cdef ArrowArray *chunks = <ArrowArray *>self.chunks
+        cdef size_t i
+        for i in range(self.n_chunks):
+            chunks[i].release(&chunks[i])
+        free(self.chunks)
+        free(self.memory)
+        free(self.parts)
+
+    cdef fb_keys_cursor_t cursor(self) noexcept nogil:
+        return fb_keys_cursor_t(self.parts, self.n_parts, 0, 0)
+
+    cdef fb_keys_part_t *new_parts(self, size_t n) except NULL:
+        self.parts = <fb_keys_part_t *>calloc(n if n else 1, sizeof(fb_keys_part_t))
+        if self.parts == NULL:
+            raise MemoryError()
+        self.n_parts = n
+        return self.parts
+
+
+cdef KeyBatch key_batch(object keys, uint64_t seed):
+    cdef KeyBatch batch = KeyBatch.__new__(KeyBatch)
+    if PyList_CheckExact(keys):
+        read_list(batch, keys, seed)
+    elif is_array(keys):
+        read_array(batch, keys, seed)
+    elif isinstance(keys, (str, bytes, bytearray, memoryview)):
+        raise errors.bare_string(keys)
+    elif is_numpy_column(keys):
+        read_array(batch, keys.to_numpy(), seed)
+    elif hasattr(keys, "__arrow_c_array__"):
+        read_arrow_array(batch, keys)
+    elif hasattr(keys, "__arrow_c_stream__"):
+        read_arrow_stream(batch, keys)
+    else:
+        read_iterable(batch, keys, seed)
+    return batch
+
+
+cdef bint is_numpy_column(object keys):
+    """A pandas Series or Index that stands on a NumPy array."""
+    pandas = sys.modules.get("pandas")
+    return (
+        pandas is not None
+        and isinstance(keys, (pandas.Series, pandas.Index))
+        and isinstance(keys.dtype, sys.modules["numpy"].dtype)
+    )
+
+
+# ---- Python objects: hashed at once, under the GIL ------------------------------------------------
+
+cdef int hash_item(object key, Py_ssize_t i, uint64_t seed, uint64_t *h) except -1:
+    try:
+        h[0] = hash_key(key, seed)
+    except (TypeError, OverflowError) as error:
+        raise type(error)(f"keys[{i}]: {error}") from None
+    return 0
+
+
+cdef int read_list(KeyBatch batch, list keys, uint64_t seed) except -1:
+    cdef Py_ssize_t i, n = len(keys)
+    cdef PyObject *item
+    cdef uint64_t *hashes = <uint64_t *>malloc(max(n, 1) * sizeof(uint64_t))
+    if hashes == NULL:
+        raise MemoryError()
+    batch.memory = hashes
+    for i in range(n):
+        fb_py_list_prefetch(keys, i + PREFETCH_AHEAD)
+        item = fb_py_list_item(keys, i)
+        if item == NULL:
+            raise RuntimeError("keys: the list changed size while it was read")
+        try:
+            if not fb_py_hash_common(<object>item, seed, hashes + i):
+                hash_item(<object>item, i, seed, hashes + i)
+        finally:
+            Py_DECREF(<object>item)
+    return hold_hashes(batch, n)
+
+
+cdef int read_iterable(KeyBatch batch, object keys, uint64_t seed) except -1:
+    try:
+        iterator = iter(keys)
+    except TypeError:
+        raise errors.not_iterable(keys) from None
+    cdef size_t n = 0, room = 0
+    cdef uint64_t *hashes
+    for key in iterator:
+        if n == room:
+            room = 2 * room if room else 64
+            hashes = <uint64_t *>realloc(batch.memory, room * sizeof(uint64_t))
+            if hashes == NULL:
+                raise MemoryError()
+            batch.memory = hashes
+        hash_item(key, n, seed, <uint64_t *>batch.memory + n)
+        n += 1
+    return hold_hashes(batch, n)
+
+
+cdef int hold_hashes(KeyBatch batch, size_t n) except -1:
+    cdef fb_keys_part_t *part = batch.new_parts(1)
+    part.layout = FB_KEYS_HASHES
+    part.data = batch.memory
+    part.n = batch.n = n
+    return 0
+
+
+# ---- NumPy -------------------------------------------------------------------------------------
+
+cdef dict INT_LAYOUTS = {
+    ("i", 1): FB_KEYS_INT8, ("i", 2): FB_KEYS_INT16, ("i", 4): FB_KEYS_INT32,
+    ("i", 8): FB_KEYS_INT64, ("u", 1): FB_KEYS_UINT8, ("u", 2): FB_KEYS_UINT16,
+    ("u", 4): FB_KEYS_UINT32, ("u", 8): FB_KEYS_INT64,
+}
+
+
+cdef int read_array(KeyBatch batch, object array, uint64_t seed) except -1:
+    cdef str kind = check.key_array(array)
+    if kind == "O" or kind == "T":
+        return read_list(batch, array.tolist(), seed)
+    array = plain_array(array)
+    cdef fb_keys_part_t *part = batch.new_parts(1)
+    batch.owners.append(array)
+    part.n = batch.n = array.size
+    part.data = data_of(array)
+    part.width = array.dtype.itemsize
+    if kind == "S":
+        part.layout = FB_KEYS_PADDED
+    elif kind == "U":
+        part.layout = FB_KEYS_UCS4
+        part.width //= 4
+        check_ucs4(part, array)
+        batch.memory = malloc(4 * part.width + 1)
+        if batch.memory == NULL:
+            raise MemoryError()
+        part.scratch = <uint8_t *>batch.memory
+    else:
+        part.layout = INT_LAYOUTS[kind, array.dtype.itemsize]
+    return 0
+
+
+cdef int check_ucs4(fb_keys_part_t *part, object array) except -1:
+    cdef size_t bad
+    with nogil:
+        bad = fb_keys_first_bad_ucs4(<const uint32_t *>part.data, part.n, part.width)
+    if bad < part.n:
+        str(array[bad]).encode()  # raises the UnicodeEncodeError that a str key would
+        raise ValueError(f"keys[{bad}] holds a code point above U+10FFFF")
+    return 0
+
+
+# ---- Arrow -------------------------------------------------------------------------------------
+
+cdef dict ARROW_LAYOUTS = {
+    b"c": FB_KEYS_INT8, b"C": FB_KEYS_UINT8, b"s": FB_KEYS_INT16, b"S": FB_KEYS_UINT16,
+    b"i": FB_KEYS_INT32, b"I": FB_KEYS_UINT32, b"l": FB_KEYS_INT64, b"L": FB_KEYS_INT64,
+    b"u": FB_KEYS_OFFSET32, b"z": FB_KEYS_OFFSET32, b"U": FB_KEYS_OFFSET64,
+    b"Z": FB_KEYS_OFFSET64, b"vu": FB_KEYS_VIEWS, b"vz": FB_KEYS_VIEWS,
+}
+cdef dict INT_WIDTHS = {
+    FB_KEYS_INT8: 1, FB_KEYS_UINT8: 1, FB_KEYS_INT16: 2, FB_KEYS_UINT16: 2,
+    FB_KEYS_INT32: 4, FB_KEYS_UINT32: 4, FB_KEYS_INT64: 8,
+}
+
+
+cdef int read_arrow_array(KeyBatch batch, object keys) except -1:
+    schema_capsule, array_capsule = keys.__arrow_c_array__()
+    batch.owners += [keys, schema_capsule, array_capsule]
+    cdef ArrowSchema *schema = <ArrowSchema *>PyCapsule_GetPointer(schema_capsule, "arrow_schema")
+    cdef ArrowArray *array = <ArrowArray *>PyCapsule_GetPointer(array_capsule, "arrow_array")
+    cdef fb_keys_part_t *part = batch.new_parts(1)
+    batch.n = read_arrow_chunk(part, schema, array, 0)
+    return 0
+
+
+cdef int read_arrow_stream(KeyBatch batch, object keys) except -1:
+    capsule = keys.__arrow_c_stream__()
+    cdef ArrowArrayStream *stream = <ArrowArrayStream *>PyCapsule_GetPointer(
+        capsule, "arrow_array_stream")
+    cdef ArrowSchema schema
+    cdef ArrowArray chunk
+    cdef ArrowArray *chunks
+    cdef fb_keys_part_t *parts
+    cdef size_t i, room = 0
+    schema.release = NULL
+    if stream.get_schema(stream, &schema) != 0:
+        raise stream_error(stream)
+    try:
+        layout_of(&schema)
+        while True:
+            chunk.release = NULL
+            if stream.get_next(stream, &chunk) != 0:
+                raise stream_error(stream)
+            if chunk.release == NULL:
+                break
+            if batch.n_chunks == room:
+                room = 2 * room if room else 4
+                chunks = <ArrowArray *>realloc(batch.chunks, room * sizeof(ArrowArray))
+                if chunks == NULL:
+                    chunk.release(&chunk)
+                    raise MemoryError()
+                batch.chunks = chunks
+            (<ArrowArray *>batch.chunks)[batch.n_chunks] = chunk
+            batch.n_chunks += 1
+        parts = batch.new_parts(batch.n_chunks)
+        for i in range(batch.n_chunks):
+            batch.n += read_arrow_chunk(parts + i, &schema, <ArrowArray *>batch.chunks + i, batch.n)
+    finally:
+        schema.release(&schema)
+    return 0
+
+
+cdef object stream_error(ArrowArrayStream *stream):
+    cdef const char *words = stream.get_last_error(stream)
+    return ValueError(f"keys: the Arrow stream failed: {words.decode() if words else 'no reason'}")
+
+
+cdef int layout_of(const ArrowSchema *schema) except -1:
+    cdef bytes format = schema.format
+    if schema.dictionary == NULL:
+        if format in ARROW_LAYOUTS:
+            return ARROW_LAYOUTS[format]
+        if format.startswith(b"w:"):
+            return FB_KEYS_FIXED
+    raise errors.arrow_format("dictionary" if schema.dictionary != NULL else format.decode())
+
+
+cdef size_t read_arrow_chunk(
+    fb_keys_part_t *part, const ArrowSchema *schema, const ArrowArray *array, size_t before
+) except? 0xC7A3:
+    """Describe one Arrow array as a part; return its length. `before` keys came earlier."""
+    cdef int layout = layout_of(schema)
+    cdef size_t n = array.length, offset = array.offset
+    cdef const uint8_t *data = <const uint8_t *>array.buffers[1]
+    check_nulls(<const uint8_t *>array.buffers[0], array, before)
+    part.layout = <fb_keys_layout_t>layout
+    part.n = n
+    if layout == FB_KEYS_OFFSET32 or layout == FB_KEYS_OFFSET64:
+        part.offsets = data + offset * (4 if layout == FB_KEYS_OFFSET32 else 8)
+        part.data = array.buffers[2]
+    elif layout == FB_KEYS_VIEWS:
+        part.data = data + 16 * offset
+        part.buffers = array.buffers + 2
+    elif layout == FB_KEYS_FIXED:
+        part.width = int(schema.format[2:])
+        part.data = data + part.width * offset
+    else:
+        part.data = data + <size_t>INT_WIDTHS[layout] * offset
+    return n
+
+
+cdef int check_nulls(const uint8_t *valid, const ArrowArray *array, size_t before) except -1:
+    """Raise if a key is null. A null_count of -1 means that nobody has counted."""
+    cdef int64_t i, at
+    if valid == NULL or array.null_count == 0:
+        return 0
+    for i in range(array.length):
+        at = array.offset + i
+        if not (valid[at >> 3] >> (at & 7)) & 1:
+            raise errors.null_key(before + i)
+    return 0

@@ -1,0 +1,10 @@
+"""The same classes and functions in plain Python: specification, oracle and baseline.
+
+Same names, arguments, answers, errors and serialised bytes as the native ones; slower, and short
+enough to be read. Chosen by name, never by fall-back.
+"""
+
+from . import filters, hashing
+from .filters import BloomFilter
+
+__all__ = ["BloomFilter", "filters", "hashing"]

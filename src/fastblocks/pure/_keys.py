@@ -1,0 +1,101 @@
+"""Keys in plain Python: what a key's bytes are, and batches of keys of every kind."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from typing import TYPE_CHECKING, Any
+
+from fastblocks._core import check, errors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fastblocks._core.types import Key, Keys
+
+__all__ = ["bytes_of_key", "bytes_of_keys", "fill_out"]
+
+
+def bytes_of_key(key: Key) -> bytes:
+    """The bytes that are hashed for a key."""
+    if isinstance(key, str):
+        return key.encode()
+    if isinstance(key, (bytes, bytearray)):
+        return bytes(key)
+    if isinstance(key, memoryview):
+        return key.tobytes()
+    try:
+        number = operator.index(key)
+    except TypeError:
+        raise errors.key_type(key) from None
+    if not -(2**63) <= number < 2**64:
+        raise errors.key_range(number)
+    return (number % 2**64).to_bytes(8, "little")
+
+
+def bytes_of_keys(keys: Keys) -> list[bytes]:
+    """The bytes of every key of a batch; raises if one is no key."""
+    items, nulls = items_of(keys)
+    result = []
+    for i, key in enumerate(items):
+        if nulls and key is None:
+            raise errors.null_key(i)
+        try:
+            result.append(bytes_of_key(key))
+        except (TypeError, OverflowError) as error:
+            raise type(error)(f"keys[{i}]: {error}") from None
+    return result
+
+
+def items_of(keys: Any) -> tuple[Any, bool]:
+    """The keys of a batch as Python objects, and whether None among them is an Arrow null."""
+    np = sys.modules.get("numpy")
+    if np is not None and isinstance(keys, np.ndarray):
+        return items_of_array(keys), False
+    if isinstance(keys, (str, bytes, bytearray, memoryview)):
+        raise errors.bare_string(keys)
+    if hasattr(keys, "to_numpy") and np is not None and isinstance(keys.dtype, np.dtype):
+        return items_of_array(keys.to_numpy()), False
+    if hasattr(keys, "__arrow_c_array__") or hasattr(keys, "__arrow_c_stream__"):
+        return items_of_arrow(keys), True
+    try:
+        return iter(keys), False
+    except TypeError:
+        raise errors.not_iterable(keys) from None
+
+
+def items_of_array(array: Any) -> list[Any]:
+    check.key_array(array)
+    items: list[Any] = array.tolist()
+    return items
+
+
+def items_of_arrow(keys: Any) -> list[Any]:
+    """By way of pyarrow, which plain Python needs to read Arrow memory."""
+    import pyarrow as pa
+
+    column = pa.chunked_array(keys)
+    kinds = pa.types
+    if not (
+        kinds.is_integer(column.type)
+        or kinds.is_string(column.type)
+        or kinds.is_large_string(column.type)
+        or kinds.is_string_view(column.type)
+        or kinds.is_binary(column.type)
+        or kinds.is_large_binary(column.type)
+        or kinds.is_binary_view(column.type)
+        or kinds.is_fixed_size_binary(column.type)
+    ):
+        raise errors.arrow_format(str(column.type))
+    items: list[Any] = column.to_pylist()
+    return items
+
+
+def fill_out(out: NDArray[Any] | None, values: list[Any], dtype: str) -> NDArray[Any]:
+    """`values` as an array of `dtype`: a new one, or `out` if it fits."""
+    import numpy as np
+
+    if out is None:
+        return np.array(values, dtype=dtype)
+    check.out_array(out, len(values), dtype)[:] = values
+    return out

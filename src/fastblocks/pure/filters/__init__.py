@@ -1,0 +1,5 @@
+"""Filters in plain Python."""
+
+from .bloom import BloomFilter
+
+__all__ = ["BloomFilter"]
