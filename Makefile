@@ -6,7 +6,7 @@ PYTHON ?= python3
 ifeq ($(origin PYTHON),file)
 VENV ?= .venv
 else
-VENV ?= .venv-$(notdir $(PYTHON))
+VENV ?= .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 endif
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check
@@ -56,7 +56,6 @@ check: $(VENV)/.with-test,bench,check
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) -m mypy.stubtest fastblocks --mypy-config-file pyproject.toml --allowlist tests/typing/stubtest-allowlist.txt
-	sh tests/csrc/run.sh warnings
 	$(MAKE) --no-print-directory wheel VENV=$(VENV)
 	$(PY) tools/check_wheel.py dist/*.whl
 

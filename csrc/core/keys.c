@@ -116,7 +116,7 @@ size_t fb_keys_next(fb_keys_cursor_t *cursor, uint64_t seed, uint64_t *hashes, s
         const fb_keys_part_t *part = &cursor->parts[cursor->part];
         size_t n = part->n - cursor->at;
         if (n > max - done) n = max - done;
-        hash_part(part, cursor->at, n, seed, hashes + done);
+        if (n > 0) hash_part(part, cursor->at, n, seed, hashes + done);
         done += n;
         cursor->at += n;
         if (cursor->at == part->n) {

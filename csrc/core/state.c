@@ -50,8 +50,10 @@ fb_status_t fb_state_read(const uint8_t *bytes, size_t len, bool verify, fb_stat
     if (verify && life == LIFE_SEALED) {
         uint64_t sum = fb_xxh3_64(bytes + FB_STATE_HEADER, (size_t)state->payload_bytes, 0);
         /* Looked at again: another process may have begun to write while the sum was taken. */
-        if (sum != fb_read64(bytes + AT_SUM) && life_of(bytes) != LIFE_LIVE)
-            return FB_STATE_CHECKSUM;
+        if (sum != fb_read64(bytes + AT_SUM)) {
+            life = life_of(bytes);
+            if (life != LIFE_LIVE) return FB_STATE_CHECKSUM;
+        }
     }
     state->live = life == LIFE_LIVE;
     memcpy(state->params, bytes + AT_PARAMS, sizeof state->params);

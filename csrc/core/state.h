@@ -41,7 +41,7 @@ void fb_state_write(const fb_state_t *state, const void *payload, uint8_t header
  * checked. Parameters are for the caller to validate. */
 fb_status_t fb_state_read(const uint8_t *bytes, size_t len, bool verify, fb_state_t *state);
 
-/* Marks a mapped state LIVE: its payload is about to change in place. */
+/* Marks a mapped state (so at an even address) LIVE: its payload is about to change in place. */
 void fb_state_set_live(uint8_t *bytes);
 
 #endif

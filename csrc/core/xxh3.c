@@ -150,7 +150,6 @@ FB_TARGET_AVX2 FB_INLINE void scramble_avx2(uint64_t *acc, const uint8_t *secret
         size_t blocks = (len - 1) / BLOCK;                                                    \
         for (size_t b = 0; b < blocks; b++, in += BLOCK) {                                    \
             for (size_t s = 0; s < STRIPES_PER_BLOCK; s++) {                                  \
-                FB_PREFETCH(in + STRIPE * s + 512);                                           \
                 accumulate_##rung(acc, in + STRIPE * s, secret + 8 * s);                      \
             }                                                                                 \
             scramble_##rung(acc, secret + SECRET_SIZE - STRIPE);                              \

@@ -15,11 +15,12 @@
  *
  *     rate(n) = sum over j of P(j) * ((1 - (31/32)^j)^k + j / 2^32)
  *
- * (the last term for keys whose low halves collide) which is what fb_bloom_rate sums (the textbook formula for unblocked filters promises less than
- * it keeps). fb_bloom_shape takes, of the three k, the one that needs the least memory to bring the
- * rate at capacity to MARGIN of what was asked: counts of false positives scatter, and a filter
- * whose mean rate is the target exceeds it half the time. Only + - * / are used, no libm: every
- * platform, and the pure-Python twin, gets the same shape from the same parameters.
+ * where the last term stands for keys whose low halves collide. fb_bloom_rate sums just that (the
+ * textbook formula for unblocked filters promises less than it keeps). fb_bloom_shape takes, of the
+ * three k, the one that needs the least memory to bring the rate at capacity to MARGIN of what was
+ * asked: counts of false positives scatter, and a filter whose mean rate is the target exceeds it
+ * half the time. Only + - * / are used, no libm: every platform, and the pure-Python twin, gets the
+ * same shape from the same parameters.
  *
  * Invariants. 1 <= n_blocks <= 2^32, so block (high half of h) and bits (low half) are independent.
  * Bits are only ever set, except by clear and intersect.
@@ -74,6 +75,8 @@ static double rate_of_block(double clear, unsigned lanes, uint64_t j) {
 double fb_bloom_rate(fb_bloom_shape_t shape, uint64_t n) {
     const double stay = 31.0 / 32.0; /* one key leaves a given bit of a lane clear */
     if (shape.n_blocks == 1) return rate_of_block(power(stay, n), shape.lanes, n);
+    /* So full that every term below is exactly 1: no need to sum up to billions of them. */
+    if (n / shape.n_blocks >= 4096) return 1.0;
     /* The binomial's terms, relative to the one at its mode, outwards until they vanish. */
     const double others = (double)(shape.n_blocks - 1);
     const uint64_t mode = (uint64_t)((double)n / (double)shape.n_blocks);
@@ -146,8 +149,10 @@ FB_INLINE uint64_t bits_in_word(uint64_t h, unsigned w) {
 }
 
 FB_INLINE bool probe_portable(const uint32_t *block, uint64_t h, unsigned lanes) {
-    uint32_t missing = 0;
-    for (unsigned i = 0; i < lanes; i++) missing |= ~block[i] & bit_in_lane(h, i);
+    const uint64_t *words = (const uint64_t *)(const void *)block;
+    uint64_t missing = 0;
+    for (unsigned w = 0; w < lanes / 2; w++)
+        missing |= ~fb_atomic_load64(words + w) & bits_in_word(h, w);
     return missing == 0;
 }
 
@@ -311,7 +316,8 @@ void fb_bloom_intersect(fb_bloom_t *into, const fb_bloom_t *from) {
 }
 
 void fb_bloom_copy(fb_bloom_t *into, const fb_bloom_t *from) {
-    for (size_t i = 0, n = words_of(into); i < n; i++) words(into)[i] = word(from, i);
+    for (size_t i = 0, n = words_of(into); i < n; i++)
+        fb_atomic_store64(words(into) + i, word(from, i));
 }
 
 void fb_bloom_clear(fb_bloom_t *b) {
@@ -349,8 +355,8 @@ double fb_bloom_rate_now(const fb_bloom_t *b) {
         double hit = 1.0;
         for (size_t w = 0; w < in_block; w++) {
             uint64_t pair = word(b, (size_t)block * in_block + w);
-            hit *= (double)fb_popcount64(pair & 0xffffffffu) * (1.0 / LANE_BITS);
-            hit *= (double)fb_popcount64(pair >> 32) * (1.0 / LANE_BITS);
+            hit *= (double)fb_popcount64(pair & 0xffffffffu) * (1.0 / (double)LANE_BITS);
+            hit *= (double)fb_popcount64(pair >> 32) * (1.0 / (double)LANE_BITS);
         }
         sum += hit;
     }

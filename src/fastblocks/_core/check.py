@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from typing import Any
 
 from . import errors
 
-__all__ = ["integer", "key_array", "out_array", "real", "seed64"]
+__all__ = ["integer", "is_numpy_column", "key_array", "out_array", "real", "seed64"]
 
 
 def integer(name: str, value: Any, low: int, high: int) -> int:
@@ -40,6 +41,16 @@ def real(name: str, value: Any, low: float, high: float) -> float:
 def seed64(value: Any) -> int:
     """Return `value` as a 64-bit unsigned seed."""
     return integer("seed", value, 0, 2**64 - 1)
+
+
+def is_numpy_column(keys: Any) -> bool:
+    """Tell whether `keys` is a pandas Series or Index that stands on a NumPy array."""
+    pandas = sys.modules.get("pandas")
+    return (
+        pandas is not None
+        and isinstance(keys, (pandas.Series, pandas.Index))
+        and isinstance(keys.dtype, sys.modules["numpy"].dtype)
+    )
 
 
 def key_array(array: Any) -> str:

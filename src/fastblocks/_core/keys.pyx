@@ -17,7 +17,6 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 
 import operator
-import sys
 
 from fastblocks._core import check, errors
 
@@ -122,7 +121,7 @@ cdef KeyBatch key_batch(object keys, uint64_t seed):
         read_array(batch, keys, seed)
     elif isinstance(keys, (str, bytes, bytearray, memoryview)):
         raise errors.bare_string(keys)
-    elif is_numpy_column(keys):
+    elif check.is_numpy_column(keys):
         read_array(batch, keys.to_numpy(), seed)
     elif hasattr(keys, "__arrow_c_array__"):
         read_arrow_array(batch, keys)
@@ -131,16 +130,6 @@ cdef KeyBatch key_batch(object keys, uint64_t seed):
     else:
         read_iterable(batch, keys, seed)
     return batch
-
-
-cdef bint is_numpy_column(object keys):
-    """A pandas Series or Index that stands on a NumPy array."""
-    pandas = sys.modules.get("pandas")
-    return (
-        pandas is not None
-        and isinstance(keys, (pandas.Series, pandas.Index))
-        and isinstance(keys.dtype, sys.modules["numpy"].dtype)
-    )
 
 
 # ---- Python objects: hashed at once, under the GIL ------------------------------------------------
@@ -239,8 +228,9 @@ cdef int check_ucs4(fb_keys_part_t *part, object array) except -1:
     with nogil:
         bad = fb_keys_first_bad_ucs4(<const uint32_t *>part.data, part.n, part.width)
     if bad < part.n:
-        str(array[bad]).encode()  # raises the UnicodeEncodeError that a str key would
-        raise ValueError(f"keys[{bad}] holds a code point above U+10FFFF")
+        if max(array[bad:bad + 1].view("u4")) > 0x10FFFF:
+            raise ValueError(f"keys[{bad}] holds a code point above U+10FFFF")
+        str(array[bad]).encode()  # a surrogate: raises the UnicodeEncodeError that a str key would
     return 0
 
 

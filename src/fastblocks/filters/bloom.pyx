@@ -122,8 +122,8 @@ cdef class BloomFilter:
     """
 
     cdef fb_bloom_t bloom
-    cdef readonly object capacity
-    cdef readonly double fp_rate
+    cdef object _capacity
+    cdef double _fp_rate
     cdef uint64_t _seed
     cdef void *memory          # the bits, if they are ours
     cdef object mapping        # the mmap they lie in, otherwise
@@ -135,13 +135,13 @@ cdef class BloomFilter:
 
     def __cinit__(self, capacity, fp_rate=0.01, *, seed=0):
         self._seed = check.seed64(seed)
-        self.capacity = check.integer("capacity", capacity, 1, 2**63 - 1)
-        self.fp_rate = check.real("fp_rate", fp_rate, FB_BLOOM_MIN_FP_RATE, 1.0)
+        self._capacity = check.integer("capacity", capacity, 1, 2**63 - 1)
+        self._fp_rate = check.real("fp_rate", fp_rate, FB_BLOOM_MIN_FP_RATE, 1.0)
         self.whole = threading.Lock()
         self.writable = True
         cdef fb_bloom_shape_t shape
         check_status(
-            fb_bloom_shape(self.capacity, self.fp_rate, &shape),
+            fb_bloom_shape(self._capacity, self._fp_rate, &shape),
             f"capacity={capacity} at fp_rate={fp_rate}",
         )
         self.allocate(shape)
@@ -240,10 +240,10 @@ cdef class BloomFilter:
         if batch.n < RELEASE_GIL_FROM:
             fb_bloom_add_keys(&self.bloom, batch.cursor(), self._seed)
             return
-        self.writers += 1
+        self.begin_writing()
         with nogil:
             fb_bloom_add_keys(&self.bloom, batch.cursor(), self._seed)
-        self.writers -= 1
+        self.end_writing()
 
     def contains_many(self, keys, out=None):
         """Return, for each key of a batch, whether the filter may hold it.
@@ -451,12 +451,22 @@ cdef class BloomFilter:
         """
         self.check_writable("clear")
         with self.whole:
-            self.writers += 1
+            self.begin_writing()
             with nogil:
                 fb_bloom_clear(&self.bloom)
-            self.writers -= 1
+            self.end_writing()
 
     # ---- what it is -----------------------------------------------------------------------------
+
+    @property
+    def capacity(self):
+        """How many distinct keys the filter was sized for."""
+        return self._capacity
+
+    @property
+    def fp_rate(self):
+        """The false-positive rate it was sized for."""
+        return self._fp_rate
 
     @property
     def seed(self):
@@ -541,7 +551,7 @@ cdef class BloomFilter:
 
     def __repr__(self):
         return (
-            f"{type(self).__name__}(capacity={self.capacity}, fp_rate={self.fp_rate:g}, "
+            f"{type(self).__name__}(capacity={self._capacity}, fp_rate={self._fp_rate:g}, "
             f"seed={self._seed})"
         )
 
@@ -721,8 +731,8 @@ cdef class BloomFilter:
     cdef BloomFilter twin(self):
         """An empty filter of the same class and parameters, in memory."""
         cdef BloomFilter result = BloomFilter.__new__(type(self), 1, 0.5)
-        result.capacity = self.capacity
-        result.fp_rate = self.fp_rate
+        result._capacity = self._capacity
+        result._fp_rate = self._fp_rate
         result._seed = self._seed
         result.allocate(self.bloom.shape)
         return result
@@ -736,8 +746,8 @@ cdef class BloomFilter:
         state.version = VERSION
         state.live = False
         state.payload_bytes = fb_bloom_bytes(self.bloom.shape)
-        state.params[0] = <uint64_t>self.capacity
-        state.params[1] = word_of_double(self.fp_rate)
+        state.params[0] = <uint64_t>self._capacity
+        state.params[1] = word_of_double(self._fp_rate)
         state.params[2] = self._seed
         state.params[3] = self.bloom.shape.n_blocks
         state.params[4] = self.bloom.shape.lanes
@@ -760,10 +770,20 @@ cdef class BloomFilter:
             or fb_bloom_bytes(shape) != state.payload_bytes
         ):
             raise errors.status("STATE_PARAMS", what)
-        self.capacity = state.params[0]
-        self.fp_rate = fp_rate
+        self._capacity = state.params[0]
+        self._fp_rate = fp_rate
         self._seed = state.params[2]
         return shape
+
+    # A writer that gives up the GIL says so, and `add` then uses atomic operations too. Without a
+    # GIL they are always used, and there is nothing to say.
+    cdef inline void begin_writing(self) noexcept:
+        if FB_HAVE_GIL:
+            self.writers += 1
+
+    cdef inline void end_writing(self) noexcept:
+        if FB_HAVE_GIL:
+            self.writers -= 1
 
     cdef int check_writable(self, str method) except -1:
         if not self.writable:
@@ -772,9 +792,9 @@ cdef class BloomFilter:
 
     cdef str differing(self, BloomFilter other):
         """The name of the first parameter in which two filters differ, or None."""
-        if self.capacity != other.capacity:
+        if self._capacity != other._capacity:
             return "capacity"
-        if self.fp_rate != other.fp_rate:
+        if self._fp_rate != other._fp_rate:
             return "fp_rate"
         if self._seed != other._seed:
             return "seed"
@@ -796,13 +816,13 @@ cdef class BloomFilter:
     cdef int combine(self, BloomFilter other, bint union) except -1:
         """self |= other or self &= other, without the GIL."""
         with self.whole:
-            self.writers += 1
+            self.begin_writing()
             with nogil:
                 if union:
                     fb_bloom_unite(&self.bloom, &other.bloom)
                 else:
                     fb_bloom_intersect(&self.bloom, &other.bloom)
-            self.writers -= 1
+            self.end_writing()
         return 0
 
     cdef bint compare(self, BloomFilter other, bint subset) except -1:

@@ -54,7 +54,7 @@ def items_of(keys: Any) -> tuple[Any, bool]:
         return items_of_array(keys), False
     if isinstance(keys, (str, bytes, bytearray, memoryview)):
         raise errors.bare_string(keys)
-    if hasattr(keys, "to_numpy") and np is not None and isinstance(keys.dtype, np.dtype):
+    if check.is_numpy_column(keys):
         return items_of_array(keys.to_numpy()), False
     if hasattr(keys, "__arrow_c_array__") or hasattr(keys, "__arrow_c_stream__"):
         return items_of_arrow(keys), True
@@ -74,7 +74,7 @@ def items_of_arrow(keys: Any) -> list[Any]:
     """By way of pyarrow, which plain Python needs to read Arrow memory."""
     import pyarrow as pa
 
-    column = pa.chunked_array(keys)
+    column = pa.array(keys) if hasattr(keys, "__arrow_c_array__") else pa.chunked_array(keys)
     kinds = pa.types
     if not (
         kinds.is_integer(column.type)

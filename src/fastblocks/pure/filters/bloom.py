@@ -58,6 +58,8 @@ def rate_of(n_blocks: int, lanes: int, n: int) -> float:
     stay = 31.0 / 32.0
     if n_blocks == 1:
         return rate_of_block(power(stay, n), lanes, n)
+    if n // n_blocks >= 4096:  # so full that every term below is exactly 1
+        return 1.0
     others = float(n_blocks - 1)
     mode = int(n / n_blocks)
     clear_at_mode = power(stay, mode)

@@ -1,0 +1,170 @@
+"""The pytest side: one process runs one file for one library and appends rows to a file.
+
+Every line of the ``--rows`` file is a JSON object: ``{"start": [work, point]}`` before a
+measurement, and the row after it. A process that dies leaves a start without a row, and a
+process started again on the same file goes on behind it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.model import Library, Record, Timed, Unsupported, Work, WrongAnswer
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options the runner passes."""
+    group = parser.getgroup("fastblocks benchmark")
+    group.addoption("--library", help="name of the library to run (default: the native one)")
+    group.addoption("--rows", type=Path, help="file that gets one JSON line per measurement")
+    group.addoption("--scale", default="default", choices=("quick", "default", "full"))
+    group.addoption("--round", type=int, default=0, help="number of the round, from 0")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a sweep once for each of its points."""
+    spec = getattr(metafunc.function, "work", None)
+    if isinstance(spec, Work) and "point" in metafunc.fixturenames:
+        metafunc.parametrize("point", spec.points_for(metafunc.config.getoption("--scale")))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Drop what this library, scale or round has no part in, and what was begun before."""
+    begun = _begun(config.getoption("--rows"))
+    items[:] = [item for item in items if _selected(item, config, begun)]
+
+
+def _selected(item: pytest.Item, config: pytest.Config, begun: set[str]) -> bool:
+    spec = _work(item)
+    if spec is None or json.dumps(_key(item)) in begun:
+        return False
+    if not spec.takes(_library_class(item, config)):
+        return False
+    if spec.rounds and config.getoption("--round") >= spec.rounds:
+        return False
+    return not spec.full_only or config.getoption("--scale") == "full"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note the start, so that a crash can be laid at its door."""
+    _write(item, {"start": _key(item)})
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, Any, None]:
+    """Turn what stopped a measurement into a row that says so."""
+    outcome = yield
+    if call.excinfo is None:
+        return
+    error = call.excinfo.value
+    message = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if isinstance(error, Unsupported):
+        status = "unsupported"
+        report = outcome.get_result()
+        report.outcome, report.longrepr = "skipped", (str(item.path), None, message)
+    elif isinstance(error, WrongAnswer):
+        status, message = "wrong", f"wrong answer: {message}"
+    elif isinstance(error, ImportError) and call.when == "setup":
+        absent = isinstance(error, ModuleNotFoundError)
+        status, message = "missing", "not installed" if absent else f"import fails: {message}"
+    else:
+        status, message = "error", f"{type(error).__name__}: {message}"
+    _write(item, {**_row(item), "status": status, "note": message})
+
+
+@pytest.fixture(scope="module")
+def lib(request: pytest.FixtureRequest) -> Library:
+    """The library under test; made here, imported here."""
+    return _library_class(request.node, request.config)()
+
+
+@pytest.fixture
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether this is a ``--full`` run."""
+    return bool(request.config.getoption("--scale") == "full")
+
+
+@pytest.fixture
+def quick(request: pytest.FixtureRequest) -> bool:
+    """Whether this is a ``--quick`` run, which only shows that everything works."""
+    return bool(request.config.getoption("--scale") == "quick")
+
+
+@pytest.fixture
+def timed(request: pytest.FixtureRequest, benchmark: Any) -> Timed:
+    """Time a callable by pytest-benchmark and write the row."""
+
+    def time(function: Callable[[], object], items: int, **values: float) -> None:
+        benchmark(function)
+        stats = benchmark.stats.stats
+        row = {
+            **_row(request.node),
+            "status": "ok",
+            "items": items,
+            "rounds": stats.rounds,
+            "min_ns": stats.min / items * 1e9,
+            "median_ns": stats.median / items * 1e9,
+            "values": values,
+        }
+        _write(request.node, row)
+
+    return time
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Record:
+    """Write a row of values that are not times."""
+
+    def write(**values: float) -> None:
+        _write(request.node, {**_row(request.node), "status": "ok", "values": values})
+
+    return write
+
+
+def _library_class(node: Any, config: pytest.Config) -> type[Library]:
+    libraries: tuple[type[Library], ...] = node.getparent(pytest.Module).obj.LIBRARIES
+    wanted = config.getoption("--library")
+    for library in libraries:
+        if wanted == library.name or (wanted is None and library.role == "native"):
+            return library
+    names = ", ".join(library.name for library in libraries)
+    raise pytest.UsageError(f"no library {wanted!r}; there are: {names}")
+
+
+def _work(item: Any) -> Work | None:
+    spec = getattr(item.function, "work", None)
+    return spec if isinstance(spec, Work) else None
+
+
+def _key(item: Any) -> list[Any]:
+    point = item.callspec.params.get("point") if hasattr(item, "callspec") else None
+    spec = _work(item)
+    return [spec.id if spec else item.name, point]
+
+
+def _row(item: Any) -> dict[str, Any]:
+    name, point = _key(item)
+    return {"work": name, "point": point}
+
+
+def _write(item: Any, line: dict[str, Any]) -> None:
+    path: Path | None = item.config.getoption("--rows")
+    if path is None:
+        return
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _begun(path: Path | None) -> set[str]:
+    if path is None or not path.exists():
+        return set()
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {json.dumps(line["start"]) for line in lines if "start" in line}

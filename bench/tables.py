@@ -1,0 +1,190 @@
+"""Tables for the terminal and for the README."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bench.results import Report, Row, SuiteResult, WorkResult, ratio
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+LEGEND = (
+    f"÷ native: the time divided by that of fastblocks, so 2.00{TIMES} means fastblocks is twice "
+    "as fast. pure ÷: how many times faster than the pure-Python twin."
+)
+
+
+def nanoseconds(value: float | None) -> str:
+    """Return a time per item with three significant digits, in the unit that suits it."""
+    if value is None:
+        return ""
+    for unit, size in (("ns", 1.0), ("µs", 1e3), ("ms", 1e6)):
+        if value < 999.5 * size:
+            return f"{value / size:#.3g}".rstrip(".") + f" {unit}"
+    return f"{value / 1e9:.2f} s"
+
+
+def times(value: float | None) -> str:
+    """Return a ratio with two or three significant digits and the sign for times."""
+    if value is None:
+        return ""
+    if value >= 99.5:
+        return f"{value:,.0f}{TIMES}"
+    return f"{value:.3g}{TIMES}" if value >= 9.995 or value < 0.1 else f"{value:.2f}{TIMES}"
+
+
+def roughly(value: float | None) -> str:
+    """Return a ratio with two significant digits."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}{TIMES}" if value >= 9.95 else f"{value:.2g}{TIMES}"
+
+
+def size(value: float) -> str:
+    """Return a number of bytes in the binary unit that suits it."""
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.4g} {unit}"
+        value /= 1024
+    return f"{value:.4g} GiB"
+
+
+def code(title: str) -> str:
+    """Return rich markup for a title with backquotes."""
+    return re.sub(r"`([^`]*)`", r"[bold]\1[/bold]", escape(title))
+
+
+def print_report(console: Console, report: Report) -> None:
+    """Print one table per work, fastest first."""
+    for suite in report.suites:
+        console.rule(f"[bold]{escape(suite.title)}[/bold]  ({suite.name})")
+        for work in suite.works:
+            if work.rows:
+                bars = work.chart == "bars"
+                console.print(_bars(suite, work) if bars else _sweep(suite, work))
+                console.print()
+    console.print(LEGEND)
+
+
+def _bars(suite: SuiteResult, work: WorkResult) -> Table:
+    table = Table(title=_title(work), title_justify="left", title_style="")
+    table.add_column("library")
+    for heading in (f"min / {work.unit}", "median", "÷ native", "pure ÷"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for row in in_order(suite, work):
+        role = suite.role(row.library)
+        extra = size(row.values["bytes"]) if "bytes" in row.values else ""
+        table.add_row(
+            row.library,
+            nanoseconds(row.min_ns),
+            nanoseconds(row.median_ns),
+            times(ratio(row, suite.native(work))),
+            roughly(ratio(suite.pure(work), row)),
+            escape(row.note) or extra or ("floor" if role == "floor" else ""),
+            style="bold green" if role == "native" else "" if row.ok else "dim",
+        )
+    return table
+
+
+def _sweep(suite: SuiteResult, work: WorkResult) -> Table:
+    """Return a table with one line per library and one column per point."""
+    points = sorted({row.point for row in work.rows if row.point is not None})
+    if work.chart == "accuracy":
+        points.reverse()
+    table = Table(title=_title(work), title_justify="left", title_style="")
+    table.add_column("library")
+    for point in points:
+        table.add_column(point_label(point), justify="right")
+    for name in dict.fromkeys(row.library for row in work.rows):
+        cells = {row.point: row for row in work.rows if row.library == name}
+        native = suite.role(name) == "native"
+        line = [_point_text(cells[point]) if point in cells else "" for point in points]
+        table.add_row(name, *line, style="bold green" if native else "")
+    return table
+
+
+def _point_text(row: Row) -> str:
+    if not row.ok:
+        return escape(row.note)
+    if row.min_ns is not None:
+        return nanoseconds(row.min_ns)
+    return f"{percent(row.values['rate'])}\n{row.values['bits']:.3g} bits"
+
+
+def point_label(point: float) -> str:
+    """Return the heading of a sweep's column: a share in percent, or a count."""
+    if point >= 1:
+        return f"{point:,.0f}"
+    return f"{point * 100:.6f}".rstrip("0").rstrip(".") + " %"
+
+
+def percent(value: float) -> str:
+    """Return a share in percent with three significant digits and no exponent."""
+    if value == 0:
+        return "0 %"
+    digits = 2
+    while value * 100 < 10 ** (2 - digits) and digits < 8:
+        digits += 1
+    return f"{value * 100:.{digits}f} %"
+
+
+def _title(work: WorkResult) -> str:
+    return code(work.title) + (f"  [dim]{escape(work.detail)}[/dim]" if work.detail else "")
+
+
+def in_order(suite: SuiteResult, work: WorkResult) -> Iterator[Row]:
+    """Yield timed rows by speed, then those that have no time but a reason."""
+    yield from work.timed()
+    for row in work.rows:
+        if row.min_ns is None and suite.role(row.library) != "floor":
+            yield row
+
+
+def readme(report: Report) -> str:
+    """Return a Markdown table of the headline works, for the README."""
+    lines = []
+    for suite in report.suites:
+        works = [work for work in suite.works if work.headline and work.timed()]
+        if not works:
+            continue
+        lines += [
+            f"**{suite.title}**",
+            "",
+            "| work | library | median per key | keys/s | relative |",
+            "|---|---|--:|--:|--:|",
+        ]
+        for work in works:
+            lines += _readme_rows(suite, work)
+        lines.append("")
+    machine = report.machine
+    lines.append(
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['python']}, {report.started[:10]}. "
+        "Relative: time next to fastblocks; floors in italics are what Python itself costs."
+    )
+    return "\n".join(lines)
+
+
+def _readme_rows(suite: SuiteResult, work: WorkResult) -> Iterator[str]:
+    native = suite.native(work)
+    heading = f"{work.title}, {work.detail.split(';')[0]}" if work.detail else work.title
+    for row in sorted(work.timed(), key=lambda row: row.median_ns or 0.0):
+        median = row.median_ns or 0.0
+        marks = {"native": "**", "floor": "*"}
+        mark = marks.get(suite.role(row.library), "")
+        relative = times(median / native.median_ns) if native and native.median_ns else ""
+        name = f"{mark}{row.library}{mark}"
+        rate = _rate(1e9 / median) if median else ""
+        yield f"| {heading} | {name} | {nanoseconds(median)} | {rate} | {relative} |"
+        heading = ""
+
+
+def _rate(value: float) -> str:
+    for unit, scale in ((" G", 1e9), (" M", 1e6), (" k", 1e3)):
+        if value >= scale:
+            return f"{value / scale:.3g}{unit}"
+    return f"{value:.3g}"

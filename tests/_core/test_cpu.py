@@ -1,0 +1,63 @@
+"""Every dispatch level gives the same bits."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fastblocks._core import cpu
+
+# Everything that has kernels of its own on some level, boiled down to one digest.
+PROGRAM = """
+import hashlib
+import numpy as np
+import fastblocks
+from fastblocks._core import cpu
+from fastblocks.hashing import xxh3_64, xxh3_64_many
+
+digest = hashlib.sha256()
+rng = np.random.default_rng(1)
+data = rng.bytes(9000)
+for n in [*range(300), 512, 1023, 1024, 1025, 1088, 1089, 4096, 9000]:
+    for seed in (0, 7, 2**64 - 1):
+        digest.update(xxh3_64(data[:n], seed).to_bytes(8, "little"))
+for n in range(70):
+    digest.update(xxh3_64_many(rng.integers(0, 2**64, n, dtype=np.uint64), 3).tobytes())
+for fp_rate in (0.1, 0.01, 1e-4):
+    f = fastblocks.BloomFilter(5000, fp_rate, seed=2)
+    f.add_many(np.arange(4000))
+    for key in range(4000, 5000):
+        f.add(key)
+    digest.update(f.to_bytes())
+    digest.update(f.contains_many(np.arange(100_000)).tobytes())
+    digest.update(bytes(key in f for key in range(10_000)))
+print(cpu.level(), digest.hexdigest())
+"""
+GOLDEN = "5f7bf64928eddbc22d57b981c5b7d5be94b3900ec43a4523cd41b9f74600405a"
+
+
+def run(level):
+    env = {**os.environ, "FASTBLOCKS_CPU": level}
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("level", cpu.supported())
+def test_same_bits_on_every_level(level):
+    result = run(level)
+    assert result.stdout.split() == [level, GOLDEN], result.stderr
+
+
+@pytest.mark.parametrize("level", ["sse9", "", "AVX2"])
+def test_unknown_level_is_refused(level):
+    result = run(level)
+    assert result.returncode == 1
+    assert f"ImportError: FASTBLOCKS_CPU={level!r}: this machine runs portable" in result.stderr
+
+
+def test_level_in_use_is_the_highest_unless_told():
+    wanted = os.environ.get("FASTBLOCKS_CPU")
+    assert cpu.level() == (wanted or cpu.supported()[-1])
+    assert cpu.supported()[0] == "portable"

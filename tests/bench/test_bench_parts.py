@@ -1,0 +1,181 @@
+"""Discovery, merging, ratios, findings and number formats of the benchmark."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import findings, runner, tables
+from bench.discovery import discover, families
+from bench.model import Work, expect, work
+from bench.results import LibraryInfo, Report, Row, SuiteResult, WorkResult, merge, ratio
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def ok(library: str, min_ns: float, **more: object) -> Row:
+    return Row(library, "ok", min_ns=min_ns, median_ns=min_ns + 1, rounds=5, **more)
+
+
+def report_of(*works: WorkResult) -> Report:
+    libraries = [
+        LibraryInfo("fastblocks", "native", "1"),
+        LibraryInfo("fastblocks.pure", "pure", "1"),
+        LibraryInfo("peer", "peer", "2"),
+        LibraryInfo("other", "peer", ""),
+        LibraryInfo("set", "floor", ""),
+    ]
+    suite = SuiteResult("toys", "toy", "Toy", libraries, list(works))
+    return Report("python -m bench", "2026-01-01", 1.0, "quick", 1, {}, {}, [suite])
+
+
+def bars(*rows: Row) -> WorkResult:
+    return WorkResult("total", "`sum`", "100 keys", "key", "bars", True, list(rows))
+
+
+def test_discovery_finds_families_files_libraries_and_works() -> None:
+    assert {"filters", "hashing"} <= set(families())
+    suites = {suite.name: suite for suite in discover()}
+    bloom = suites["filters/bloom"]
+    assert bloom.title == "Bloom filter"
+    assert [suite.name for suite in discover(["filters"])] == ["filters/bloom"]
+    for suite in suites.values():
+        roles = [library.role for library in suite.libraries]
+        assert roles.count("native") == 1
+        assert roles.count("pure") == 1
+        assert "floor" in roles
+        names = [library.name for library in suite.libraries]
+        ids = [item.id for item in suite.works]
+        assert len(set(names)) == len(names)
+        assert len(set(ids)) == len(ids)
+        for item in suite.works:
+            assert set(item.libraries) <= set(names)
+        for library in suite.libraries:
+            assert set(library.only) <= set(ids)
+
+
+def test_an_unknown_family_is_named_with_those_that_exist() -> None:
+    with pytest.raises(ValueError, match="no family 'nope'; there are: filters"):
+        discover(["nope"])
+
+
+def test_work_marks_a_function() -> None:
+    @work("`f`", "input", points=(1.0, 2.0, 3.0), full_points=(9.0,))
+    def bench_something() -> None: ...
+
+    spec = bench_something.work  # type: ignore[attr-defined]
+    assert spec == Work("something", "`f`", "input", points=(1.0, 2.0, 3.0), full_points=(9.0,))
+    assert spec.points_for("quick") == (1.0, 2.0)
+    assert spec.points_for("default") == (1.0, 2.0, 3.0)
+    assert spec.points_for("full") == (1.0, 2.0, 3.0, 9.0)
+
+
+def test_expect() -> None:
+    expect(True, "fine")
+    with pytest.raises(AssertionError, match="broken"):
+        expect([], "broken")
+
+
+def test_libraries_take_turns_and_the_twin_runs_once() -> None:
+    suites = discover(["hashing"])
+    jobs = runner.plan(suites, runner.DEFAULT)
+    names = [library.name for library in suites[0].libraries]
+    turn = [job.library.name for job in jobs if job.round == 0]
+    assert turn == names
+    assert [job.round for job in jobs] == sorted(job.round for job in jobs)
+    assert sum(job.library.role == "pure" for job in jobs) == 1
+    assert sum(job.library.role == "native" for job in jobs) == runner.DEFAULT.rounds
+    without = runner.plan(suites, runner.DEFAULT, peers=False)
+    assert not any(job.library.role == "peer" for job in without)
+
+
+def test_merge_takes_the_best_round_and_the_worst_status() -> None:
+    first = [ok("a", 5.0), ok("b", 3.0), ok("c", 1.0, point=10), ok("c", 2.0, point=20)]
+    second = [ok("a", 4.0), Row("b", "error", note="crashed: SIGSEGV"), ok("c", 0.5, point=10)]
+    merged = {(row.library, row.point): row for row in merge([*first, *second])}
+    assert (merged["a", None].min_ns, merged["a", None].median_ns) == (4.0, 5.0)
+    assert merged["a", None].rounds == 10
+    assert merged["b", None].note == "crashed: SIGSEGV"
+    assert merged["b", None].min_ns is None
+    assert merged["c", 10].min_ns == 0.5
+    assert merged["c", 20].min_ns == 2.0
+    worse = merge([Row("d", "wrong", note="first"), Row("d", "error", note="second")])
+    assert [row.note for row in worse] == ["first"]
+
+
+def test_ratio() -> None:
+    assert ratio(ok("a", 6.0), ok("b", 2.0)) == 3.0
+    assert ratio(ok("a", 6.0), None) is None
+    assert ratio(Row("a", "wrong"), ok("b", 2.0)) is None
+
+
+def test_losses_are_computed() -> None:
+    slower = bars(ok("fastblocks", 20.0), ok("peer", 10.0), ok("other", 19.9), ok("set", 1.0))
+    sweep = WorkResult("s", "`in`", "", "key", "cost", False)
+    sweep.rows = [ok("fastblocks", 3.0, point=10), ok("peer", 2.0, point=10)]
+    sweep.rows += [ok("fastblocks", 9.0, point=20), ok("peer", 3.0, point=20)]
+    rates = WorkResult("r", "rates", "", "key", "accuracy", False)
+    for name, bits, found in (("fastblocks", 12.0, 2000.0), ("peer", 10.0, 1000.0)):
+        values = {"bits": bits, "rate": found / 1e5, "found": found, "keys": 1e5, "probes": 1e5}
+        rates.rows.append(Row(name, "ok", point=0.01, values=values))
+    assert findings.losses(report_of(slower, sweep, rates)) == [
+        f"`in`, at 20 keys, 9.00 ns: peer is 3.00{TIMES} faster (3.00 ns)",
+        f"`sum`, 100 keys, 20.0 ns: peer is 2.00{TIMES} faster (10.0 ns)",
+        "False positives: 2.00 % measured for a target of 1 %",
+        "Memory, bits per key: 12.0 at 1 % (peer 10.0)",
+    ]
+    assert findings.losses(report_of(bars(ok("fastblocks", 5.0), ok("peer", 6.0)))) == []
+
+
+def test_failures_of_fastblocks_are_losses() -> None:
+    report = report_of(bars(Row("fastblocks", "wrong", note="wrong answer: x"), ok("peer", 1.0)))
+    assert findings.losses(report) == ["toys/toy: wrong answer: x (1 measurements)"]
+    assert report.native_failures() == {"toys/toy: wrong answer: x": ["`sum`"]}
+
+
+def test_results_round_trip_through_json(tmp_path: Path) -> None:
+    report = report_of(bars(ok("fastblocks", 2.0), ok("fastblocks.pure", 20.0), ok("peer", 3.0)))
+    report.save(tmp_path / "results.json")
+    rows = json.loads((tmp_path / "results.json").read_text())["suites"][0]["works"][0]["rows"]
+    assert [row["times_native"] for row in rows] == [1.0, 10.0, 1.5]
+    assert [row["speedup_on_pure"] for row in rows] == [10.0, 1.0, 20 / 3]
+    assert Report.load(tmp_path / "results.json") == report
+
+
+def test_results_of_another_schema_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text('{"schema": 0}')
+    with pytest.raises(ValueError, match="schema 1"):
+        Report.load(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (0.3149, "0.315 ns"),
+        (3.0, "3.00 ns"),
+        (99.96, "100 ns"),
+        (999.4, "999 ns"),
+        (999.6, "1.00 µs"),
+        (57_600.0, "57.6 µs"),
+        (1.5e6, "1.50 ms"),
+        (2.5e9, "2.50 s"),
+    ],
+)
+def test_nanoseconds(value: float | None, text: str) -> None:
+    assert tables.nanoseconds(value) == text
+
+
+def test_number_formats() -> None:
+    assert [tables.times(x) for x in (0.0123, 0.5, 1.0, 12.34, 1234.5)] == [
+        f"{text}{TIMES}" for text in ("0.0123", "0.50", "1.00", "12.3", "1,234")
+    ]
+    assert [tables.percent(x) for x in (0, 0.1, 0.01, 0.00012, 0.0000098)] == [
+        "0 %",
+        "10.00 %",
+        "1.00 %",
+        "0.0120 %",
+        "0.000980 %",
+    ]
+    assert [tables.point_label(x) for x in (0.1, 0.00001, 1000)] == ["10 %", "0.001 %", "1,000"]
+    assert [tables.size(x) for x in (512, 32768, 33554432)] == ["512 B", "32 KiB", "32 MiB"]

@@ -1,0 +1,30 @@
+"""Fixtures of the whole suite: every behaviour test runs on native and pure code."""
+
+from __future__ import annotations
+
+import faulthandler
+import types
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import fastblocks
+import fastblocks.pure
+
+faulthandler.enable()
+
+settings.register_profile(
+    "fastblocks",
+    deadline=None,  # pure Python is slow, and machines are shared
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("fastblocks")
+
+IMPLEMENTATIONS = {"native": fastblocks, "pure": fastblocks.pure}
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def impl(request: pytest.FixtureRequest) -> types.ModuleType:
+    """The package under test: `fastblocks`, then `fastblocks.pure`."""
+    return IMPLEMENTATIONS[request.param]
