@@ -11,6 +11,7 @@ from setuptools import Extension, setup
 MODULES = {
     "_core.arrays": [],
     "_core.cpu": [],
+    "_core.flat": [],
     "_core.keys": [],
     "_core.state": [],
     "_core.status": [],
@@ -66,6 +67,7 @@ setup(
             "initializedcheck": False,
             "freethreading_compatible": True,
             "autotestdict": False,
+            "auto_pickle": False,
         },
     ),
     options={"build_ext": {"parallel": os.cpu_count()}},

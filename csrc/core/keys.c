@@ -64,6 +64,13 @@ static uint64_t hash_view(const uint8_t *view, const void *const *buffers, uint6
     return fb_xxh3_64(buffer + fb_read32(view + 12), len, seed);
 }
 
+/* The length of `width` bytes without trailing zeros, found a word at a time. */
+static size_t unpadded(const uint8_t *key, size_t width) {
+    while (width >= 8 && fb_read64(key + width - 8) == 0) width -= 8;
+    while (width > 0 && key[width - 1] == 0) width--;
+    return width;
+}
+
 /* Hashes of keys [at, at + n) of one part. */
 static void hash_part(const fb_keys_part_t *part, size_t at, size_t n, uint64_t seed,
                       uint64_t *hashes) {
@@ -85,9 +92,7 @@ static void hash_part(const fb_keys_part_t *part, size_t at, size_t n, uint64_t 
         case FB_KEYS_PADDED:
             for (size_t i = 0; i < n; i++) {
                 const uint8_t *key = data + (at + i) * width;
-                size_t len = width;
-                while (len > 0 && key[len - 1] == 0) len--;
-                hashes[i] = fb_xxh3_64(key, len, seed);
+                hashes[i] = fb_xxh3_64(key, unpadded(key, width), seed);
             }
             break;
         case FB_KEYS_FIXED:

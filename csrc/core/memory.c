@@ -30,3 +30,9 @@ void fb_free_zeroed(void *p) {
     memcpy(&raw, (char *)p - sizeof(void *), sizeof(void *));
     free(raw);
 }
+
+void fb_copy_shared(void *into, const void *from, size_t size) {
+    uint64_t *to = (uint64_t *)into;
+    const uint64_t *words = (const uint64_t *)from;
+    for (size_t i = 0; i < size / 8; i++) to[i] = fb_atomic_load64(words + i);
+}

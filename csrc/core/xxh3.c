@@ -99,71 +99,77 @@ FB_INLINE void scramble_portable(uint64_t *acc, const uint8_t *secret) {
 
 #if FB_X86
 
-/* acc * PRIME32_1 on 64-bit lanes: low half's product plus the high half's, moved up. */
-#define SCRAMBLE_VECTORS(V, N, LOAD, STORE, SET1, XOR, SRL, SLL, MUL, ADD)             \
-    for (size_t i = 0; i < N; i++) {                                                   \
-        V a = LOAD((const V *)acc + i), k = LOAD((const V *)(const void *)secret + i); \
-        a = XOR(XOR(a, SRL(a, 47)), k);                                                \
-        V prime = SET1((int)FB_XXH_PRIME32_1);                                         \
-        V lo = MUL(a, prime), hi = MUL(SRL(a, 32), prime);                             \
-        STORE((V *)acc + i, ADD(lo, SLL(hi, 32)));                                     \
+FB_INLINE void accumulate_sse2(__m128i *acc, const uint8_t *in, const uint8_t *secret) {
+    for (size_t i = 0; i < LANES / 2; i++) {
+        __m128i value = _mm_loadu_si128((const __m128i *)(const void *)in + i);
+        __m128i key = _mm_xor_si128(value, _mm_loadu_si128((const __m128i *)(const void *)secret + i));
+        __m128i product = _mm_mul_epu32(key, _mm_srli_epi64(key, 32));
+        __m128i swapped = _mm_shuffle_epi32(value, _MM_SHUFFLE(1, 0, 3, 2));
+        acc[i] = _mm_add_epi64(acc[i], _mm_add_epi64(product, swapped));
     }
-
-#define ACCUMULATE_VECTORS(V, N, LOAD, STORE, XOR, SRL, SHUFFLE, MUL, ADD)                   \
-    for (size_t i = 0; i < N; i++) {                                                         \
-        V value = LOAD((const V *)(const void *)in + i);                                     \
-        V key = XOR(value, LOAD((const V *)(const void *)secret + i));                       \
-        V product = MUL(key, SRL(key, 32));                                                  \
-        V swapped = SHUFFLE(value, _MM_SHUFFLE(1, 0, 3, 2));                                 \
-        STORE((V *)acc + i, ADD(LOAD((const V *)acc + i), ADD(product, swapped)));           \
-    }
-
-FB_INLINE void accumulate_sse2(uint64_t *acc, const uint8_t *in, const uint8_t *secret) {
-    ACCUMULATE_VECTORS(__m128i, 4, _mm_loadu_si128, _mm_storeu_si128, _mm_xor_si128, _mm_srli_epi64,
-                       _mm_shuffle_epi32, _mm_mul_epu32, _mm_add_epi64)
 }
 
-FB_INLINE void scramble_sse2(uint64_t *acc, const uint8_t *secret) {
-    SCRAMBLE_VECTORS(__m128i, 4, _mm_loadu_si128, _mm_storeu_si128, _mm_set1_epi32, _mm_xor_si128,
-                     _mm_srli_epi64, _mm_slli_epi64, _mm_mul_epu32, _mm_add_epi64)
+/* acc * PRIME32_1 on 64-bit lanes: the low half's product plus the high half's, moved up. */
+FB_INLINE void scramble_sse2(__m128i *acc, const uint8_t *secret) {
+    const __m128i prime = _mm_set1_epi32((int)FB_XXH_PRIME32_1);
+    for (size_t i = 0; i < LANES / 2; i++) {
+        __m128i a = _mm_xor_si128(acc[i], _mm_srli_epi64(acc[i], 47));
+        a = _mm_xor_si128(a, _mm_loadu_si128((const __m128i *)(const void *)secret + i));
+        __m128i high = _mm_mul_epu32(_mm_srli_epi64(a, 32), prime);
+        acc[i] = _mm_add_epi64(_mm_mul_epu32(a, prime), _mm_slli_epi64(high, 32));
+    }
 }
 
-FB_TARGET_AVX2 FB_INLINE void accumulate_avx2(uint64_t *acc, const uint8_t *in,
+FB_TARGET_AVX2 FB_INLINE void accumulate_avx2(__m256i *acc, const uint8_t *in,
                                               const uint8_t *secret) {
-    ACCUMULATE_VECTORS(__m256i, 2, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_xor_si256,
-                       _mm256_srli_epi64, _mm256_shuffle_epi32, _mm256_mul_epu32, _mm256_add_epi64)
+    for (size_t i = 0; i < LANES / 4; i++) {
+        __m256i value = _mm256_loadu_si256((const __m256i *)(const void *)in + i);
+        __m256i key =
+            _mm256_xor_si256(value, _mm256_loadu_si256((const __m256i *)(const void *)secret + i));
+        __m256i product = _mm256_mul_epu32(key, _mm256_srli_epi64(key, 32));
+        __m256i swapped = _mm256_shuffle_epi32(value, _MM_SHUFFLE(1, 0, 3, 2));
+        acc[i] = _mm256_add_epi64(acc[i], _mm256_add_epi64(product, swapped));
+    }
 }
 
-FB_TARGET_AVX2 FB_INLINE void scramble_avx2(uint64_t *acc, const uint8_t *secret) {
-    SCRAMBLE_VECTORS(__m256i, 2, _mm256_loadu_si256, _mm256_storeu_si256, _mm256_set1_epi32,
-                     _mm256_xor_si256, _mm256_srli_epi64, _mm256_slli_epi64, _mm256_mul_epu32,
-                     _mm256_add_epi64)
+FB_TARGET_AVX2 FB_INLINE void scramble_avx2(__m256i *acc, const uint8_t *secret) {
+    const __m256i prime = _mm256_set1_epi32((int)FB_XXH_PRIME32_1);
+    for (size_t i = 0; i < LANES / 4; i++) {
+        __m256i a = _mm256_xor_si256(acc[i], _mm256_srli_epi64(acc[i], 47));
+        a = _mm256_xor_si256(a, _mm256_loadu_si256((const __m256i *)(const void *)secret + i));
+        __m256i high = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), prime);
+        acc[i] = _mm256_add_epi64(_mm256_mul_epu32(a, prime), _mm256_slli_epi64(high, 32));
+    }
 }
 
 #endif
 
-/* Eats all of `in` (len > 240) into acc. */
-#define DEFINE_EAT(rung, attribute)                                                           \
-    attribute static void eat_##rung(uint64_t *acc, const uint8_t *in, size_t len,            \
-                                     const uint8_t *secret) {                                 \
-        const uint8_t *last = in + len - STRIPE;                                              \
-        size_t blocks = (len - 1) / BLOCK;                                                    \
-        for (size_t b = 0; b < blocks; b++, in += BLOCK) {                                    \
-            for (size_t s = 0; s < STRIPES_PER_BLOCK; s++) {                                  \
-                accumulate_##rung(acc, in + STRIPE * s, secret + 8 * s);                      \
-            }                                                                                 \
-            scramble_##rung(acc, secret + SECRET_SIZE - STRIPE);                              \
-        }                                                                                     \
-        size_t stripes = (len - 1 - BLOCK * blocks) / STRIPE;                                 \
-        for (size_t s = 0; s < stripes; s++)                                                  \
-            accumulate_##rung(acc, in + STRIPE * s, secret + 8 * s);                          \
-        accumulate_##rung(acc, last, secret + SECRET_SIZE - STRIPE - 7);                      \
+/* Eats all of `in` (len > 240) into `lanes`. The accumulators are a local array, so that they stay
+ * in registers from one stripe to the next: through `lanes` each stripe would wait for the stores
+ * of the one before. */
+#define DEFINE_EAT(rung, accumulator, attribute)                                        \
+    attribute static void eat_##rung(uint64_t *lanes, const uint8_t *in, size_t len,    \
+                                     const uint8_t *secret) {                           \
+        accumulator acc[LANES * sizeof(uint64_t) / sizeof(accumulator)];                \
+        const uint8_t *last = in + len - STRIPE;                                        \
+        size_t blocks = (len - 1) / BLOCK;                                              \
+        memcpy(acc, lanes, sizeof acc);                                                 \
+        for (size_t b = 0; b < blocks; b++, in += BLOCK) {                              \
+            for (size_t s = 0; s < STRIPES_PER_BLOCK; s++)                              \
+                accumulate_##rung(acc, in + STRIPE * s, secret + 8 * s);                \
+            scramble_##rung(acc, secret + SECRET_SIZE - STRIPE);                        \
+        }                                                                               \
+        size_t stripes = (len - 1 - BLOCK * blocks) / STRIPE;                           \
+        for (size_t s = 0; s < stripes; s++)                                            \
+            accumulate_##rung(acc, in + STRIPE * s, secret + 8 * s);                    \
+        accumulate_##rung(acc, last, secret + SECRET_SIZE - STRIPE - 7);                \
+        memcpy(lanes, acc, sizeof acc);                                                 \
     }
 
-DEFINE_EAT(portable, )
+DEFINE_EAT(portable, uint64_t, )
 #if FB_X86
-DEFINE_EAT(sse2, )
-DEFINE_EAT(avx2, FB_TARGET_AVX2)
+DEFINE_EAT(sse2, __m128i, )
+DEFINE_EAT(avx2, __m256i, FB_TARGET_AVX2)
 #endif
 
 static uint64_t hash_over240(const uint8_t *in, size_t len, uint64_t seed) {

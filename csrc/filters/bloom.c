@@ -315,11 +315,6 @@ void fb_bloom_intersect(fb_bloom_t *into, const fb_bloom_t *from) {
     }
 }
 
-void fb_bloom_copy(fb_bloom_t *into, const fb_bloom_t *from) {
-    for (size_t i = 0, n = words_of(into); i < n; i++)
-        fb_atomic_store64(words(into) + i, word(from, i));
-}
-
 void fb_bloom_clear(fb_bloom_t *b) {
     for (size_t i = 0, n = words_of(b); i < n; i++) fb_atomic_store64(words(b) + i, 0);
 }

@@ -80,7 +80,6 @@ void fb_bloom_add_keys(fb_bloom_t *b, fb_keys_cursor_t keys, uint64_t seed);
  * keys that other threads add meanwhile are not lost (but may be missed by what is computed). */
 void fb_bloom_unite(fb_bloom_t *into, const fb_bloom_t *from);
 void fb_bloom_intersect(fb_bloom_t *into, const fb_bloom_t *from);
-void fb_bloom_copy(fb_bloom_t *into, const fb_bloom_t *from);
 void fb_bloom_clear(fb_bloom_t *b);
 bool fb_bloom_equal(const fb_bloom_t *a, const fb_bloom_t *b);
 bool fb_bloom_subset(const fb_bloom_t *a, const fb_bloom_t *b);

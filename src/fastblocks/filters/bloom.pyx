@@ -1,29 +1,18 @@
 """Split-block Bloom filter."""
 
 import math
-import os
-import threading
 
-cimport cython
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport uint32_t, uint64_t
 
-from fastblocks._core import check, errors, files
+from fastblocks._core import check, errors
 
 from fastblocks._core.arrays cimport data_of, out_array
+from fastblocks._core.flat cimport Flat
 from fastblocks._core.keys cimport (
-    FB_HAVE_GIL, RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch,
+    FB_HAVE_GIL, RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
-from fastblocks._core.state cimport (
-    FB_STATE_HEADER, double_of_word, fb_state_set_live, fb_state_t, new_state, payload_of,
-    read_state, seal_state, word_of_double,
-)
+from fastblocks._core.state cimport double_of_word, fb_state_t, word_of_double
 from fastblocks._core.status cimport check_status, fb_status_t
-
-cdef extern from "memory.h" nogil:
-    void *fb_alloc_zeroed(size_t size)
-    void fb_free_zeroed(void *p)
 
 cdef extern from "stdbool.h":
     ctypedef bint cbool "bool"
@@ -49,7 +38,6 @@ cdef extern from "filters/bloom.h" nogil:
     void fb_bloom_add_keys(fb_bloom_t *b, fb_keys_cursor_t keys, uint64_t seed)
     void fb_bloom_unite(fb_bloom_t *into, const fb_bloom_t *other)
     void fb_bloom_intersect(fb_bloom_t *into, const fb_bloom_t *other)
-    void fb_bloom_copy(fb_bloom_t *into, const fb_bloom_t *other)
     void fb_bloom_clear(fb_bloom_t *b)
     bint fb_bloom_equal(const fb_bloom_t *a, const fb_bloom_t *b)
     bint fb_bloom_subset(const fb_bloom_t *a, const fb_bloom_t *b)
@@ -62,7 +50,7 @@ cdef enum:
     VERSION = 1
 
 
-cdef class BloomFilter:
+cdef class BloomFilter(Flat):
     """A set that never forgets a key but may claim one it was not given, at a known rate.
 
     A split-block Bloom filter: one cache line is touched per key. It has the manners of a `set`,
@@ -125,29 +113,16 @@ cdef class BloomFilter:
     cdef object _capacity
     cdef double _fp_rate
     cdef uint64_t _seed
-    cdef void *memory          # the bits, if they are ours
-    cdef object mapping        # the mmap they lie in, otherwise
-    cdef Py_buffer view        # of the mapping
-    cdef bint writable
-    cdef Py_ssize_t writers    # running writers that do not hold the GIL; changed under the GIL
-    cdef object whole          # lock of the operations on the whole filter
-    cdef object __weakref__
 
     def __cinit__(self, capacity, fp_rate=0.01, *, seed=0):
-        self._seed = check.seed64(seed)
+        self._seed = seed64(seed)
         self._capacity = check.integer("capacity", capacity, 1, 2**63 - 1)
         self._fp_rate = check.real("fp_rate", fp_rate, FB_BLOOM_MIN_FP_RATE, 1.0)
-        self.whole = threading.Lock()
-        self.writable = True
-        cdef fb_bloom_shape_t shape
         check_status(
-            fb_bloom_shape(self._capacity, self._fp_rate, &shape),
+            fb_bloom_shape(self._capacity, self._fp_rate, &self.bloom.shape),
             f"capacity={capacity} at fp_rate={fp_rate}",
         )
-        self.allocate(shape)
-
-    def __dealloc__(self):
-        self.release_bits()
+        self.allocate(<size_t>fb_bloom_bytes(self.bloom.shape))
 
     # ---- keys -------------------------------------------------------------------------------
 
@@ -174,7 +149,7 @@ cdef class BloomFilter:
         True
         """
         cdef uint64_t h = hash_key(key, self._seed)
-        if FB_HAVE_GIL and self.writers == 0 and self.memory != NULL:
+        if FB_HAVE_GIL and self.writers == 0 and self.owned:
             fb_bloom_add(&self.bloom, h)  # nobody else can write before we are done
         else:
             self.check_writable("add")
@@ -428,19 +403,6 @@ cdef class BloomFilter:
         self.check_same(other)
         return self.compare(other, True)
 
-    def copy(self):
-        """Return an equal filter of its own, in memory (also if this one is mapped).
-
-        Returns
-        -------
-        BloomFilter
-        """
-        cdef BloomFilter result = self.twin()
-        with self.whole:
-            with nogil:
-                fb_bloom_copy(&result.bloom, &self.bloom)
-        return result
-
     def clear(self):
         """Remove all keys.
 
@@ -474,14 +436,9 @@ cdef class BloomFilter:
         return self._seed
 
     @property
-    def nbytes(self):
-        """Bytes of memory (or of mapped file) that the bits take."""
-        return fb_bloom_bytes(self.bloom.shape)
-
-    @property
     def fill_ratio(self):
         """The share of bits that are set, in [0, 1]; about a half at capacity."""
-        return self.count_bits() / (8 * fb_bloom_bytes(self.bloom.shape))
+        return self.count_bits() / (8 * self.size)
 
     def approx_len(self):
         """Estimate how many distinct keys were added, from the share of bits set.
@@ -555,28 +512,7 @@ cdef class BloomFilter:
             f"seed={self._seed})"
         )
 
-    def __sizeof__(self):
-        return object.__sizeof__(self) + (self.nbytes if self.memory != NULL else 0)
-
     # ---- state ------------------------------------------------------------------------------
-
-    def to_bytes(self):
-        """Return the filter as bytes: parameters, bits and checksums.
-
-        Returns
-        -------
-        bytes
-            The same on every platform; read by `from_bytes`, and by `open` from a file.
-        """
-        cdef fb_state_t state = self.state()
-        cdef bytes data = new_state(&state)
-        cdef fb_bloom_t copy
-        fb_bloom_init(&copy, self.bloom.shape, <uint32_t *>payload_of(data))
-        with self.whole:
-            with nogil:
-                fb_bloom_copy(&copy, &self.bloom)
-        seal_state(&state, data)
-        return data
 
     @classmethod
     def from_bytes(cls, data):
@@ -606,29 +542,8 @@ cdef class BloomFilter:
         True
         """
         cdef BloomFilter result = BloomFilter.__new__(cls, 1, 0.5)
-        cdef Py_buffer view
-        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-        try:
-            result.allocate(result.adopt_state(&view, True, "BloomFilter"))
-            memcpy(result.bloom.bits, <const char *>view.buf + FB_STATE_HEADER,
-                   <size_t>fb_bloom_bytes(result.bloom.shape))
-        finally:
-            PyBuffer_Release(&view)
+        result.load(data)
         return result
-
-    def save(self, path):
-        """Write the filter to a file, which is replaced atomically.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written; what was there before is unchanged.
-        """
-        files.replace_file(path, [self.to_bytes()])
 
     @classmethod
     def open(cls, path, mode="r", *, verify=True):
@@ -669,97 +584,22 @@ cdef class BloomFilter:
         >>> "x" in BloomFilter.open(path)
         True
         """
-        cdef bint writable = files.open_mode(mode)
         cdef BloomFilter result = BloomFilter.__new__(cls, 1, 0.5)
-        mapping = files.map_file(path, writable)
-        cdef Py_buffer view
-        PyObject_GetBuffer(mapping, &view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
-        cdef fb_bloom_shape_t shape
-        try:
-            shape = result.adopt_state(&view, verify, os.fspath(path))
-        except BaseException:
-            PyBuffer_Release(&view)
-            raise
-        result.release_bits()
-        result.view = view
-        result.mapping = mapping
-        result.writable = writable
-        if writable:
-            fb_state_set_live(<uint8_t *>view.buf)
-        fb_bloom_init(&result.bloom, shape, <uint32_t *>(<char *>view.buf + FB_STATE_HEADER))
+        result.map(path, mode, verify)
         return result
 
-    def flush(self):
-        """Wait until what was added to a mapped file is on disk; nothing to do otherwise.
-
-        Raises
-        ------
-        OSError
-            If the system could not write it.
-        """
-        if self.mapping is not None and self.writable:
-            self.mapping.flush()
-
-    def __reduce__(self):
-        return type(self).from_bytes, (self.to_bytes(),)
-
-    def __copy__(self):
-        return self.copy()
-
-    def __deepcopy__(self, memo):
-        return self.copy()
-
-    # ---- within -----------------------------------------------------------------------------
-
-    cdef int allocate(self, fb_bloom_shape_t shape) except -1:
-        """Give the filter zeroed bits of its own in place of those it has."""
-        cdef void *memory = fb_alloc_zeroed(<size_t>fb_bloom_bytes(shape))
-        if memory == NULL:
-            raise MemoryError(f"cannot allocate {fb_bloom_bytes(shape)} bytes for the filter")
-        self.release_bits()
-        self.memory = memory
-        fb_bloom_init(&self.bloom, shape, <uint32_t *>memory)
-        return 0
-
-    cdef void release_bits(self) noexcept:
-        fb_free_zeroed(self.memory)
-        self.memory = NULL
-        if self.mapping is not None:
-            PyBuffer_Release(&self.view)
-            self.mapping = None
-
-    cdef BloomFilter twin(self):
-        """An empty filter of the same class and parameters, in memory."""
-        cdef BloomFilter result = BloomFilter.__new__(type(self), 1, 0.5)
-        result._capacity = self._capacity
-        result._fp_rate = self._fp_rate
-        result._seed = self._seed
-        result.allocate(self.bloom.shape)
-        return result
-
-    cdef fb_state_t state(self) noexcept:
-        cdef fb_state_t state
-        cdef size_t i
-        for i in range(11):
-            state.params[i] = 0
+    cdef int describe(self, fb_state_t *state) except -1:
         state.kind = KIND
         state.version = VERSION
-        state.live = False
-        state.payload_bytes = fb_bloom_bytes(self.bloom.shape)
         state.params[0] = <uint64_t>self._capacity
         state.params[1] = word_of_double(self._fp_rate)
         state.params[2] = self._seed
         state.params[3] = self.bloom.shape.n_blocks
         state.params[4] = self.bloom.shape.lanes
-        return state
+        return 0
 
-    cdef fb_bloom_shape_t adopt_state(self, const Py_buffer *view, bint verify, str what) except *:
-        """Check serialised bytes, take over their parameters and return their shape."""
-        cdef fb_state_t state
+    cdef bint adopt(self, const fb_state_t *state) except -1:
         cdef fb_bloom_shape_t shape
-        state.kind = KIND
-        state.version = VERSION
-        read_state(<const uint8_t *>view.buf, <size_t>view.len, verify, &state, what)
         shape.n_blocks = state.params[3]
         shape.lanes = <unsigned>min(state.params[4], 0xFFFFFFFFU)
         fp_rate = double_of_word(state.params[1])
@@ -769,26 +609,21 @@ cdef class BloomFilter:
             or not fb_bloom_shape_ok(shape)
             or fb_bloom_bytes(shape) != state.payload_bytes
         ):
-            raise errors.status("STATE_PARAMS", what)
+            return False
         self._capacity = state.params[0]
         self._fp_rate = fp_rate
         self._seed = state.params[2]
-        return shape
+        self.bloom.shape = shape
+        return True
 
-    # A writer that gives up the GIL says so, and `add` then uses atomic operations too. Without a
-    # GIL they are always used, and there is nothing to say.
-    cdef inline void begin_writing(self) noexcept:
-        if FB_HAVE_GIL:
-            self.writers += 1
-
-    cdef inline void end_writing(self) noexcept:
-        if FB_HAVE_GIL:
-            self.writers -= 1
-
-    cdef int check_writable(self, str method) except -1:
-        if not self.writable:
-            raise errors.read_only(method)
+    cdef int attach(self) except -1:
+        fb_bloom_init(&self.bloom, self.bloom.shape, <uint32_t *>self.payload)
         return 0
+
+    cdef Flat blank(self):
+        return BloomFilter.__new__(type(self), 1, 0.5)
+
+    # ---- within -----------------------------------------------------------------------------
 
     cdef str differing(self, BloomFilter other):
         """The name of the first parameter in which two filters differ, or None."""

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 from fastblocks._core import errors
 
 from .hashing.xxh3 import hash_bytes
 
-__all__ = ["HEADER", "State", "pack", "set_live", "unpack"]
+__all__ = ["HEADER", "pack", "set_live", "unpack"]
 
 HEADER = 128
 MAGIC = b"fastblks"
 FIELDS = struct.Struct("<8s4sHHQQ88s")  # magic, kind, version, life, bytes, checksum, parameters
 LIFE_AT = 14
 SEALED, LIVE = 0x0000, 0xC53A
-
-
-class State(NamedTuple):
-    """What a header says of the payload behind it."""
-
-    params: bytes
-    live: bool
 
 
 def pack(kind: bytes, version: int, params: bytes, payload: bytes) -> bytes:
@@ -33,8 +25,8 @@ def pack(kind: bytes, version: int, params: bytes, payload: bytes) -> bytes:
 
 def unpack(
     data: bytes | memoryview, kind: bytes, version: int, what: str, verify: bool = True
-) -> State:
-    """Check a serialised object and return what its header says."""
+) -> bytes:
+    """Check a serialised object and return its parameters."""
     if bytes(data[:8]) != MAGIC:
         raise errors.status("STATE_FOREIGN", what)
     if len(data) < HEADER:
@@ -56,7 +48,7 @@ def unpack(
         raise errors.status("STATE_LONG", what)
     if verify and life == SEALED and hash_bytes(bytes(data[HEADER:]), 0) != checksum:
         raise errors.status("STATE_CHECKSUM", what)
-    return State(params, life == LIVE)
+    return bytes(params)
 
 
 def set_live(data: memoryview) -> None:

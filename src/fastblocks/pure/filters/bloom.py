@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import struct
-import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from fastblocks._core import check, errors, files
+from fastblocks._core import check, errors
 
-from .. import _keys, _state
+from .. import _keys
+from .._flat import Flat
 from ..hashing.xxh3 import hash_bytes
 
 if TYPE_CHECKING:
@@ -19,14 +18,12 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-    from typing_extensions import Buffer, Self
+    from typing_extensions import Self
 
-    from fastblocks._core.files import PathLike
     from fastblocks._core.types import Key, Keys
 
 __all__ = ["BloomFilter"]
 
-KIND, VERSION = b"BLOM", 1
 PARAMS = struct.Struct("<QdQQQ48x")  # capacity, fp_rate, seed, n_blocks, lanes
 MIN_FP_RATE = 1e-9
 MAX_BLOCKS = 2**32
@@ -111,25 +108,34 @@ def shape_for(capacity: int, fp_rate: float) -> tuple[int, int]:
     return best
 
 
-class BloomFilter:
-    """A set that may claim keys it does not hold; see `fastblocks.BloomFilter`.
+class BloomFilter(Flat):
+    """A set that may claim keys it does not hold; see `fastblocks.BloomFilter`."""
 
-    Threads exclude each other by a lock. Of processes that map one file, only one may write
-    through this class (the native one has no such limit).
-    """
+    _KIND, _VERSION = b"BLOM", 1
 
     def __init__(self, capacity: int, fp_rate: float = 0.01, *, seed: int = 0) -> None:
         self._seed = check.seed64(seed)
         self._capacity = check.integer("capacity", capacity, 1, 2**63 - 1)
         self._fp_rate = check.real("fp_rate", fp_rate, MIN_FP_RATE, 1.0)
         self._blocks, self._lanes = shape_for(self._capacity, self._fp_rate)
-        self._take(memoryview(bytearray(self.nbytes)))
+        self._take(memoryview(bytearray(self._blocks * self._lanes * 4)))
 
-    def _take(self, data: memoryview, mapping: mmap.mmap | None = None) -> None:
-        """Make `data` the filter's bits."""
-        self._bits = data.cast("I")  # one item a lane, block after block
-        self._mapping = mapping
-        self._lock = threading.RLock()
+    def _take(self, payload: memoryview, mapping: mmap.mmap | None = None) -> None:
+        super()._take(payload, mapping)
+        self._bits = payload.cast("I")  # one item a lane, block after block
+
+    def _params(self) -> bytes:
+        return PARAMS.pack(self._capacity, self._fp_rate, self._seed, self._blocks, self._lanes)
+
+    def _adopt(self, params: bytes, size: int) -> bool:
+        self._capacity, self._fp_rate, self._seed, self._blocks, self._lanes = PARAMS.unpack(params)
+        return (
+            1 <= self._capacity < 2**63
+            and MIN_FP_RATE <= self._fp_rate < 1.0
+            and 1 <= self._blocks <= MAX_BLOCKS
+            and self._lanes in (4, 8, 16)
+            and size == self._blocks * self._lanes * 4
+        )
 
     # ---- keys ---------------------------------------------------------------------------------
 
@@ -238,15 +244,6 @@ class BloomFilter:
         self._check_same(other)
         return all(a & ~b == 0 for a, b in zip(self._bits, other._bits, strict=True))
 
-    def copy(self) -> Self:
-        """Return an equal filter of its own, in memory."""
-        result = object.__new__(type(self))
-        result._capacity, result._fp_rate, result._seed = self._capacity, self._fp_rate, self._seed
-        result._blocks, result._lanes = self._blocks, self._lanes
-        with self._lock:
-            result._take(memoryview(bytearray(self._bits)))
-        return result
-
     def clear(self) -> None:
         """Remove all keys."""
         self._check_writable("clear")
@@ -270,11 +267,6 @@ class BloomFilter:
     def seed(self) -> int:
         """The seed of the hash."""
         return self._seed
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory (or of mapped file) that the bits take."""
-        return self._blocks * self._lanes * 4
 
     @property
     def fill_ratio(self) -> float:
@@ -303,75 +295,7 @@ class BloomFilter:
             f"seed={self.seed})"
         )
 
-    # ---- state --------------------------------------------------------------------------------
-
-    def to_bytes(self) -> bytes:
-        """Return the filter as bytes: parameters, bits and checksums."""
-        params = PARAMS.pack(self._capacity, self._fp_rate, self._seed, self._blocks, self._lanes)
-        with self._lock:
-            return _state.pack(KIND, VERSION, params, self._bits.tobytes())
-
-    @classmethod
-    def from_bytes(cls, data: Buffer) -> Self:
-        """Make a filter from what `to_bytes` gave."""
-        view = memoryview(data).cast("B")
-        result = cls._of_state(view, "BloomFilter", verify=True)
-        result._take(memoryview(bytearray(view[_state.HEADER :])))
-        return result
-
-    def save(self, path: PathLike) -> None:
-        """Write the filter to a file, which is replaced atomically."""
-        files.replace_file(path, [self.to_bytes()])
-
-    @classmethod
-    def open(cls, path: PathLike, mode: Literal["r", "r+"] = "r", *, verify: bool = True) -> Self:
-        """Map a saved filter into memory; see `fastblocks.BloomFilter.open`."""
-        writable = files.open_mode(mode)
-        mapping = files.map_file(path, writable)
-        view = memoryview(mapping)
-        result = cls._of_state(view, os.fspath(path), verify)
-        if writable:
-            _state.set_live(view)
-        result._take(view[_state.HEADER :], mapping)
-        return result
-
-    @classmethod
-    def _of_state(cls, data: memoryview, what: str, verify: bool) -> Self:
-        """A filter with the parameters that serialised bytes tell, once checked; no bits yet."""
-        state = _state.unpack(data, KIND, VERSION, what, verify)
-        result = object.__new__(cls)
-        capacity, fp_rate, seed, n_blocks, lanes = PARAMS.unpack(state.params)
-        result._capacity, result._fp_rate, result._seed = capacity, fp_rate, seed
-        result._blocks, result._lanes = n_blocks, lanes
-        if (
-            not 1 <= capacity < 2**63
-            or not MIN_FP_RATE <= fp_rate < 1.0
-            or not 1 <= n_blocks <= MAX_BLOCKS
-            or lanes not in (4, 8, 16)
-            or result.nbytes != len(data) - _state.HEADER
-        ):
-            raise errors.status("STATE_PARAMS", what)
-        return result
-
-    def flush(self) -> None:
-        """Wait until what was added to a mapped file is on disk; nothing to do otherwise."""
-        if self._mapping is not None and not self._bits.readonly:
-            self._mapping.flush()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_bytes, (self.to_bytes(),)
-
-    def __copy__(self) -> Self:
-        return self.copy()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self.copy()
-
     # ---- within -------------------------------------------------------------------------------
-
-    def _check_writable(self, method: str) -> None:
-        if self._bits.readonly:
-            raise errors.read_only(method)
 
     def _differing(self, other: BloomFilter) -> str | None:
         """The name of the first parameter in which two filters differ."""

@@ -1,0 +1,206 @@
+"""Objects whose whole state is one flat run of bytes: memory, files, copies."""
+
+import os
+import threading
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy, memset
+
+from fastblocks._core import errors, files
+
+from fastblocks._core.keys cimport FB_HAVE_GIL
+from fastblocks._core.state cimport (
+    FB_STATE_HEADER, fb_state_set_live, new_state, payload_of, read_state, seal_state,
+)
+
+cdef extern from "memory.h" nogil:
+    void *fb_alloc_zeroed(size_t size)
+    void fb_free_zeroed(void *p)
+    void fb_copy_shared(void *into, const void *source, size_t size)
+
+
+cdef class Flat:
+    def __cinit__(self, *args, **kwargs):
+        self.whole = threading.Lock()
+
+    def __dealloc__(self):
+        self.release()
+
+    # ---- for users --------------------------------------------------------------------------
+
+    @property
+    def nbytes(self):
+        """Bytes of memory, or of mapped file, that the object's data take."""
+        return self.size
+
+    def __sizeof__(self):
+        return object.__sizeof__(self) + (self.size if self.owned else 0)
+
+    def copy(self):
+        """Return an equal object of its own, in memory (also if this one is mapped).
+
+        Returns
+        -------
+        type of self
+        """
+        cdef Flat result = self.blank()
+        cdef fb_state_t state = describe_flat(self)
+        result.allocate(self.size)
+        result.adopt(&state)
+        with self.whole:
+            with nogil:
+                fb_copy_shared(result.payload, self.payload, self.size)
+        result.attach()
+        return result
+
+    def __copy__(self):
+        return self.copy()
+
+    def __deepcopy__(self, memo):
+        return self.copy()
+
+    def __reduce__(self):
+        return type(self).from_bytes, (self.to_bytes(),)
+
+    def to_bytes(self):
+        """Return the object as bytes: parameters, data and checksums.
+
+        Returns
+        -------
+        bytes
+            The same on every platform; read by ``from_bytes``, and by ``open`` from a file.
+        """
+        cdef fb_state_t state = describe_flat(self)
+        cdef bytes data = new_state(&state)
+        cdef uint8_t *payload = payload_of(data)
+        with self.whole:
+            with nogil:
+                fb_copy_shared(payload, self.payload, self.size)
+        seal_state(&state, data)
+        return data
+
+    def save(self, path):
+        """Write the object to a file, which is replaced atomically.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; what was there before is unchanged.
+        """
+        files.replace_file(path, [self.to_bytes()])
+
+    def flush(self):
+        """Wait until what was added to a mapped file is on disk; nothing to do otherwise.
+
+        Raises
+        ------
+        OSError
+            If the system could not write it.
+        """
+        if self.mapping is not None and self.writable:
+            self.mapping.flush()
+
+    # ---- for derived classes ------------------------------------------------------------------
+
+    cdef int describe(self, fb_state_t *state) except -1:
+        raise TypeError(f"{type(self).__name__} cannot be made on its own")
+
+    cdef bint adopt(self, const fb_state_t *state) except -1:
+        return False
+
+    cdef int attach(self) except -1:
+        return 0
+
+    cdef Flat blank(self):
+        raise TypeError(f"{type(self).__name__} cannot be made on its own")
+
+    cdef int allocate(self, size_t size) except -1:
+        cdef void *memory = fb_alloc_zeroed(size)
+        if memory == NULL:
+            raise MemoryError(f"cannot allocate {size} bytes")
+        self.release()
+        self.payload = memory
+        self.size = size
+        self.owned = self.writable = True
+        return self.attach()
+
+    cdef int load(self, object data) except -1:
+        cdef Py_buffer view
+        cdef fb_state_t state
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            state = check_state(self, &view, True, type(self).__name__)
+            self.allocate(<size_t>state.payload_bytes)
+            memcpy(self.payload, <const uint8_t *>view.buf + FB_STATE_HEADER, self.size)
+        finally:
+            PyBuffer_Release(&view)
+        return self.attach()
+
+    cdef int map(self, object path, object mode, bint verify) except -1:
+        cdef bint writable = files.open_mode(mode)
+        cdef Py_buffer view
+        cdef fb_state_t state
+        mapping = files.map_file(path, writable)
+        PyObject_GetBuffer(mapping, &view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
+        try:
+            state = check_state(self, &view, verify, os.fspath(path))
+        except BaseException:
+            PyBuffer_Release(&view)
+            raise
+        self.release()
+        self.mapping = mapping
+        self.view = view
+        self.payload = <uint8_t *>view.buf + FB_STATE_HEADER
+        self.size = <size_t>state.payload_bytes
+        self.owned = False
+        self.writable = writable
+        if writable:
+            fb_state_set_live(<uint8_t *>view.buf)
+        return self.attach()
+
+    cdef int check_writable(self, str method) except -1:
+        if not self.writable:
+            raise errors.read_only(method)
+        return 0
+
+    # A writer that gives up the GIL says so, and scalar methods then use atomic operations too.
+    # Without a GIL they always do, and there is nothing to say.
+    cdef void begin_writing(self) noexcept:
+        if FB_HAVE_GIL:
+            self.writers += 1
+
+    cdef void end_writing(self) noexcept:
+        if FB_HAVE_GIL:
+            self.writers -= 1
+
+    cdef void release(self) noexcept:
+        """Let go of the payload."""
+        if self.owned:
+            fb_free_zeroed(self.payload)
+            self.owned = False
+        if self.mapping is not None:
+            PyBuffer_Release(&self.view)
+            self.mapping = None
+        self.payload = NULL
+
+
+cdef fb_state_t describe_flat(Flat flat) except *:
+    cdef fb_state_t state
+    memset(&state, 0, sizeof(state))
+    flat.describe(&state)
+    state.payload_bytes = flat.size
+    return state
+
+
+cdef fb_state_t check_state(Flat flat, const Py_buffer *view, bint verify, str what) except *:
+    """Check serialised bytes and let `flat` take over their parameters."""
+    cdef fb_state_t state = describe_flat(flat)
+    read_state(<const uint8_t *>view.buf, <size_t>view.len, verify, &state, what)
+    if not flat.adopt(&state):
+        raise errors.status("STATE_PARAMS", what)
+    return state

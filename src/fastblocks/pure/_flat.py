@@ -1,0 +1,122 @@
+"""Objects whose whole state is one flat run of bytes: memory, files, copies."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from fastblocks._core import errors, files
+
+from . import _state
+
+if TYPE_CHECKING:
+    import mmap
+
+    from typing_extensions import Buffer, Self
+
+    from fastblocks._core.files import PathLike
+
+__all__ = ["Flat"]
+
+
+class Flat:
+    """Base of classes that keep their data in one payload, of their own or in a mapped file.
+
+    A derived class sets ``_KIND`` and ``_VERSION``, calls `_take` in ``__init__``, and tells in
+    `_params` and `_adopt` how its parameters are serialised.
+
+    Threads exclude each other by a lock. Of processes that map one file, only one may write
+    through these classes (the native ones have no such limit).
+    """
+
+    _KIND: ClassVar[bytes]
+    _VERSION: ClassVar[int]
+
+    _payload: memoryview
+    _mapping: mmap.mmap | None
+    _lock: threading.RLock
+
+    def _params(self) -> bytes:
+        """The parameters as they stand in the header: 88 bytes."""
+        raise NotImplementedError
+
+    def _adopt(self, params: bytes, size: int) -> bool:
+        """Take over parameters; False if they contradict each other or the payload's size."""
+        raise NotImplementedError
+
+    def _take(self, payload: memoryview, mapping: mmap.mmap | None = None) -> None:
+        """Make `payload` the object's data."""
+        self._payload = payload
+        self._mapping = mapping
+        self._lock = threading.RLock()
+
+    def _check_writable(self, method: str) -> None:
+        if self._payload.readonly:
+            raise errors.read_only(method)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, or of mapped file, that the object's data take."""
+        return self._payload.nbytes
+
+    def copy(self) -> Self:
+        """Return an equal object of its own, in memory."""
+        result = object.__new__(type(self))
+        result._adopt(self._params(), self.nbytes)
+        with self._lock:
+            result._take(memoryview(bytearray(self._payload)))
+        return result
+
+    def __copy__(self) -> Self:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_bytes, (self.to_bytes(),)
+
+    def to_bytes(self) -> bytes:
+        """Return the object as bytes: parameters, data and checksums."""
+        with self._lock:
+            payload = self._payload.tobytes()
+        return _state.pack(self._KIND, self._VERSION, self._params(), payload)
+
+    @classmethod
+    def from_bytes(cls, data: Buffer) -> Self:
+        """Make an object from what `to_bytes` gave."""
+        view = memoryview(data).cast("B")
+        result = cls._of_state(view, cls.__name__, verify=True)
+        result._take(memoryview(bytearray(view[_state.HEADER :])))
+        return result
+
+    def save(self, path: PathLike) -> None:
+        """Write the object to a file, which is replaced atomically."""
+        files.replace_file(path, [self.to_bytes()])
+
+    @classmethod
+    def open(cls, path: PathLike, mode: Literal["r", "r+"] = "r", *, verify: bool = True) -> Self:
+        """Map a saved object into memory; see the native class."""
+        writable = files.open_mode(mode)
+        mapping = files.map_file(path, writable)
+        view = memoryview(mapping)
+        result = cls._of_state(view, os.fspath(path), verify)
+        if writable:
+            _state.set_live(view)
+        result._take(view[_state.HEADER :], mapping)
+        return result
+
+    @classmethod
+    def _of_state(cls, data: memoryview, what: str, verify: bool) -> Self:
+        """An object with the parameters that serialised bytes tell, once checked; no data yet."""
+        params = _state.unpack(data, cls._KIND, cls._VERSION, what, verify)
+        result = object.__new__(cls)
+        if not result._adopt(params, len(data) - _state.HEADER):
+            raise errors.status("STATE_PARAMS", what)
+        return result
+
+    def flush(self) -> None:
+        """Wait until what was added to a mapped file is on disk; nothing to do otherwise."""
+        if self._mapping is not None and not self._payload.readonly:
+            self._mapping.flush()
