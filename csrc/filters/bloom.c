@@ -42,7 +42,7 @@
 #include <immintrin.h>
 #endif
 
-enum { LANE_BITS = 32, MAX_LANES = 16, PREFETCH_RUN = 32 };
+enum { LANE_BITS = 32, MAX_LANES = 16, AHEAD = 24 };
 
 static const double MARGIN = 0.85;
 
@@ -209,18 +209,17 @@ FB_TARGET_AVX2 FB_INLINE void set_avx2(uint32_t *block, uint64_t h, unsigned lan
 
 /* ---- kernels: one set a rung and a number of lanes ------------------------------------------ */
 
-/* Slices go in runs: the run's blocks are found and prefetched, then probed, so that a run's cache
- * misses overlap. */
-#define FOR_RUNS(prefetch, body)                                                   \
-    for (size_t at = 0; at < n; at += PREFETCH_RUN) {                              \
-        uint64_t blocks[PREFETCH_RUN];                                             \
-        size_t run = n - at < PREFETCH_RUN ? n - at : PREFETCH_RUN;                \
-        for (size_t i = 0; i < run; i++) {                                         \
-            blocks[i] = fb_reduce64(h[at + i], n_blocks) * lanes;                  \
-            prefetch(bits + blocks[i]);                                            \
-        }                                                                          \
-        for (size_t i = 0; i < run; i++) body;                                     \
-    }
+/* A slice holds at most FB_KEYS_SLICE keys. Each key's block is asked for AHEAD keys before its
+ * turn, so that cache misses overlap. */
+#define FOR_SLICE(prefetch, body)                                                    \
+    size_t blocks[FB_KEYS_SLICE], ahead = n < AHEAD ? n : AHEAD, i;                  \
+    for (i = 0; i < n; i++) blocks[i] = (size_t)fb_reduce64(h[i], n_blocks) * lanes; \
+    for (i = 0; i < ahead; i++) prefetch(bits + blocks[i]);                          \
+    for (i = 0; i < n - ahead; i++) {                                                \
+        prefetch(bits + blocks[i + ahead]);                                          \
+        body;                                                                        \
+    }                                                                                \
+    for (; i < n; i++) body;
 
 #define DEFINE_KERNELS(rung, lanes_, attribute)                                                    \
     attribute static bool contains_##rung##_##lanes_(const uint32_t *bits, uint64_t n_blocks,      \
@@ -237,12 +236,12 @@ FB_TARGET_AVX2 FB_INLINE void set_avx2(uint32_t *block, uint64_t h, unsigned lan
     attribute static void contains_slice_##rung##_##lanes_(                                        \
         const uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n, bool *out) {         \
         enum { lanes = lanes_ };                                                                   \
-        FOR_RUNS(FB_PREFETCH, out[at + i] = probe_##rung(bits + blocks[i], h[at + i], lanes))      \
+        FOR_SLICE(FB_PREFETCH, out[i] = probe_##rung(bits + blocks[i], h[i], lanes))      \
     }                                                                                              \
     attribute static void add_slice_##rung##_##lanes_(uint32_t *bits, uint64_t n_blocks,           \
                                                       const uint64_t *h, size_t n) {               \
         enum { lanes = lanes_ };                                                                   \
-        FOR_RUNS(FB_PREFETCH_WRITE, set_atomic(bits + blocks[i], h[at + i], lanes))                \
+        FOR_SLICE(FB_PREFETCH_WRITE, set_atomic(bits + blocks[i], h[i], lanes))                \
     }
 
 #define KERNELS(rung, lanes_)                                                                \
