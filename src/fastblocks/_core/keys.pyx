@@ -6,7 +6,6 @@ strided or byte-swapped, and Python objects, of which only the hashes are kept.
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_Check
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
 from cpython.list cimport PyList_CheckExact
 from cpython.long cimport PyLong_AsUnsignedLongLong
 from cpython.memoryview cimport PyMemoryView_Check
@@ -65,9 +64,7 @@ cdef uint64_t seed_other(object seed) except? 0xC7A3:
 
 cdef int hash_other(object key, uint64_t seed, uint64_t *h) except -1:
     cdef Py_buffer view
-    if PyBytes_Check(key):
-        h[0] = fb_xxh3_64(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), seed)
-    elif PyByteArray_Check(key) or PyMemoryView_Check(key):
+    if PyByteArray_Check(key) or PyMemoryView_Check(key):
         if PyMemoryView_Check(key) and not key.c_contiguous:
             key = key.tobytes()
         PyObject_GetBuffer(key, &view, PyBUF_SIMPLE)

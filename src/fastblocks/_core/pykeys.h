@@ -1,5 +1,5 @@
 /* Python object -> 64-bit hash, the part that must be inlined into every block's scalar methods:
- * str and int. Other kinds of key, and every error, go through fastblocks/_core/keys.pyx. */
+ * str, bytes and int. Other kinds of key, and every error, go through fastblocks/_core/keys.pyx. */
 #ifndef FB_PYKEYS_H
 #define FB_PYKEYS_H
 
@@ -7,7 +7,7 @@
 
 #include "xxh3.h"
 
-/* Hashes an exact or derived str, or an int that fits int64. Returns 1 if *h was set, 0 if `key` is
+/* Hashes a str, bytes, or an int that fits int64. Returns 1 if *h was set, 0 if `key` is
  * for the slow path, -1 with an exception set (a str that has no UTF-8 form). */
 FB_INLINE int fb_py_hash_common(PyObject *key, uint64_t seed, uint64_t *h) {
     if (FB_LIKELY(PyUnicode_Check(key))) {
@@ -21,6 +21,10 @@ FB_INLINE int fb_py_hash_common(PyObject *key, uint64_t seed, uint64_t *h) {
             if (utf8 == NULL) return -1;
         }
         *h = fb_xxh3_64(utf8, (size_t)len, seed);
+        return 1;
+    }
+    if (PyBytes_Check(key)) {
+        *h = fb_xxh3_64(PyBytes_AS_STRING(key), (size_t)PyBytes_GET_SIZE(key), seed);
         return 1;
     }
     if (PyLong_Check(key)) {
