@@ -51,7 +51,8 @@ cdef enum:
 
 
 cdef class BloomFilter(Flat):
-    """A set that never forgets a key but may claim one it was not given, at a known rate.
+    """BloomFilter(capacity, fp_rate=0.01, *, seed=0)\n--\n\n\
+    A set that never forgets a key but may claim one it was not given, at a known rate.
 
     A split-block Bloom filter: one cache line is touched per key. It has the manners of a `set`,
     without removal and without iteration.
