@@ -146,45 +146,30 @@ def in_order(suite: SuiteResult, work: WorkResult) -> Iterator[Row]:
 
 
 def readme(report: Report) -> str:
-    """Return a Markdown table of the headline works, for the README."""
-    lines = []
-    for suite in report.suites:
-        works = [work for work in suite.works if work.headline and work.timed()]
-        if not works:
+    """Return a Markdown table for the README: a line per work."""
+    lines = [
+        "| per key, or as told | fastblocks | fastest peer | | pure twin | |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for suite, work in report.bars():
+        native, peer, pure = suite.native(work), suite.best_peer(work), suite.pure(work)
+        if native is None:
             continue
-        lines += [
-            f"**{suite.title}**",
-            "",
-            "| work | library | median per key | keys/s | relative |",
-            "|---|---|--:|--:|--:|",
+        heading = f"{work.title}, {work.detail}" if work.detail else work.title
+        rival = f"{nanoseconds(peer.min_ns)} {peer.library}" if peer else "none does this"
+        cells = [
+            heading,
+            f"**{nanoseconds(native.min_ns)}**",
+            rival,
+            times(ratio(peer, native)),
+            nanoseconds(pure.min_ns) if pure else "",
+            roughly(ratio(pure, native)),
         ]
-        for work in works:
-            lines += _readme_rows(suite, work)
-        lines.append("")
+        lines.append(f"| {' | '.join(cells)} |")
     machine = report.machine
-    lines.append(
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['python']}, {report.started[:10]}. "
-        "Relative: time next to fastblocks; floors in italics are what Python itself costs."
-    )
+    lines += [
+        "",
+        f"Best of {report.rounds} processes; {machine['cpu']}, {machine['cores']} cores, "
+        f"{machine['python']}, {report.started[:10]}.",
+    ]
     return "\n".join(lines)
-
-
-def _readme_rows(suite: SuiteResult, work: WorkResult) -> Iterator[str]:
-    native = suite.native(work)
-    heading = f"{work.title}, {work.detail.split(';')[0]}" if work.detail else work.title
-    for row in sorted(work.timed(), key=lambda row: row.median_ns or 0.0):
-        median = row.median_ns or 0.0
-        marks = {"native": "**", "floor": "*"}
-        mark = marks.get(suite.role(row.library), "")
-        relative = times(median / native.median_ns) if native and native.median_ns else ""
-        name = f"{mark}{row.library}{mark}"
-        rate = _rate(1e9 / median) if median else ""
-        yield f"| {heading} | {name} | {nanoseconds(median)} | {rate} | {relative} |"
-        heading = ""
-
-
-def _rate(value: float) -> str:
-    for unit, scale in ((" G", 1e9), (" M", 1e6), (" k", 1e3)):
-        if value >= scale:
-            return f"{value / scale:.3g}{unit}"
-    return f"{value:.3g}"
