@@ -11,7 +11,7 @@ endif
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*/*.[ch]) \
-	$(shell find src -name '*.py*' ! -name '*.pyc' -o -name '*.h')
+	$(shell find src -name '*.py[xd]' -o -name '*.h')
 FAMILIES ?=
 
 .PHONY: help dev test bench check sanitize docs wheel clean
@@ -38,9 +38,10 @@ $(VENV)/.built: $(VENV)/.made $(SOURCES)
 	$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
-# One stamp for each set of extras that is installed.
+# One stamp for each set of extras that is installed (the package is there already: pip adds only
+# what the extras ask for).
 $(VENV)/.with-%: $(VENV)/.built
-	$(PIP) --no-build-isolation --editable ".[$*]"
+	$(PIP) "fastblocks[$*]"
 	@touch $@
 
 dev: $(VENV)/.with-test,bench,check,docs
