@@ -124,6 +124,18 @@ def test_hostile_parameters_are_refused(impl, saved, tmp_path, at, value, size, 
             read(data)
 
 
+def test_another_layout_of_the_same_size_does_not_combine(impl, saved):
+    """As a later version, that sizes differently, could write it."""
+    f = saved[0]
+    other = impl.BloomFilter.from_bytes(
+        resealed(resealed(f.to_bytes(), 56, f.nbytes // 64), 64, 16)
+    )
+    assert other.nbytes == f.nbytes
+    assert other != f
+    with pytest.raises(ValueError, match=r"layout differs \(\d+ blocks of 8 lanes and \d+ blocks"):
+        f.merge(other)
+
+
 @pytest.mark.parametrize("data", ["text", 5, None, [1, 2]])
 def test_from_bytes_of_other_types(impl, data):
     with pytest.raises(TypeError):

@@ -17,15 +17,15 @@ def xxh3_64(key, seed=0):
     Parameters
     ----------
     key : str, bytes, bytearray, memoryview or int
-        A ``str`` is hashed as its UTF-8 bytes, an ``int`` in [-2**63, 2**64) as its 8 bytes,
+        A ``str`` is hashed as its UTF-8 bytes, an ``int`` in ``[-2**63, 2**64)`` as its 8 bytes,
         little-endian, in two's complement.
     seed : int, default 0
-        In [0, 2**64).
+        In ``[0, 2**64)``.
 
     Returns
     -------
     int
-        The hash, in [0, 2**64): the same on every platform and in every process.
+        The hash, in ``[0, 2**64)``: the same on every platform and in every process.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def xxh3_64(key, seed=0):
 
     Notes
     -----
-    O(length of the key). Bit-identical to the XXH3 specification [1]_. Not for cryptography.
+    O(length of the key). Bit-identical to the XXH3 specification (reference 1). Not for cryptography.
 
     References
     ----------
@@ -68,7 +68,7 @@ def xxh3_64_many(keys, seed=0, out=None):
         integers, strings or binary (anything with ``__arrow_c_array__`` or
         ``__arrow_c_stream__``); a pandas Series; or any iterable of the keys that `xxh3_64` takes.
     seed : int, default 0
-        In [0, 2**64).
+        In ``[0, 2**64)``.
     out : ndarray of uint64, shape (n,), optional
         Where to write the hashes; C-contiguous and writable.
 
@@ -89,7 +89,7 @@ def xxh3_64_many(keys, seed=0, out=None):
 
     Notes
     -----
-    O(n). Arrays are read in place and without the GIL.
+    O(n). Arrays are read in place; from 512 keys on, the work is done without the GIL.
 
     Examples
     --------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastblocks._core import check, errors
 
@@ -297,19 +297,28 @@ class BloomFilter(Flat):
 
     # ---- within -------------------------------------------------------------------------------
 
-    def _differing(self, other: BloomFilter) -> str | None:
-        """The name of the first parameter in which two filters differ."""
-        for name in ("capacity", "fp_rate", "seed", "nbytes"):
-            if getattr(self, name) != getattr(other, name):
-                return name
+    def _layout(self) -> str:
+        return f"{self._blocks} blocks of {self._lanes} lanes"
+
+    def _differing(self, other: BloomFilter) -> tuple[str, Any, Any] | None:
+        """Name and values of the first parameter in which two filters differ."""
+        pairs = (
+            ("capacity", self._capacity, other._capacity),
+            ("fp_rate", self._fp_rate, other._fp_rate),
+            ("seed", self._seed, other._seed),
+            ("layout", self._layout(), other._layout()),
+        )
+        for name, ours, theirs in pairs:
+            if ours != theirs:
+                return name, ours, theirs
         return None
 
     def _check_same(self, other: object) -> None:
         if not isinstance(other, BloomFilter):
             raise TypeError(f"other must be a BloomFilter, not {type(other).__name__}")
-        name = self._differing(other)
-        if name is not None:
-            raise errors.unequal(name, getattr(self, name), getattr(other, name))
+        difference = self._differing(other)
+        if difference is not None:
+            raise errors.unequal(*difference)
 
     def _count_bits(self) -> int:
         return sum(bits.bit_count() for bits in self._bits)
