@@ -6,7 +6,7 @@ PYTHON ?= python3
 ifeq ($(origin PYTHON),file)
 VENV ?= .venv
 else
-VENV ?= .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV ?= .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d%s" % (*sys.version_info[:2], sys.abiflags))')
 endif
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check
@@ -14,6 +14,7 @@ SOURCES := pyproject.toml setup.py $(wildcard csrc/*/*.[ch]) \
 	$(shell find src -name '*.py[xd]' -o -name '*.h')
 FAMILIES ?=
 
+.NOTPARALLEL:
 .PHONY: help dev test bench check sanitize docs wheel clean
 
 help:
@@ -38,10 +39,10 @@ $(VENV)/.built: $(VENV)/.made $(SOURCES)
 	$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
-# One stamp for each set of extras that is installed (the package is there already: pip adds only
-# what the extras ask for).
+# One stamp for each set of extras that is installed.
 $(VENV)/.with-%: $(VENV)/.built
-	$(PIP) "fastblocks[$*]"
+	$(PY) tools/requirements.py $* > $(VENV)/requirements.txt
+	$(PIP) --requirement $(VENV)/requirements.txt
 	@touch $@
 
 dev: $(VENV)/.with-test,bench,check,docs

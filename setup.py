@@ -7,7 +7,7 @@ from glob import glob
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-# module -> the C sources it is linked with, besides csrc/core
+# module -> the C sources it is linked with, besides the library of csrc/core
 MODULES = {
     "_core.arrays": [],
     "_core.cpu": [],
@@ -19,7 +19,8 @@ MODULES = {
     "filters.bloom": ["csrc/filters/bloom.c"],
 }
 CORE = sorted(glob("csrc/core/*.c"))
-HEADERS = sorted(glob("csrc/*/*.h") + glob("src/fastblocks/_core/*.h"))
+INCLUDE = ["csrc", "csrc/core", "src/fastblocks/_core"]
+DEPENDS = ["setup.py", *glob("csrc/*/*.h"), *CORE, *glob("src/fastblocks/_core/*.h")]
 NUMPY_MODULES = {"_core.arrays"}
 
 if sys.platform == "win32":
@@ -36,16 +37,16 @@ if os.environ.get("FASTBLOCKS_CFLAGS"):
 
 
 def extension(module, sources):
-    include = ["csrc", "csrc/core", "src/fastblocks/_core"]
+    include = list(INCLUDE)
     if module in NUMPY_MODULES:
         import numpy
 
         include.append(numpy.get_include())
     return Extension(
         f"fastblocks.{module}",
-        [f"src/fastblocks/{module.replace('.', '/')}.pyx", *sources, *CORE],
+        [f"src/fastblocks/{module.replace('.', '/')}.pyx", *sources],
         include_dirs=include,
-        depends=HEADERS,
+        depends=DEPENDS,
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
         extra_compile_args=CFLAGS,
         extra_link_args=LDFLAGS,
@@ -53,6 +54,12 @@ def extension(module, sources):
 
 
 setup(
+    libraries=[
+        (
+            "fastblocks_core",
+            {"sources": CORE, "include_dirs": INCLUDE, "cflags": CFLAGS, "obj_deps": {"": DEPENDS}},
+        )
+    ],
     ext_modules=cythonize(
         [extension(module, sources) for module, sources in MODULES.items()],
         include_path=["src"],

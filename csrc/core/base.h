@@ -24,6 +24,7 @@
 #define FB_PREFETCH_WRITE(p) __builtin_prefetch((p), 1, 3)
 #else
 #include <intrin.h>
+#include <windows.h>
 #define FB_INLINE static __forceinline
 #define FB_NOINLINE __declspec(noinline)
 #define FB_LIKELY(x) (x)
@@ -108,8 +109,7 @@ FB_INLINE unsigned fb_popcount64(uint64_t x) {
 }
 
 /* Relaxed atomics on plain 64-bit and 16-bit words. Relaxed is enough wherever they are used:
- * each word is independent (a set bit, a counter), and whoever needs to see another thread's
- * writes in order has synchronised with it by other means. */
+ * each word is independent (a set bit, a counter); where order matters, a fence stands. */
 #if defined(__GNUC__) || defined(__clang__)
 FB_INLINE uint64_t fb_atomic_load64(const uint64_t *p) {
     return __atomic_load_n(p, __ATOMIC_RELAXED);
@@ -131,6 +131,7 @@ FB_INLINE void fb_atomic_store16(uint16_t *p, uint16_t v) {
 }
 FB_INLINE int fb_atomic_load_int(const int *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
 FB_INLINE void fb_atomic_store_int(int *p, int v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
+FB_INLINE void fb_atomic_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 #else
 FB_INLINE uint64_t fb_atomic_load64(const uint64_t *p) { return *(const volatile uint64_t *)p; }
 FB_INLINE void fb_atomic_store64(uint64_t *p, uint64_t v) { *(volatile uint64_t *)p = v; }
@@ -144,6 +145,7 @@ FB_INLINE uint16_t fb_atomic_load16(const uint16_t *p) { return *(const volatile
 FB_INLINE void fb_atomic_store16(uint16_t *p, uint16_t v) { *(volatile uint16_t *)p = v; }
 FB_INLINE int fb_atomic_load_int(const int *p) { return *(const volatile int *)p; }
 FB_INLINE void fb_atomic_store_int(int *p, int v) { *(volatile int *)p = v; }
+FB_INLINE void fb_atomic_fence(void) { MemoryBarrier(); }
 #endif
 
 #endif

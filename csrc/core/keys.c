@@ -5,17 +5,22 @@
 /* Integers narrower than 64 bits are widened into `hashes`, then hashed in place. */
 #define WIDEN(type)                                                                \
     do {                                                                           \
-        const type *keys = (const type *)part->data + at;                          \
-        for (size_t i = 0; i < n; i++) hashes[i] = (uint64_t)(int64_t)keys[i];     \
+        for (size_t i = 0; i < n; i++) {                                           \
+            type key;                                                              \
+            memcpy(&key, data + (at + i) * sizeof key, sizeof key);                \
+            hashes[i] = (uint64_t)(int64_t)key;                                    \
+        }                                                                          \
         fb_xxh3_64_u64s(hashes, n, seed, hashes);                                  \
     } while (0)
 
 #define OFFSETS(type)                                                                        \
     do {                                                                                     \
-        const type *offsets = (const type *)part->offsets + at;                              \
-        for (size_t i = 0; i < n; i++)                                                       \
-            hashes[i] = fb_xxh3_64(data + offsets[i], (size_t)(offsets[i + 1] - offsets[i]), \
-                                   seed);                                                    \
+        const uint8_t *offsets = (const uint8_t *)part->offsets + at * sizeof(type);         \
+        for (size_t i = 0; i < n; i++) {                                                     \
+            type bounds[2];                                                                  \
+            memcpy(bounds, offsets + i * sizeof(type), sizeof bounds);                       \
+            hashes[i] = fb_xxh3_64(data + bounds[0], (size_t)(bounds[1] - bounds[0]), seed); \
+        }                                                                                    \
     } while (0)
 
 /* UTF-8 of up to `width` valid code points, trailing zeros left off; returns its length. */
@@ -87,7 +92,7 @@ static void hash_part(const fb_keys_part_t *part, size_t at, size_t n, uint64_t 
         case FB_KEYS_UINT16: WIDEN(uint16_t); break;
         case FB_KEYS_UINT32: WIDEN(uint32_t); break;
         case FB_KEYS_INT64:
-            fb_xxh3_64_u64s((const uint64_t *)part->data + at, n, seed, hashes);
+            fb_xxh3_64_u64s(data + at * sizeof(uint64_t), n, seed, hashes);
             break;
         case FB_KEYS_PADDED:
             for (size_t i = 0; i < n; i++) {

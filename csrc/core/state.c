@@ -51,6 +51,7 @@ fb_status_t fb_state_read(const uint8_t *bytes, size_t len, bool verify, fb_stat
         uint64_t sum = fb_xxh3_64(bytes + FB_STATE_HEADER, (size_t)state->payload_bytes, 0);
         /* Looked at again: another process may have begun to write while the sum was taken. */
         if (sum != fb_read64(bytes + AT_SUM)) {
+            fb_atomic_fence();
             life = life_of(bytes);
             if (life != LIFE_LIVE) return FB_STATE_CHECKSUM;
         }
@@ -62,4 +63,5 @@ fb_status_t fb_state_read(const uint8_t *bytes, size_t len, bool verify, fb_stat
 
 void fb_state_set_live(uint8_t *bytes) {
     fb_atomic_store16((uint16_t *)(void *)(bytes + AT_LIFE), LIFE_LIVE);
+    fb_atomic_fence(); /* who sees a changed payload sees LIVE too */
 }

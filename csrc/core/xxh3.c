@@ -208,9 +208,13 @@ uint64_t fb_xxh3_64_over16(const void *p, size_t len, uint64_t seed) {
 
 /* ---- batches of 64-bit keys ---------------------------------------------------------------- */
 
-FB_INLINE void hash_u64s(const uint64_t *keys, size_t n, uint64_t seed, uint64_t *out) {
+FB_INLINE uint64_t key_at(const void *keys, size_t i) {
+    return fb_read64((const uint8_t *)keys + 8 * i);
+}
+
+FB_INLINE void hash_u64s(const void *keys, size_t n, uint64_t seed, uint64_t *out) {
     const uint64_t key = fb_xxh3_key4to8(seed);
-    for (size_t i = 0; i < n; i++) out[i] = fb_xxh3_mix4to8(fb_rotl64(keys[i], 32) ^ key, 8);
+    for (size_t i = 0; i < n; i++) out[i] = fb_xxh3_mix4to8(fb_rotl64(key_at(keys, i), 32) ^ key, 8);
 }
 
 #if FB_X86
@@ -226,7 +230,7 @@ FB_TARGET_AVX2 FB_INLINE __m256i times_mx2_avx2(__m256i x) {
 
 /* Six keys a step: four in vector lanes and two in general registers, since the scalar multiplier
  * would otherwise stand idle while the vector one is the bottleneck. */
-FB_TARGET_AVX2 static void hash_u64s_avx2(const uint64_t *keys, size_t n, uint64_t seed,
+FB_TARGET_AVX2 static void hash_u64s_avx2(const void *keys, size_t n, uint64_t seed,
                                           uint64_t *out) {
     const uint64_t key = fb_xxh3_key4to8(seed);
     const __m256i keyv = _mm256_set1_epi64x((long long)key), eight = _mm256_set1_epi64x(8);
@@ -234,7 +238,7 @@ FB_TARGET_AVX2 static void hash_u64s_avx2(const uint64_t *keys, size_t n, uint64
                                             5, 6, 7, 0, 1, 2, 3, 4, 13, 14, 15, 8, 9, 10, 11, 12);
     size_t i = 0;
     for (; i + 6 <= n; i += 6) {
-        __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(keys + i));
+        __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)((const uint8_t *)keys + 8 * i));
         x = _mm256_xor_si256(_mm256_shuffle_epi32(x, _MM_SHUFFLE(2, 3, 0, 1)), keyv);
         __m256i rotl49 = _mm256_or_si256(_mm256_slli_epi64(x, 49), _mm256_srli_epi64(x, 15));
         x = _mm256_xor_si256(_mm256_xor_si256(x, rotl49), _mm256_shuffle_epi8(x, rotl24));
@@ -242,23 +246,23 @@ FB_TARGET_AVX2 static void hash_u64s_avx2(const uint64_t *keys, size_t n, uint64
         x = _mm256_xor_si256(x, _mm256_add_epi64(_mm256_srli_epi64(x, 35), eight));
         x = times_mx2_avx2(x);
         x = _mm256_xor_si256(x, _mm256_srli_epi64(x, 28));
-        uint64_t a = fb_xxh3_mix4to8(fb_rotl64(keys[i + 4], 32) ^ key, 8);
-        uint64_t b = fb_xxh3_mix4to8(fb_rotl64(keys[i + 5], 32) ^ key, 8);
+        uint64_t a = fb_xxh3_mix4to8(fb_rotl64(key_at(keys, i + 4), 32) ^ key, 8);
+        uint64_t b = fb_xxh3_mix4to8(fb_rotl64(key_at(keys, i + 5), 32) ^ key, 8);
         _mm256_storeu_si256((__m256i *)(void *)(out + i), x);
         out[i + 4] = a;
         out[i + 5] = b;
     }
-    for (; i < n; i++) out[i] = fb_xxh3_mix4to8(fb_rotl64(keys[i], 32) ^ key, 8);
+    for (; i < n; i++) out[i] = fb_xxh3_mix4to8(fb_rotl64(key_at(keys, i), 32) ^ key, 8);
 }
 
-FB_TARGET_AVX512 static void hash_u64s_avx512(const uint64_t *keys, size_t n, uint64_t seed,
+FB_TARGET_AVX512 static void hash_u64s_avx512(const void *keys, size_t n, uint64_t seed,
                                               uint64_t *out) {
     hash_u64s(keys, n, seed, out); /* vectorised by the compiler: AVX-512 has the 64-bit product */
 }
 
 #endif
 
-void fb_xxh3_64_u64s(const uint64_t *keys, size_t n, uint64_t seed, uint64_t *out) {
+void fb_xxh3_64_u64s(const void *keys, size_t n, uint64_t seed, uint64_t *out) {
     switch (fb_cpu_level()) {
 #if FB_X86
         case FB_CPU_AVX512: hash_u64s_avx512(keys, n, seed, out); break;

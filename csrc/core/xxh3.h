@@ -32,9 +32,9 @@
 /* Hash of `len` > 16 bytes at `p`. */
 uint64_t fb_xxh3_64_over16(const void *p, size_t len, uint64_t seed);
 
-/* Hashes of n 64-bit keys, each as its 8 little-endian bytes. `keys` and `out` may be the same
- * array. */
-void fb_xxh3_64_u64s(const uint64_t *keys, size_t n, uint64_t seed, uint64_t *out);
+/* Hashes of n 64-bit keys, each as its 8 little-endian bytes. `keys` may be at any address, and may
+ * be `out`. */
+void fb_xxh3_64_u64s(const void *keys, size_t n, uint64_t seed, uint64_t *out);
 
 /* XXH3's final mix, and XXH64's, which XXH3 uses for the shortest inputs. */
 FB_INLINE uint64_t fb_xxh3_avalanche(uint64_t h) {

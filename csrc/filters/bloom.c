@@ -127,7 +127,7 @@ fb_status_t fb_bloom_shape(uint64_t capacity, double fp_rate, fb_bloom_shape_t *
         fb_bloom_shape_t found = {n_blocks, lanes};
         if (best.lanes == 0 || fb_bloom_bytes(found) < fb_bloom_bytes(best)) best = found;
     }
-    if (best.lanes == 0) return FB_OUT_OF_RANGE;
+    if (best.lanes == 0 || fb_bloom_bytes(best) > SIZE_MAX / 2) return FB_OUT_OF_RANGE;
     *shape = best;
     return FB_OK;
 }

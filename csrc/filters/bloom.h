@@ -77,8 +77,9 @@ void fb_bloom_contains_keys(const fb_bloom_t *b, fb_keys_cursor_t keys, uint64_t
 /* Adds every key, by atomic OR. */
 void fb_bloom_add_keys(fb_bloom_t *b, fb_keys_cursor_t keys, uint64_t seed);
 
-/* Whole-filter operations on filters of one shape. Each word is read and written atomically, so
- * keys that other threads add meanwhile are not lost (but may be missed by what is computed). */
+/* Whole-filter operations on filters of one shape. Each word is read and written atomically: keys
+ * that other threads add meanwhile are not lost to a union (clear and intersect may remove them),
+ * but may be missed by what is computed. */
 void fb_bloom_unite(fb_bloom_t *into, const fb_bloom_t *from);
 void fb_bloom_intersect(fb_bloom_t *into, const fb_bloom_t *from);
 void fb_bloom_clear(fb_bloom_t *b);

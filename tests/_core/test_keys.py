@@ -6,6 +6,7 @@ Seen through `xxh3_64` and `xxh3_64_many`, which do nothing else.
 import ctypes
 import decimal
 import fractions
+import sys
 
 import numpy as np
 import pandas as pd
@@ -94,6 +95,35 @@ def test_str_without_utf8_form_is_refused(impl):
     ):
         with pytest.raises(UnicodeEncodeError):
             call()
+
+
+def test_subclasses_that_lie_about_their_bytes(impl):
+    class Text(str):
+        def encode(self, *args):
+            return b"lie"
+
+    class Blob(bytes):
+        def __bytes__(self):
+            return b"lie"
+
+    assert one_by_one(impl, [Text("x"), Blob(b"x")]) == one_by_one(impl, ["x", b"x"])
+    assert batch(impl, [Text("x"), Blob(b"x")]) == one_by_one(impl, ["x", b"x"])
+
+
+def test_arrays_are_no_single_key(impl):
+    with pytest.raises(TypeError, match=r"a key must be .* not ndarray"):
+        impl.hashing.xxh3_64(np.array([5]))
+
+
+def test_surrogates_in_batches_tell_where(impl):
+    with pytest.raises(UnicodeEncodeError, match=r"keys\[1\]"):
+        impl.hashing.xxh3_64_many(["ok", "\ud800"])
+
+
+def test_unaligned_arrays(impl):
+    keys = np.zeros(8 * 700 + 1, "u1")[1:].view("u8")
+    keys[:] = np.arange(700)
+    assert batch(impl, keys) == one_by_one(impl, range(700))
 
 
 def test_index_that_raises_is_passed_on(impl):
@@ -299,7 +329,7 @@ def test_arrow_nulls_are_refused(impl, type_):
         pa.array([True]),
         pa.array([None]),
         pa.array([[1]]),
-        pa.array([{"a": 1}]),
+        pa.array([{"a": 1.5}]),
         pa.array(["a"]).dictionary_encode(),
         pa.chunked_array([[1.5]]),
     ],
@@ -312,10 +342,57 @@ def test_other_arrow_types_are_refused(impl, keys):
         impl.hashing.xxh3_64_many(keys)
 
 
-def test_arrow_tables_are_refused(impl):
-    table = pa.table({"x": [1, 2]})
-    with pytest.raises(TypeError, match="keys must be"):
-        fastblocks.hashing.xxh3_64_many(table)
+def test_arrow_tables_of_one_column(impl):
+    expected = one_by_one(impl, WORDS)
+    table = pa.table({"x": WORDS})
+    assert batch(impl, table) == expected
+    assert batch(impl, pa.concat_tables([table.slice(0, 3), table.slice(3)])) == expected
+    assert batch(impl, table.to_batches()[0].slice(2)) == expected[2:]
+    assert batch(impl, pl.DataFrame({"x": WORDS})) == expected
+    assert batch(impl, pa.array([{"x": word} for word in WORDS]).slice(1, 5)) == expected[1:6]
+    for nulls in (
+        pa.table({"x": ["a", None]}),
+        pa.array([{"x": "a"}, None]),
+        pa.array([{"x": 0}, {"x": "a"}, {"x": None}][1:], pa.struct({"x": pa.string()})),
+    ):
+        with pytest.raises(ValueError, match=r"keys\[1\] is null"):
+            impl.hashing.xxh3_64_many(nulls)
+    with pytest.raises(TypeError, match="struct of 2 columns"):
+        impl.hashing.xxh3_64_many(pa.table({"x": WORDS, "y": WORDS}))
+
+
+class Used:
+    """Exports the same capsules every time, as nobody should."""
+
+    def __init__(self, **methods):
+        for name, result in methods.items():
+            setattr(type(self), name, lambda self, schema=None, result=result: result)
+
+
+def test_arrow_data_that_were_consumed_are_refused():
+    class UsedStream(Used):
+        pass
+
+    class UsedArray(Used):
+        pass
+
+    stream = UsedStream(__arrow_c_stream__=pa.chunked_array([["a"]]).__arrow_c_stream__())
+    array = UsedArray(__arrow_c_array__=pa.array(["a"]).__arrow_c_array__())
+    assert len(fastblocks.hashing.xxh3_64_many(stream)) == 1
+    pa.array(array)
+    for used in (stream, array):
+        with pytest.raises(ValueError, match="consumed or moved elsewhere before"):
+            fastblocks.hashing.xxh3_64_many(used)
+
+
+def test_arrow_extension_types_are_their_storage(impl):
+    uuids = pa.array([bytes(range(16)), bytes(16)], pa.uuid())
+    assert batch(impl, uuids) == one_by_one(impl, [bytes(range(16)), bytes(16)])
+
+
+def test_arrow_strings_that_are_no_utf8_are_their_bytes(impl):
+    words = pa.array([b"\xff", b"ok"], pa.binary()).view(pa.string())
+    assert batch(impl, words) == one_by_one(impl, [b"\xff", b"ok"])
 
 
 class FailingStream:
@@ -336,9 +413,10 @@ class FailingStream:
             ctypes.CFUNCTYPE(number, pointer, pointer)(get_schema),
             ctypes.CFUNCTYPE(number, pointer, pointer)(lambda stream, out: 5),
             ctypes.CFUNCTYPE(pointer, pointer)(lambda stream: words_at),
+            ctypes.CFUNCTYPE(None, pointer)(lambda stream: None),
         )
         addresses = [ctypes.cast(c, pointer).value for c in self.callbacks]
-        self.struct = (pointer * 5)(*addresses, None, None)  # then release and private_data
+        self.struct = (pointer * 5)(*addresses, None)  # then private_data
 
     def __arrow_c_stream__(self, requested_schema=None):
         new = ctypes.pythonapi.PyCapsule_New
@@ -362,6 +440,17 @@ def test_polars(impl):
     assert batch(impl, pl.Series([1, 2, 3], dtype=pl.UInt16)) == one_by_one(impl, [1, 2, 3])
     with pytest.raises(ValueError, match=r"keys\[1\] is null"):
         impl.hashing.xxh3_64_many(pl.Series(["a", None]))
+
+
+def test_pandas_without_pyarrow(impl, monkeypatch):
+    words, ints = pd.Series(WORDS, dtype="str"), pd.Series([1, 2], dtype="Int64")
+    nulls = [pd.Series(["a", None], dtype="str"), pd.Series([1, None], dtype="Int64")]
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert batch(impl, words) == one_by_one(impl, WORDS)
+    assert batch(impl, ints) == one_by_one(impl, [1, 2])
+    for column in nulls:
+        with pytest.raises(ValueError, match=r"keys\[1\] is null"):
+            impl.hashing.xxh3_64_many(column)
 
 
 def test_pandas(impl):

@@ -99,6 +99,14 @@ def test_unfit_out_is_refused(impl, out):
     assert not out.any()
 
 
+def test_out_may_overlap_keys(impl):
+    keys = np.arange(2000)
+    expected = filled(impl, range(500)).contains_many(keys.copy())
+    out = keys.view(bool)[-2000:]
+    assert filled(impl, range(500)).contains_many(keys, out=out) is out
+    assert out.tolist() == expected.tolist()
+
+
 @pytest.mark.parametrize("key", [None, 1.5, ("a",), object()])
 def test_other_types_are_refused_and_change_nothing(impl, key):
     f = impl.BloomFilter(10)
@@ -158,13 +166,15 @@ def test_absurd_capacity(impl, capacity):
         impl.BloomFilter(capacity)
 
 
-@pytest.mark.parametrize("fp_rate", [0, 0.0, 1, 1.0, -0.1, 1.5, 1e-10, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "fp_rate", [0, 0.0, 1, 1.0, -0.1, 1.5, 1e-10, 10**400, float("nan"), float("inf")]
+)
 def test_fp_rate_out_of_range(impl, fp_rate):
     with pytest.raises(ValueError, match=r"fp_rate must be in \[1e-09, 1\), not"):
         impl.BloomFilter(10, fp_rate)
 
 
-@pytest.mark.parametrize("fp_rate", ["0.1", None, [0.1], True])
+@pytest.mark.parametrize("fp_rate", ["0.1", None, [0.1], True, bytearray(b"0.1"), 1j])
 def test_fp_rate_of_another_type(impl, fp_rate):
     with pytest.raises(TypeError, match="fp_rate must be a float, not"):
         impl.BloomFilter(10, fp_rate)
@@ -290,6 +300,8 @@ def test_properties(impl):
     f = impl.BloomFilter(1000, 0.02, seed=5)
     assert (f.capacity, f.fp_rate, f.seed) == (1000, 0.02, 5)
     assert repr(f) == "BloomFilter(capacity=1000, fp_rate=0.02, seed=5)"
+    odd = impl.BloomFilter(10, 0.0123456789)
+    assert eval(repr(odd), {"BloomFilter": impl.BloomFilter}) == odd
     assert f.nbytes == len(f.to_bytes()) - 128
     assert f.fill_ratio == 0.0
     assert f.approx_len() == 0
@@ -365,22 +377,45 @@ def test_copies_are_equal_and_apart(impl, duplicate):
 
 
 class NativeSubclass(fastblocks.BloomFilter):
-    def __new__(cls):
-        return super().__new__(cls, 50)
+    def __init__(self, label):
+        super().__init__(50, 0.02)
+        self.label = label
 
 
 class PureSubclass(fastblocks.pure.BloomFilter):
-    def __init__(self):
-        super().__init__(50)
+    def __init__(self, label):
+        super().__init__(50, 0.02)
+        self.label = label
 
 
 @pytest.mark.parametrize("cls", [NativeSubclass, PureSubclass])
-def test_subclasses_keep_their_class(cls):
-    f = cls()
+def test_subclasses_keep_their_class_and_attributes(cls):
+    f = cls("mine")
+    assert (f.capacity, f.fp_rate) == (50, 0.02)
     f.add("x")
     for twin in (f.copy(), copy.deepcopy(f), pickle.loads(pickle.dumps(f)), f | f):
         assert type(twin) is cls
-        assert "x" in twin
+        assert twin == f
+        assert twin.label == "mine"
+    assert type(cls.from_bytes(f.to_bytes())) is cls
+
+
+def test_init_runs_once(impl):
+    f = filled(impl)
+    with pytest.raises(RuntimeError, match="this BloomFilter has been initialised already"):
+        f.__init__(5)
+    assert f == filled(impl)
+    with pytest.raises(RuntimeError, match="initialised already"):
+        f.copy().__init__(5)
+    with pytest.raises(AttributeError):
+        f.anything = 1
+
+
+def test_new_alone_is_a_valid_small_filter():
+    f = fastblocks.BloomFilter.__new__(fastblocks.BloomFilter)
+    f.add("x")
+    assert "x" in f
+    assert fastblocks.BloomFilter.from_bytes(f.to_bytes()) == f
 
 
 # ---- native and pure, the same bits --------------------------------------------------------------

@@ -114,6 +114,8 @@ def resealed(data, at, value, size=8):
         (64, 5, 8, "parameters contradict"),
         (64, 16, 8, "parameters contradict"),
         (64, 2**32 + 8, 8, "parameters contradict"),
+        (72, 1, 8, "parameters contradict"),  # unused
+        (112, 1, 8, "parameters contradict"),
     ],
 )
 def test_hostile_parameters_are_refused(impl, saved, tmp_path, at, value, size, message):
@@ -124,12 +126,11 @@ def test_hostile_parameters_are_refused(impl, saved, tmp_path, at, value, size, 
             read(data)
 
 
-def test_another_layout_of_the_same_size_does_not_combine(impl, saved):
+def test_another_layout_of_the_same_size_does_not_combine(impl):
     """As a later version, that sizes differently, could write it."""
-    f = saved[0]
-    other = impl.BloomFilter.from_bytes(
-        resealed(resealed(f.to_bytes(), 56, f.nbytes // 64), 64, 16)
-    )
+    f = impl.BloomFilter(10_000, 0.01)
+    data = resealed(resealed(f.to_bytes(), 56, f.nbytes // 16), 64, 4)
+    other = impl.BloomFilter.from_bytes(data)
     assert other.nbytes == f.nbytes
     assert other != f
     with pytest.raises(ValueError, match=r"layout differs \(\d+ blocks of 8 lanes and \d+ blocks"):
@@ -293,6 +294,33 @@ def test_save_that_fails_leaves_what_was(impl, saved, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["seen.bloom"]
     with pytest.raises(FileNotFoundError):
         f.save(tmp_path / "no folder" / "x")
+
+
+def test_save_through_a_symbolic_link(impl, saved, tmp_path):
+    f, path = saved
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    f.add("new")
+    f.save(link)
+    assert link.is_symlink()
+    assert "new" in impl.BloomFilter.open(path)
+    with pytest.raises(OSError, match="not a regular file"):
+        f.save(os.devnull)
+    with pytest.raises(OSError, match="not a regular file"):
+        f.save(tmp_path)
+
+
+def test_save_under_the_longest_name(impl, saved, tmp_path):
+    saved[0].save(tmp_path / ("n" * 255))
+    assert impl.BloomFilter.open(tmp_path / ("n" * 255)) == saved[0]
+
+
+@pytest.mark.parametrize("path", [0, True, None, b"bytes", 1.5])
+def test_what_is_no_path(impl, saved, path):
+    for call in (impl.BloomFilter.open, saved[0].save):
+        with pytest.raises(TypeError, match=r"str.* os\.PathLike"):
+            call(path)
+    os.fstat(0)  # descriptors are left alone
 
 
 def test_save_without_a_folder_and_with_default_permissions(impl, saved, tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 import pickle
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import xxhash
 from hypothesis import given
@@ -62,12 +64,18 @@ def test_out_is_filled_and_returned(impl):
     assert out.tolist() == impl.hashing.xxh3_64_many([1, 2, 3]).tolist()
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda a: a, pa.array, lambda a: pd.Series(a, copy=False), lambda a: pa.chunked_array([a])],
+    ids=["NumPy", "Arrow", "pandas", "Arrow chunks"],
+)
 @pytest.mark.parametrize("shift", [0, 1, 7])
-def test_out_may_overlap_keys(impl, shift):
+def test_out_may_overlap_keys(impl, shift, wrap):
     memory = np.arange(2000, dtype=np.uint64)
     expected = impl.hashing.xxh3_64_many(memory[: 2000 - shift].copy())
-    impl.hashing.xxh3_64_many(memory[: 2000 - shift], out=memory[shift:])
-    assert memory[shift:].tolist() == expected.tolist()
+    out = memory[shift:]
+    assert impl.hashing.xxh3_64_many(wrap(memory[: 2000 - shift]), out=out) is out
+    assert out.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize(
@@ -79,8 +87,9 @@ def test_out_may_overlap_keys(impl, shift):
         np.zeros(3, ">u8"),
         np.zeros(6, np.uint64)[::2],
         np.frombuffer(bytes(24), np.uint64),
+        np.zeros(25, np.uint8)[1:].view(np.uint64),
     ],
-    ids=["short", "2-D", "signed", "byte-swapped", "strided", "read-only"],
+    ids=["short", "2-D", "signed", "byte-swapped", "strided", "read-only", "unaligned"],
 )
 def test_unfit_out_is_refused_and_unchanged(impl, out):
     with pytest.raises(ValueError, match=r"out must be a writable, C-contiguous uint64 array"):

@@ -9,8 +9,11 @@ cdef void *data_of(object array) noexcept
 # A new array of n items, or `out` itself if it fits; `dtype` is "bool", "uint64", ...
 cdef object out_array(object out, Py_ssize_t n, str dtype)
 
-# `array` as a C-contiguous array in native byte order: itself, or a copy.
+# `array` as a C-contiguous, aligned array in native byte order: itself, or a copy.
 cdef object plain_array(object array)
 
-# True if the two may overlap in memory.
-cdef bint overlaps(object a, object b) except -1
+# True if two arrays may overlap in memory.
+cdef bint overlap(object a, object b) except -1
+
+# `out`, with `result` copied into it if that is another array.
+cdef object delivered(object result, object out)

@@ -48,8 +48,14 @@ cdef object out_array(object out, Py_ssize_t n, str dtype):
 cdef object plain_array(object array):
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    return np.ascontiguousarray(array)
+    return np.require(array, requirements=["C", "A"])
 
 
-cdef bint overlaps(object a, object b) except -1:
-    return is_array(a) and is_array(b) and np.may_share_memory(a, b)
+cdef bint overlap(object a, object b) except -1:
+    return np.may_share_memory(a, b)
+
+
+cdef object delivered(object result, object out):
+    if result is not out:
+        out[:] = result
+    return out

@@ -9,7 +9,15 @@ from typing import Any
 
 from . import errors
 
-__all__ = ["integer", "is_numpy_column", "key_array", "out_array", "real", "seed64"]
+__all__ = [
+    "integer",
+    "is_numpy_column",
+    "key_array",
+    "out_array",
+    "real",
+    "seed64",
+    "without_arrow",
+]
 
 
 def integer(name: str, value: Any, low: int, high: int) -> int:
@@ -27,12 +35,14 @@ def integer(name: str, value: Any, low: int, high: int) -> int:
 
 def real(name: str, value: Any, low: float, high: float) -> float:
     """Return `value` as a ``float`` in [low, high), or raise naming `name`, value and range."""
-    if isinstance(value, (bool, str, bytes)):
+    if isinstance(value, bool) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
         raise TypeError(f"{name} must be a float, not {type(value).__name__}")
     try:
         number = float(value)
-    except (TypeError, OverflowError):
+    except TypeError:
         raise TypeError(f"{name} must be a float, not {type(value).__name__}") from None
+    except OverflowError:
+        number = math.inf
     if math.isnan(number) or not low <= number < high:
         raise ValueError(f"{name} must be in [{low:g}, {high:g}), not {value!r}")
     return number
@@ -53,16 +63,31 @@ def is_numpy_column(keys: Any) -> bool:
     )
 
 
+def without_arrow(keys: Any) -> list[Any] | None:
+    """Return a pandas column as a list of keys, checked for nulls; None if it is no such column.
+
+    For columns that pandas can only export to Arrow if pyarrow is installed.
+    """
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(keys, (pandas.Series, pandas.Index)):
+        return None
+    nulls = keys.isna()
+    if nulls.any():
+        raise errors.null_key(int(nulls.argmax()))
+    items: list[Any] = keys.tolist()
+    return items
+
+
 def key_array(array: Any) -> str:
     """Return the dtype's kind of a NumPy array of keys, or raise if it is none."""
     if array.ndim != 1:
         raise errors.array_shape(array.shape)
-    mask = getattr(array, "mask", None)  # of a masked array
-    if mask is not None and mask.any():
-        raise errors.null_key(int(mask.argmax()))
     kind: str = array.dtype.kind
     if kind not in "iuSUOT":
         raise errors.array_dtype(array.dtype)
+    mask = getattr(array, "mask", None)  # of a masked array
+    if mask is not None and mask.any():
+        raise errors.null_key(int(mask.argmax()))
     return kind
 
 
@@ -76,8 +101,8 @@ def out_array(out: Any, n: int, dtype: str) -> Any:
         raise errors.out_array(dtype, n, f"not of dtype {out.dtype}")
     if out.shape != (n,):
         raise errors.out_array(dtype, n, f"not of shape {out.shape}")
-    if not out.flags.c_contiguous:
-        raise errors.out_array(dtype, n, "not a strided one")
+    if not out.flags.c_contiguous or not out.flags.aligned:
+        raise errors.out_array(dtype, n, "not a strided or unaligned one")
     if not out.flags.writeable:
         raise errors.out_array(dtype, n, "not a read-only one")
     return out

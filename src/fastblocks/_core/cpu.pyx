@@ -10,7 +10,6 @@ cdef extern from "cpu.h" nogil:
     int FB_CPU_LEVELS
     int FB_CPU_PORTABLE
     int fb_cpu_supported()
-    int fb_cpu_level()
     int fb_cpu_parse(const char *name)
     const char *fb_cpu_name(int level)
 

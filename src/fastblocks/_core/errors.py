@@ -10,6 +10,8 @@ __all__ = [
     "array_shape",
     "arrow_format",
     "bare_string",
+    "consumed",
+    "in_batch",
     "key_range",
     "key_type",
     "not_iterable",
@@ -50,6 +52,19 @@ def key_range(key: int) -> OverflowError:
     return OverflowError(f"an int key must be in [-2**63, 2**64), not {shown}")
 
 
+def in_batch(error: Exception, index: int) -> Exception:
+    """What a bad key of a batch raises: `error`, telling which key it is."""
+    if isinstance(error, UnicodeEncodeError):
+        reason = f"{error.reason} (keys[{index}])"
+        return UnicodeEncodeError(error.encoding, error.object, error.start, error.end, reason)
+    kind = OverflowError if isinstance(error, OverflowError) else TypeError
+    return kind(f"keys[{index}]: {error}")
+
+
+def consumed() -> ValueError:
+    return ValueError("keys: the Arrow data were consumed or moved elsewhere before")
+
+
 def null_key(index: int) -> ValueError:
     return ValueError(f"keys must not hold nulls: keys[{index}] is null")
 
@@ -74,8 +89,8 @@ def array_dtype(dtype: Any) -> TypeError:
 
 def arrow_format(format: str) -> TypeError:
     return TypeError(
-        "keys must be an Arrow array of integers, strings or binary, "
-        f"not of Arrow format {format!r}"
+        "keys must be an Arrow array of integers, strings or binary (dictionary-encoded ones "
+        f"decoded first), not of Arrow type {format!r}"
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from collections.abc import Iterable
 
 from . import errors
 
-__all__ = ["HEADER_BYTES", "PathLike", "map_file", "open_mode", "replace_file"]
+__all__ = ["HEADER_BYTES", "PathLike", "map_file", "open_mode", "path_of", "replace_file"]
 
 HEADER_BYTES = 128  # FB_STATE_HEADER of csrc/core/state.h
 
@@ -22,13 +23,21 @@ def open_mode(mode: str) -> bool:
     return mode == "r+"
 
 
-def map_file(path: PathLike, writable: bool) -> mmap.mmap:
+def path_of(path: PathLike) -> str:
+    """Return `path` as a ``str``; raise if it is no path (an ``int`` would be a descriptor)."""
+    name = os.fspath(path)
+    if not isinstance(name, str):
+        raise TypeError(f"path must be a str or os.PathLike[str], not {type(path).__name__}")
+    return name
+
+
+def map_file(path: str, writable: bool) -> mmap.mmap:
     """Map the whole of `path`, shared with every other process that maps it."""
     with open(path, "r+b" if writable else "rb") as file:
         if os.fstat(file.fileno()).st_size < HEADER_BYTES:  # and an empty file cannot be mapped
             start = file.read(8)
             name = "STATE_SHORT" if start == b"fastblks" else "STATE_FOREIGN"
-            raise errors.status(name, os.fspath(path))
+            raise errors.status(name, path)
         access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
         return mmap.mmap(file.fileno(), 0, access=access)
 
@@ -37,31 +46,36 @@ def replace_file(path: PathLike, chunks: Iterable[bytes | memoryview]) -> None:
     """Write `chunks` to `path` so that readers see the old file or the new one, never a part.
 
     The bytes go to a temporary file in the same folder, are flushed to disk, and take the name
-    by rename; on an error the temporary file is removed and `path` is as it was.
+    by rename, keeping the permissions of a file that was there; on an error the temporary file is
+    removed and `path` is as it was. A symbolic link stays, and its target is replaced.
     """
-    import tempfile  # here: it would be a quarter of the package's import time
-
-    path = os.fspath(path)
-    folder, name = os.path.split(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder or ".")
+    path = os.path.realpath(path_of(path))
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(f"{path}: exists and is not a regular file")
+    folder = os.path.dirname(path)
+    temporary = os.path.join(folder, f".fastblocks-{os.urandom(8).hex()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
+            with contextlib.suppress(FileNotFoundError):
+                os.chmod(temporary, os.stat(path).st_mode & 0o7777)
             for chunk in chunks:
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, _mode_for(path))
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
+    _sync_folder(folder)
 
 
-def _mode_for(path: str) -> int:
-    """The permissions `path` has, or those a new file would get."""
-    try:
-        return os.stat(path).st_mode & 0o777
-    except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
+def _sync_folder(folder: str) -> None:
+    """Make a rename in `folder` survive a crash of the machine, where folders can be synced."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

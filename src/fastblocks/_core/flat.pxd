@@ -1,8 +1,10 @@
 # Objects whose whole state is one flat run of bytes, the payload, that C code works on: in memory
 # of their own or in a mapped file. Copies, pickles, bytes, files and maps are done here for all.
 #
-# A class derives from Flat, calls `allocate` in its __cinit__, and tells in three methods what the
-# payload means: `describe`, `adopt` and `attach`.
+# A class derives from Flat; its __cinit__ takes any arguments and makes the smallest valid object, so
+# that __new__ alone is safe and subclasses may have an __init__ of their own; its __init__ calls
+# `begin_init`, checks the arguments, and calls `allocate`. Three methods tell what the payload means:
+# `describe`, `adopt` and `attach`.
 
 from fastblocks._core.state cimport fb_state_t
 
@@ -13,6 +15,7 @@ cdef class Flat:
     cdef bint owned            # ours: no other process can write to it
     cdef bint writable
     cdef Py_ssize_t writers    # running writers that do not hold the GIL; changed under the GIL
+    cdef bint made             # its contents are there: __init__ may not run again
     cdef object whole          # lock of the operations on the whole object
     cdef object mapping        # the mmap that the payload lies in, if it is not owned
     cdef Py_buffer view        # of the mapping
@@ -29,10 +32,13 @@ cdef class Flat:
     # Told that `payload` lies elsewhere now.
     cdef int attach(self) except -1
 
-    # A small object of type(self) whose contents are about to be replaced.
+    # A new object of type(self) whose contents are about to be replaced.
     cdef Flat blank(self)
 
     # For the derived class to use: -----------------------------------------------------------
+
+    # Raises if the object has been made already: others may be using its memory.
+    cdef int begin_init(self) except -1
 
     # Gives the object `size` zero bytes of its own as payload.
     cdef int allocate(self, size_t size) except -1

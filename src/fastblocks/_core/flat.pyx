@@ -1,8 +1,8 @@
 """Objects whose whole state is one flat run of bytes: memory, files, copies."""
 
-import os
 import threading
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy, memset
@@ -20,6 +20,7 @@ cdef extern from "memory.h" nogil:
     void fb_copy_shared(void *into, const void *source, size_t size)
 
 
+@cython.no_gc_clear  # the mapping must outlive the buffer taken from it
 cdef class Flat:
     def __cinit__(self, *args, **kwargs):
         self.whole = threading.Lock()
@@ -48,11 +49,12 @@ cdef class Flat:
         cdef fb_state_t state = describe_flat(self)
         result.allocate(self.size)
         result.adopt(&state)
+        result.made = True
         with self.whole:
             with nogil:
                 fb_copy_shared(result.payload, self.payload, self.size)
         result.attach()
-        return result
+        return with_attributes(result, self)
 
     def __copy__(self):
         return self.copy()
@@ -61,7 +63,7 @@ cdef class Flat:
         return self.copy()
 
     def __reduce__(self):
-        return type(self).from_bytes, (self.to_bytes(),)
+        return type(self).from_bytes, (self.to_bytes(),), getattr(self, "__dict__", None) or None
 
     def to_bytes(self):
         """Return the object as bytes: parameters, data and checksums.
@@ -91,6 +93,10 @@ cdef class Flat:
         ------
         OSError
             If the file cannot be written; what was there before is unchanged.
+
+        Notes
+        -----
+        Who has the old file mapped, this object included, stays with the old one: open it anew.
         """
         files.replace_file(path, [self.to_bytes()])
 
@@ -119,6 +125,11 @@ cdef class Flat:
     cdef Flat blank(self):
         raise TypeError(f"{type(self).__name__} cannot be made on its own")
 
+    cdef int begin_init(self) except -1:
+        if self.made:
+            raise RuntimeError(f"this {type(self).__name__} has been initialised already")
+        return 0
+
     cdef int allocate(self, size_t size) except -1:
         cdef void *memory = fb_alloc_zeroed(size)
         if memory == NULL:
@@ -139,16 +150,18 @@ cdef class Flat:
             memcpy(self.payload, <const uint8_t *>view.buf + FB_STATE_HEADER, self.size)
         finally:
             PyBuffer_Release(&view)
+        self.made = True
         return self.attach()
 
     cdef int map(self, object path, object mode, bint verify) except -1:
         cdef bint writable = files.open_mode(mode)
         cdef Py_buffer view
         cdef fb_state_t state
-        mapping = files.map_file(path, writable)
+        cdef str name = files.path_of(path)
+        mapping = files.map_file(name, writable)
         PyObject_GetBuffer(mapping, &view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
         try:
-            state = check_state(self, &view, verify, os.fspath(path))
+            state = check_state(self, &view, verify, name)
         except BaseException:
             PyBuffer_Release(&view)
             raise
@@ -161,6 +174,7 @@ cdef class Flat:
         self.writable = writable
         if writable:
             fb_state_set_live(<uint8_t *>view.buf)
+        self.made = True
         return self.attach()
 
     cdef int check_writable(self, str method) except -1:
@@ -187,6 +201,14 @@ cdef class Flat:
             PyBuffer_Release(&self.view)
             self.mapping = None
         self.payload = NULL
+
+
+cdef Flat with_attributes(Flat result, Flat source):
+    """`result` with the attributes that a subclass written in Python has put on `source`."""
+    attributes = getattr(source, "__dict__", None)
+    if attributes:
+        result.__dict__.update(attributes)
+    return result
 
 
 cdef fb_state_t describe_flat(Flat flat) except *:

@@ -71,13 +71,19 @@ cdef class KeyBatch:
     cdef fb_keys_part_t *parts
     cdef size_t n_parts
     cdef readonly size_t n
-    cdef list owners       # Python objects whose memory the parts point into
+    cdef object array      # the NumPy array whose memory the parts point into, if it is one
+    cdef bint foreign      # they point into memory of Arrow
+    cdef tuple owners      # what keeps that alive
     cdef void *memory      # freed with the batch: hashes or scratch
     cdef void *chunks      # ArrowArray[n_chunks], released with the batch
     cdef size_t n_chunks
 
     cdef fb_keys_cursor_t cursor(self) noexcept nogil
     cdef fb_keys_part_t *new_parts(self, size_t n) except NULL
+
+    # An array for one result a key: `out`, once checked, or a new one if there is no `out` or if
+    # writing to it might change keys that are yet to be read (then see arrays.delivered).
+    cdef object result_array(self, object out, str dtype)
 
 cdef KeyBatch key_batch(object keys, uint64_t seed)
 

@@ -14,15 +14,14 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport strcmp
 
 import operator
 
 from fastblocks._core import check, errors
 
-from fastblocks._core.arrays cimport data_of, is_array, plain_array
-
-cdef extern from "Python.h":
-    bint PyIndex_Check(object key)
+from fastblocks._core.arrays cimport data_of, is_array, out_array, overlap, plain_array
+from fastblocks._core.cpu cimport fb_cpu_level
 
 cdef extern from "keys.h" nogil:
     size_t fb_keys_first_bad_ucs4(const uint32_t *data, size_t n, size_t width)
@@ -38,6 +37,8 @@ cdef extern from "pykeys.h":
 cdef extern from "arrow_abi.h":
     struct ArrowSchema:
         const char *format
+        int64_t n_children
+        ArrowSchema **children
         ArrowSchema *dictionary
         void (*release)(ArrowSchema *)
     struct ArrowArray:
@@ -45,6 +46,7 @@ cdef extern from "arrow_abi.h":
         int64_t null_count
         int64_t offset
         const void **buffers
+        ArrowArray **children
         void (*release)(ArrowArray *)
     struct ArrowArrayStream:
         int (*get_schema)(ArrowArrayStream *, ArrowSchema *)
@@ -70,10 +72,12 @@ cdef int hash_other(object key, uint64_t seed, uint64_t *h) except -1:
         PyObject_GetBuffer(key, &view, PyBUF_SIMPLE)
         h[0] = fb_xxh3_64(view.buf, view.len, seed)
         PyBuffer_Release(&view)
-    elif PyIndex_Check(key):
-        h[0] = fb_xxh3_64_u64(word_of_int(operator.index(key)), seed)
     else:
-        raise errors.key_type(key)
+        try:
+            number = operator.index(key)
+        except TypeError:
+            raise errors.key_type(key) from None
+        h[0] = fb_xxh3_64_u64(word_of_int(number), seed)
     return 0
 
 
@@ -88,7 +92,7 @@ cdef uint64_t word_of_int(object key) except? 0xC7A3:
 
 cdef class KeyBatch:
     def __cinit__(self):
-        self.owners = []
+        self.owners = ()
 
     def __dealloc__(self):
         cdef ArrowArray *chunks = <ArrowArray *>self.chunks
@@ -110,6 +114,13 @@ cdef class KeyBatch:
         return self.parts
 
 
+    cdef object result_array(self, object out, str dtype):
+        result = out_array(out, self.n, dtype)
+        if out is None or not (self.foreign or (self.array is not None and overlap(self.array, out))):
+            return result
+        return out_array(None, self.n, dtype)
+
+
 cdef KeyBatch key_batch(object keys, uint64_t seed):
     cdef KeyBatch batch = KeyBatch.__new__(KeyBatch)
     if PyList_CheckExact(keys):
@@ -123,7 +134,15 @@ cdef KeyBatch key_batch(object keys, uint64_t seed):
     elif hasattr(keys, "__arrow_c_array__"):
         read_arrow_array(batch, keys)
     elif hasattr(keys, "__arrow_c_stream__"):
-        read_arrow_stream(batch, keys)
+        try:
+            capsule = keys.__arrow_c_stream__()
+        except ImportError:  # pandas without pyarrow
+            items = check.without_arrow(keys)
+            if items is None:
+                raise
+            read_list(batch, items, seed)
+        else:
+            read_arrow_stream(batch, keys, capsule)
     else:
         read_iterable(batch, keys, seed)
     return batch
@@ -134,8 +153,8 @@ cdef KeyBatch key_batch(object keys, uint64_t seed):
 cdef int hash_item(object key, Py_ssize_t i, uint64_t seed, uint64_t *h) except -1:
     try:
         h[0] = hash_key(key, seed)
-    except (TypeError, OverflowError) as error:
-        raise type(error)(f"keys[{i}]: {error}") from None
+    except (TypeError, OverflowError, UnicodeEncodeError) as error:
+        raise errors.in_batch(error, i) from error
     return 0
 
 
@@ -146,16 +165,19 @@ cdef int read_list(KeyBatch batch, list keys, uint64_t seed) except -1:
     if hashes == NULL:
         raise MemoryError()
     batch.memory = hashes
-    for i in range(n):
-        fb_py_list_prefetch(keys, i + PREFETCH_AHEAD)
-        item = fb_py_list_item(keys, i)
-        if item == NULL:
-            raise RuntimeError("keys: the list changed size while it was read")
-        try:
-            if not fb_py_hash_common(<object>item, seed, hashes + i):
-                hash_item(<object>item, i, seed, hashes + i)
-        finally:
-            Py_DECREF(<object>item)
+    try:
+        for i in range(n):
+            fb_py_list_prefetch(keys, i + PREFETCH_AHEAD)
+            item = fb_py_list_item(keys, i)
+            if item == NULL:
+                raise RuntimeError("keys: the list changed size while it was read")
+            try:
+                if not fb_py_hash_common(<object>item, seed, hashes + i):
+                    hash_other(<object>item, seed, hashes + i)
+            finally:
+                Py_DECREF(<object>item)
+    except (TypeError, OverflowError, UnicodeEncodeError) as error:
+        raise errors.in_batch(error, i) from error
     return hold_hashes(batch, n)
 
 
@@ -201,7 +223,7 @@ cdef int read_array(KeyBatch batch, object array, uint64_t seed) except -1:
         return read_list(batch, array.tolist(), seed)
     array = plain_array(array)
     cdef fb_keys_part_t *part = batch.new_parts(1)
-    batch.owners.append(array)
+    batch.array = array
     part.n = batch.n = array.size
     part.data = data_of(array)
     part.width = array.dtype.itemsize
@@ -247,16 +269,18 @@ cdef dict INT_WIDTHS = {
 
 cdef int read_arrow_array(KeyBatch batch, object keys) except -1:
     schema_capsule, array_capsule = keys.__arrow_c_array__()
-    batch.owners += [keys, schema_capsule, array_capsule]
+    batch.owners = keys, schema_capsule, array_capsule
+    batch.foreign = True
     cdef ArrowSchema *schema = <ArrowSchema *>PyCapsule_GetPointer(schema_capsule, "arrow_schema")
     cdef ArrowArray *array = <ArrowArray *>PyCapsule_GetPointer(array_capsule, "arrow_array")
+    if schema.release == NULL or array.release == NULL:
+        raise errors.consumed()
     cdef fb_keys_part_t *part = batch.new_parts(1)
     batch.n = read_arrow_chunk(part, schema, array, 0)
     return 0
 
 
-cdef int read_arrow_stream(KeyBatch batch, object keys) except -1:
-    capsule = keys.__arrow_c_stream__()
+cdef int read_arrow_stream(KeyBatch batch, object keys, object capsule) except -1:
     cdef ArrowArrayStream *stream = <ArrowArrayStream *>PyCapsule_GetPointer(
         capsule, "arrow_array_stream")
     cdef ArrowSchema schema
@@ -264,11 +288,15 @@ cdef int read_arrow_stream(KeyBatch batch, object keys) except -1:
     cdef ArrowArray *chunks
     cdef fb_keys_part_t *parts
     cdef size_t i, room = 0
+    if stream.release == NULL:
+        raise errors.consumed()
+    batch.owners = keys, capsule
+    batch.foreign = True
     schema.release = NULL
     if stream.get_schema(stream, &schema) != 0:
         raise stream_error(stream)
     try:
-        layout_of(&schema)
+        layout_of(column_of(&schema))
         while True:
             chunk.release = NULL
             if stream.get_next(stream, &chunk) != 0:
@@ -289,7 +317,19 @@ cdef int read_arrow_stream(KeyBatch batch, object keys) except -1:
             batch.n += read_arrow_chunk(parts + i, &schema, <ArrowArray *>batch.chunks + i, batch.n)
     finally:
         schema.release(&schema)
+        if stream.release != NULL:  # a stream can be read once: say so to who reads it again
+            stream.release(stream)
+            stream.release = NULL
     return 0
+
+
+cdef const ArrowSchema *column_of(const ArrowSchema *schema) except NULL:
+    """The column itself, or the only one of a table."""
+    if strcmp(schema.format, "+s") != 0:
+        return schema
+    if schema.n_children != 1:
+        raise errors.arrow_format(f"struct of {schema.n_children} columns")
+    return schema.children[0]
 
 
 cdef object stream_error(ArrowArrayStream *stream):
@@ -311,10 +351,17 @@ cdef size_t read_arrow_chunk(
     fb_keys_part_t *part, const ArrowSchema *schema, const ArrowArray *array, size_t before
 ) except? 0xC7A3:
     """Describe one Arrow array as a part; return its length. `before` keys came earlier."""
-    cdef int layout = layout_of(schema)
+    cdef const ArrowSchema *column = column_of(schema)
+    cdef int layout = layout_of(column)
     cdef size_t n = array.length, offset = array.offset
+    if array.length < 0 or array.offset < 0:
+        raise ValueError("keys: the Arrow array has a negative length or offset")
+    check_nulls(array, 0, n, before)
+    if column != schema:  # a table's rows are its column's, from the table's offset on
+        array = array.children[0]
+        check_nulls(array, offset, n, before)
+        offset += array.offset
     cdef const uint8_t *data = <const uint8_t *>array.buffers[1]
-    check_nulls(<const uint8_t *>array.buffers[0], array, before)
     part.layout = <fb_keys_layout_t>layout
     part.n = n
     if layout == FB_KEYS_OFFSET32 or layout == FB_KEYS_OFFSET64:
@@ -324,20 +371,24 @@ cdef size_t read_arrow_chunk(
         part.data = data + 16 * offset
         part.buffers = array.buffers + 2
     elif layout == FB_KEYS_FIXED:
-        part.width = int(schema.format[2:])
+        part.width = int(column.format[2:])
         part.data = data + part.width * offset
     else:
         part.data = data + <size_t>INT_WIDTHS[layout] * offset
     return n
 
 
-cdef int check_nulls(const uint8_t *valid, const ArrowArray *array, size_t before) except -1:
-    """Raise if a key is null. A null_count of -1 means that nobody has counted."""
-    cdef int64_t i, at
+cdef int check_nulls(const ArrowArray *array, size_t start, size_t n, size_t before) except -1:
+    """Raise if a key of [start, start + n) is null. A null_count of -1: nobody has counted."""
+    cdef const uint8_t *valid = <const uint8_t *>array.buffers[0]
+    cdef size_t i, at
     if valid == NULL or array.null_count == 0:
         return 0
-    for i in range(array.length):
-        at = array.offset + i
+    for i in range(n):
+        at = array.offset + start + i
         if not (valid[at >> 3] >> (at & 7)) & 1:
             raise errors.null_key(before + i)
     return 0
+
+
+fb_cpu_level()

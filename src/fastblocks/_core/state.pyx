@@ -3,6 +3,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
+from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.status cimport check_status, fb_status_t
 
 cdef extern from "state.h" nogil:
@@ -44,3 +45,6 @@ cdef double double_of_word(uint64_t word) noexcept nogil:
     cdef double x
     memcpy(&x, &word, sizeof(x))
     return x
+
+
+fb_cpu_level()

@@ -6,7 +6,8 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from fastblocks._core import check, errors
 
-from fastblocks._core.arrays cimport data_of, out_array
+from fastblocks._core.arrays cimport data_of, delivered
+from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.flat cimport Flat
 from fastblocks._core.keys cimport (
     FB_HAVE_GIL, RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
@@ -118,15 +119,24 @@ cdef class BloomFilter(Flat):
     cdef double _fp_rate
     cdef uint64_t _seed
 
-    def __cinit__(self, capacity, fp_rate=0.01, *, seed=0):
-        self._seed = seed64(seed)
-        self._capacity = check.integer("capacity", capacity, 1, 2**63 - 1)
-        self._fp_rate = check.real("fp_rate", fp_rate, FB_BLOOM_MIN_FP_RATE, 1.0)
-        check_status(
-            fb_bloom_shape(self._capacity, self._fp_rate, &self.bloom.shape),
-            f"capacity={capacity} at fp_rate={fp_rate}",
-        )
+    def __cinit__(self, *args, **kwargs):
+        self._capacity, self._fp_rate = 1, 0.5
+        fb_bloom_shape(1, 0.5, &self.bloom.shape)
         self.allocate(<size_t>fb_bloom_bytes(self.bloom.shape))
+
+    def __init__(self, capacity, fp_rate=0.01, *, seed=0):
+        cdef fb_bloom_shape_t shape
+        self.begin_init()
+        cdef uint64_t seed_ = seed64(seed)
+        capacity = check.integer("capacity", capacity, 1, 2**63 - 1)
+        cdef double rate = check.real("fp_rate", fp_rate, FB_BLOOM_MIN_FP_RATE, 1.0)
+        check_status(
+            fb_bloom_shape(capacity, rate, &shape), f"capacity={capacity} at fp_rate={rate}"
+        )
+        self.bloom.shape = shape
+        self.allocate(<size_t>fb_bloom_bytes(shape))
+        self._capacity, self._fp_rate, self._seed = capacity, rate, seed_
+        self.made = True
 
     # ---- keys -------------------------------------------------------------------------------
 
@@ -258,14 +268,14 @@ cdef class BloomFilter(Flat):
         [True, False, True]
         """
         cdef KeyBatch batch = key_batch(keys, self._seed)
-        result = out_array(out, batch.n, "bool")
+        result = batch.result_array(out, "bool")
         cdef cbool *answers = <cbool *>data_of(result)
         if batch.n < RELEASE_GIL_FROM:
             fb_bloom_contains_keys(&self.bloom, batch.cursor(), self._seed, answers)
         else:
             with nogil:
                 fb_bloom_contains_keys(&self.bloom, batch.cursor(), self._seed, answers)
-        return result
+        return result if out is None else delivered(result, out)
 
     def update(self, *others):
         """Add every key of each of `others`, as ``set.update`` does.
@@ -333,17 +343,17 @@ cdef class BloomFilter(Flat):
             self.combine(other, True)
 
     def __or__(self, other):
-        if not isinstance(self, BloomFilter) or not isinstance(other, BloomFilter):
+        if not isinstance(other, BloomFilter):
             return NotImplemented
-        (<BloomFilter>self).check_same(other)
+        self.check_same(other)
         result = self.copy()
         (<BloomFilter>result).combine(other, True)
         return result
 
     def __and__(self, other):
-        if not isinstance(self, BloomFilter) or not isinstance(other, BloomFilter):
+        if not isinstance(other, BloomFilter):
             return NotImplemented
-        (<BloomFilter>self).check_same(other)
+        self.check_same(other)
         result = self.copy()
         (<BloomFilter>result).combine(other, False)
         return result
@@ -512,7 +522,7 @@ cdef class BloomFilter(Flat):
 
     def __repr__(self):
         return (
-            f"{type(self).__name__}(capacity={self._capacity}, fp_rate={self._fp_rate:g}, "
+            f"{type(self).__name__}(capacity={self._capacity}, fp_rate={self._fp_rate}, "
             f"seed={self._seed})"
         )
 
@@ -545,7 +555,7 @@ cdef class BloomFilter(Flat):
         >>> BloomFilter.from_bytes(f.to_bytes()) == f
         True
         """
-        cdef BloomFilter result = BloomFilter.__new__(cls, 1, 0.5)
+        cdef BloomFilter result = BloomFilter.__new__(cls)
         result.load(data)
         return result
 
@@ -562,12 +572,12 @@ cdef class BloomFilter(Flat):
         verify : bool, default True
             Whether to check the bits against their checksum, which reads the file once. The header
             is checked in any case. A file that was opened with ``"r+"`` has no such checksum until
-            it is saved anew.
+            it is saved anew, and neither has `from_bytes` of its bytes.
 
         Returns
         -------
         BloomFilter
-            Mapped for as long as it lives.
+            Mapped for as long as it lives. The file must not be truncated meanwhile.
 
         Raises
         ------
@@ -588,7 +598,7 @@ cdef class BloomFilter(Flat):
         >>> "x" in BloomFilter.open(path)
         True
         """
-        cdef BloomFilter result = BloomFilter.__new__(cls, 1, 0.5)
+        cdef BloomFilter result = BloomFilter.__new__(cls)
         result.map(path, mode, verify)
         return result
 
@@ -612,6 +622,7 @@ cdef class BloomFilter(Flat):
             or not FB_BLOOM_MIN_FP_RATE <= fp_rate < 1.0
             or not fb_bloom_shape_ok(shape)
             or fb_bloom_bytes(shape) != state.payload_bytes
+            or any([state.params[i] for i in range(5, 11)])
         ):
             return False
         self._capacity = state.params[0]
@@ -625,7 +636,7 @@ cdef class BloomFilter(Flat):
         return 0
 
     cdef Flat blank(self):
-        return BloomFilter.__new__(type(self), 1, 0.5)
+        return BloomFilter.__new__(type(self))
 
     # ---- within -----------------------------------------------------------------------------
 
@@ -679,3 +690,6 @@ cdef class BloomFilter(Flat):
         with nogil:
             count = fb_bloom_count_bits(&self.bloom)
         return count
+
+
+fb_cpu_level()

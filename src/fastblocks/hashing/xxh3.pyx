@@ -2,7 +2,8 @@
 
 from libc.stdint cimport uint64_t
 
-from fastblocks._core.arrays cimport data_of, out_array, overlaps
+from fastblocks._core.arrays cimport data_of, delivered
+from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, fb_keys_next, hash_key, key_batch, seed64,
 )
@@ -99,10 +100,8 @@ def xxh3_64_many(keys, seed=0, out=None):
     True
     """
     cdef uint64_t seed_ = seed64(seed)
-    if overlaps(keys, out):
-        keys = keys.copy()
     cdef KeyBatch batch = key_batch(keys, seed_)
-    result = out_array(out, batch.n, "uint64")
+    result = batch.result_array(out, "uint64")
     cdef uint64_t *hashes = <uint64_t *>data_of(result)
     cdef fb_keys_cursor_t cursor = batch.cursor()
     if batch.n < RELEASE_GIL_FROM:
@@ -110,4 +109,7 @@ def xxh3_64_many(keys, seed=0, out=None):
     else:
         with nogil:
             fb_keys_next(&cursor, seed_, hashes, batch.n)
-    return result
+    return result if out is None else delivered(result, out)
+
+
+fb_cpu_level()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -30,12 +29,18 @@ class Flat:
     through these classes (the native ones have no such limit).
     """
 
+    __slots__ = ("__weakref__", "_lock", "_mapping", "_payload")  # a __dict__ is the subclass's own
+
     _KIND: ClassVar[bytes]
     _VERSION: ClassVar[int]
 
     _payload: memoryview
     _mapping: mmap.mmap | None
     _lock: threading.RLock
+
+    def _begin_init(self) -> None:
+        if hasattr(self, "_payload"):
+            raise RuntimeError(f"this {type(self).__name__} has been initialised already")
 
     def _params(self) -> bytes:
         """The parameters as they stand in the header: 88 bytes."""
@@ -66,6 +71,8 @@ class Flat:
         result._adopt(self._params(), self.nbytes)
         with self._lock:
             result._take(memoryview(bytearray(self._payload)))
+        if attributes := getattr(self, "__dict__", None):  # that a subclass has put there
+            result.__dict__.update(attributes)
         return result
 
     def __copy__(self) -> Self:
@@ -75,7 +82,7 @@ class Flat:
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_bytes, (self.to_bytes(),)
+        return type(self).from_bytes, (self.to_bytes(),), getattr(self, "__dict__", None) or None
 
     def to_bytes(self) -> bytes:
         """Return the object as bytes: parameters, data and checksums."""
@@ -99,9 +106,10 @@ class Flat:
     def open(cls, path: PathLike, mode: Literal["r", "r+"] = "r", *, verify: bool = True) -> Self:
         """Map a saved object into memory; see the native class."""
         writable = files.open_mode(mode)
-        mapping = files.map_file(path, writable)
+        name = files.path_of(path)
+        mapping = files.map_file(name, writable)
         view = memoryview(mapping)
-        result = cls._of_state(view, os.fspath(path), verify)
+        result = cls._of_state(view, name, verify)
         if writable:
             _state.set_live(view)
         result._take(view[_state.HEADER :], mapping)

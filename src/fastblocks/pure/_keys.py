@@ -19,11 +19,9 @@ __all__ = ["bytes_of_key", "bytes_of_keys", "fill_out"]
 def bytes_of_key(key: Key) -> bytes:
     """The bytes that are hashed for a key."""
     if isinstance(key, str):
-        return key.encode()
-    if isinstance(key, (bytes, bytearray)):
-        return bytes(key)
-    if isinstance(key, memoryview):
-        return key.tobytes()
+        return str.encode(key)  # not the subclass's, if it has one
+    if isinstance(key, (bytes, bytearray, memoryview)):
+        return memoryview(key).tobytes()
     try:
         number = operator.index(key)
     except TypeError:
@@ -42,8 +40,8 @@ def bytes_of_keys(keys: Keys) -> list[bytes]:
             raise errors.null_key(i)
         try:
             result.append(bytes_of_key(key))
-        except (TypeError, OverflowError) as error:
-            raise type(error)(f"keys[{i}]: {error}") from None
+        except (TypeError, OverflowError, UnicodeEncodeError) as error:
+            raise errors.in_batch(error, i) from error
     return result
 
 
@@ -57,7 +55,13 @@ def items_of(keys: Any) -> tuple[Any, bool]:
     if check.is_numpy_column(keys):
         return items_of_array(keys.to_numpy()), False
     if hasattr(keys, "__arrow_c_array__") or hasattr(keys, "__arrow_c_stream__"):
-        return items_of_arrow(keys), True
+        try:
+            return items_of_arrow(keys), True
+        except ImportError:  # no pyarrow: pandas columns can be read without
+            items = check.without_arrow(keys)
+            if items is None:
+                raise
+            return items, False
     try:
         return iter(keys), False
     except TypeError:
@@ -74,13 +78,23 @@ def items_of_arrow(keys: Any) -> list[Any]:
     """By way of pyarrow, which plain Python needs to read Arrow memory."""
     import pyarrow as pa
 
-    column = pa.array(keys) if hasattr(keys, "__arrow_c_array__") else pa.chunked_array(keys)
+    whole = hasattr(keys, "__arrow_c_array__")
+    column = pa.array(keys) if whole else pa.chunked_array(keys)
     kinds = pa.types
-    if not (
-        kinds.is_integer(column.type)
-        or kinds.is_string(column.type)
+    if kinds.is_struct(column.type):  # a table: its only column
+        if column.type.num_fields != 1:
+            raise errors.arrow_format(f"struct of {column.type.num_fields} columns")
+        column = column.flatten()[0]
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.cast(column.type.storage_type)
+    if (
+        kinds.is_string(column.type)
         or kinds.is_large_string(column.type)
         or kinds.is_string_view(column.type)
+    ):
+        column = column.cast(pa.large_binary())  # its bytes, be they valid UTF-8 or not
+    elif not (
+        kinds.is_integer(column.type)
         or kinds.is_binary(column.type)
         or kinds.is_large_binary(column.type)
         or kinds.is_binary_view(column.type)

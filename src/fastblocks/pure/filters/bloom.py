@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BloomFilter"]
 
-PARAMS = struct.Struct("<QdQQQ48x")  # capacity, fp_rate, seed, n_blocks, lanes
+PARAMS = struct.Struct("<QdQQQ48s")  # capacity, fp_rate, seed, n_blocks, lanes, zeros
 MIN_FP_RATE = 1e-9
 MAX_BLOCKS = 2**32
 MARGIN = 0.85  # of fp_rate is aimed at, since counts of false positives scatter
@@ -111,9 +111,12 @@ def shape_for(capacity: int, fp_rate: float) -> tuple[int, int]:
 class BloomFilter(Flat):
     """A set that may claim keys it does not hold; see `fastblocks.BloomFilter`."""
 
+    __slots__ = ("_bits", "_blocks", "_capacity", "_fp_rate", "_lanes", "_seed")
+
     _KIND, _VERSION = b"BLOM", 1
 
     def __init__(self, capacity: int, fp_rate: float = 0.01, *, seed: int = 0) -> None:
+        self._begin_init()
         self._seed = check.seed64(seed)
         self._capacity = check.integer("capacity", capacity, 1, 2**63 - 1)
         self._fp_rate = check.real("fp_rate", fp_rate, MIN_FP_RATE, 1.0)
@@ -125,16 +128,19 @@ class BloomFilter(Flat):
         self._bits = payload.cast("I")  # one item a lane, block after block
 
     def _params(self) -> bytes:
-        return PARAMS.pack(self._capacity, self._fp_rate, self._seed, self._blocks, self._lanes)
+        shape = self._blocks, self._lanes
+        return PARAMS.pack(self._capacity, self._fp_rate, self._seed, *shape, b"")
 
     def _adopt(self, params: bytes, size: int) -> bool:
-        self._capacity, self._fp_rate, self._seed, self._blocks, self._lanes = PARAMS.unpack(params)
+        self._capacity, self._fp_rate, self._seed, *rest = PARAMS.unpack(params)
+        self._blocks, self._lanes, unused = rest
         return (
             1 <= self._capacity < 2**63
             and MIN_FP_RATE <= self._fp_rate < 1.0
             and 1 <= self._blocks <= MAX_BLOCKS
             and self._lanes in (4, 8, 16)
             and size == self._blocks * self._lanes * 4
+            and not any(unused)
         )
 
     # ---- keys ---------------------------------------------------------------------------------
@@ -291,7 +297,7 @@ class BloomFilter(Flat):
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}(capacity={self.capacity}, fp_rate={self.fp_rate:g}, "
+            f"{type(self).__name__}(capacity={self.capacity}, fp_rate={self.fp_rate}, "
             f"seed={self.seed})"
         )
 

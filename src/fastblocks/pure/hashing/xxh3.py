@@ -190,7 +190,8 @@ def hash_bytes(data: bytes, seed: int) -> int:
 
 def xxh3_64(key: Key, seed: int = 0) -> int:
     """Hash one key; see `fastblocks.hashing.xxh3_64`."""
-    return hash_bytes(_keys.bytes_of_key(key), check.seed64(seed))
+    seed = check.seed64(seed)
+    return hash_bytes(_keys.bytes_of_key(key), seed)
 
 
 def xxh3_64_many(
