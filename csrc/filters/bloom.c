@@ -209,45 +209,45 @@ FB_TARGET_AVX2 FB_INLINE void set_avx2(uint32_t *block, uint64_t h, unsigned lan
 
 /* ---- kernels: one set a rung and a number of lanes ------------------------------------------ */
 
-/* A slice holds at most FB_KEYS_SLICE keys. Each key's block is asked for AHEAD keys before its
- * turn, so that cache misses overlap. */
-#define FOR_SLICE(prefetch, body)                                                    \
-    size_t blocks[FB_KEYS_SLICE], ahead = n < AHEAD ? n : AHEAD, i;                  \
-    for (i = 0; i < n; i++) blocks[i] = (size_t)fb_reduce64(h[i], n_blocks) * lanes; \
-    for (i = 0; i < ahead; i++) prefetch(bits + blocks[i]);                          \
-    for (i = 0; i < n - ahead; i++) {                                                \
-        prefetch(bits + blocks[i + ahead]);                                          \
-        body;                                                                        \
-    }                                                                                \
+#define BLOCK_OF(hash, lanes) (bits + fb_reduce64((hash), n_blocks) * (lanes))
+
+/* Each key's block is asked for AHEAD keys before its turn, so that cache misses overlap. Finding it
+ * twice is cheaper than keeping it. */
+#define FOR_SLICE(prefetch, lanes, body)                    \
+    size_t ahead = n < AHEAD ? n : AHEAD, i;                \
+    for (i = 0; i < ahead; i++)                             \
+        prefetch(BLOCK_OF(h[i], lanes));                    \
+    for (i = 0; i < n - ahead; i++) {                       \
+        prefetch(BLOCK_OF(h[i + ahead], lanes));            \
+        body;                                               \
+    }                                                       \
     for (; i < n; i++) body;
 
-#define DEFINE_KERNELS(rung, lanes_, attribute)                                                    \
-    attribute static bool contains_##rung##_##lanes_(const uint32_t *bits, uint64_t n_blocks,      \
-                                                     uint64_t h) {                                 \
-        return probe_##rung(bits + fb_reduce64(h, n_blocks) * lanes_, h, lanes_);                  \
+#define DEFINE_KERNELS(rung, lanes, attribute)                                                     \
+    attribute static bool contains_##rung##_##lanes(const uint32_t *bits, uint64_t n_blocks,       \
+                                                    uint64_t h) {                                  \
+        return probe_##rung(BLOCK_OF(h, lanes), h, lanes);                                         \
     }                                                                                              \
-    attribute static void add_##rung##_##lanes_(uint32_t *bits, uint64_t n_blocks, uint64_t h) {   \
-        set_##rung(bits + fb_reduce64(h, n_blocks) * lanes_, h, lanes_);                           \
+    attribute static void add_##rung##_##lanes(uint32_t *bits, uint64_t n_blocks, uint64_t h) {    \
+        set_##rung(BLOCK_OF(h, lanes), h, lanes);                                                  \
     }                                                                                              \
-    attribute static void add_atomic_##rung##_##lanes_(uint32_t *bits, uint64_t n_blocks,          \
-                                                       uint64_t h) {                               \
-        set_atomic(bits + fb_reduce64(h, n_blocks) * lanes_, h, lanes_);                           \
+    attribute static void add_atomic_##rung##_##lanes(uint32_t *bits, uint64_t n_blocks,           \
+                                                      uint64_t h) {                                \
+        set_atomic(BLOCK_OF(h, lanes), h, lanes);                                                  \
     }                                                                                              \
-    attribute static void contains_slice_##rung##_##lanes_(                                        \
+    attribute static void contains_slice_##rung##_##lanes(                                         \
         const uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n, bool *out) {         \
-        enum { lanes = lanes_ };                                                                   \
-        FOR_SLICE(FB_PREFETCH, out[i] = probe_##rung(bits + blocks[i], h[i], lanes))      \
+        FOR_SLICE(FB_PREFETCH, lanes, out[i] = probe_##rung(BLOCK_OF(h[i], lanes), h[i], lanes))   \
     }                                                                                              \
-    attribute static void add_slice_##rung##_##lanes_(uint32_t *bits, uint64_t n_blocks,           \
-                                                      const uint64_t *h, size_t n) {               \
-        enum { lanes = lanes_ };                                                                   \
-        FOR_SLICE(FB_PREFETCH_WRITE, set_atomic(bits + blocks[i], h[i], lanes))                \
+    attribute static void add_slice_##rung##_##lanes(uint32_t *bits, uint64_t n_blocks,            \
+                                                     const uint64_t *h, size_t n) {                \
+        FOR_SLICE(FB_PREFETCH_WRITE, lanes, set_atomic(BLOCK_OF(h[i], lanes), h[i], lanes))        \
     }
 
-#define KERNELS(rung, lanes_)                                                                \
-    {                                                                                        \
-        contains_##rung##_##lanes_, add_##rung##_##lanes_, add_atomic_##rung##_##lanes_,     \
-            contains_slice_##rung##_##lanes_, add_slice_##rung##_##lanes_                    \
+#define KERNELS(rung, lanes)                                                             \
+    {                                                                                    \
+        contains_##rung##_##lanes, add_##rung##_##lanes, add_atomic_##rung##_##lanes,    \
+            contains_slice_##rung##_##lanes, add_slice_##rung##_##lanes                  \
     }
 
 DEFINE_KERNELS(portable, 4, )

@@ -27,7 +27,7 @@ typedef struct {
     const fb_bloom_kernels_t *kernels;
 } fb_bloom_t;
 
-/* One key, and slices of up to FB_KEYS_SLICE keys. */
+/* For one key, and for slices of n keys. */
 struct fb_bloom_kernels {
     bool (*contains)(const uint32_t *bits, uint64_t n_blocks, uint64_t h);
     void (*add)(uint32_t *bits, uint64_t n_blocks, uint64_t h);
