@@ -131,7 +131,11 @@ FB_INLINE void fb_atomic_store16(uint16_t *p, uint16_t v) {
 }
 FB_INLINE int fb_atomic_load_int(const int *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
 FB_INLINE void fb_atomic_store_int(int *p, int v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
-FB_INLINE void fb_atomic_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+FB_INLINE void fb_atomic_fence(void) {
+#if !defined(__SANITIZE_THREAD__) /* which knows no fences */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
 #else
 FB_INLINE uint64_t fb_atomic_load64(const uint64_t *p) { return *(const volatile uint64_t *)p; }
 FB_INLINE void fb_atomic_store64(uint64_t *p, uint64_t v) { *(volatile uint64_t *)p = v; }
