@@ -443,8 +443,8 @@ def test_polars(impl):
 
 
 def test_pandas_without_pyarrow(impl, monkeypatch):
-    words, ints = pd.Series(WORDS, dtype="str"), pd.Series([1, 2], dtype="Int64")
-    nulls = [pd.Series(["a", None], dtype="str"), pd.Series([1, None], dtype="Int64")]
+    words, ints = pd.Series(WORDS, dtype="string"), pd.Series([1, 2], dtype="Int64")
+    nulls = [pd.Series(["a", None], dtype="string"), pd.Series([1, None], dtype="Int64")]
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert batch(impl, words) == one_by_one(impl, WORDS)
     assert batch(impl, ints) == one_by_one(impl, [1, 2])

@@ -12,11 +12,12 @@ from . import errors
 __all__ = [
     "integer",
     "is_numpy_column",
+    "is_pandas_column",
     "key_array",
     "out_array",
+    "pandas_items",
     "real",
     "seed64",
-    "without_arrow",
 ]
 
 
@@ -53,24 +54,23 @@ def seed64(value: Any) -> int:
     return integer("seed", value, 0, 2**64 - 1)
 
 
+def is_pandas_column(keys: Any) -> bool:
+    """Tell whether `keys` is a pandas Series or Index (without importing pandas to find out)."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(keys, (pandas.Series, pandas.Index))
+
+
 def is_numpy_column(keys: Any) -> bool:
     """Tell whether `keys` is a pandas Series or Index that stands on a NumPy array."""
-    pandas = sys.modules.get("pandas")
-    return (
-        pandas is not None
-        and isinstance(keys, (pandas.Series, pandas.Index))
-        and isinstance(keys.dtype, sys.modules["numpy"].dtype)
-    )
+    return is_pandas_column(keys) and isinstance(keys.dtype, sys.modules["numpy"].dtype)
 
 
-def without_arrow(keys: Any) -> list[Any] | None:
-    """Return a pandas column as a list of keys, checked for nulls; None if it is no such column.
+def pandas_items(keys: Any) -> list[Any]:
+    """Return a pandas column as a list of keys, or raise if it has nulls.
 
-    For columns that pandas can only export to Arrow if pyarrow is installed.
+    For columns that stand on no NumPy array and that pandas cannot export to Arrow, which takes
+    pandas 3 and pyarrow.
     """
-    pandas = sys.modules.get("pandas")
-    if pandas is None or not isinstance(keys, (pandas.Series, pandas.Index)):
-        return None
     nulls = keys.isna()
     if nulls.any():
         raise errors.null_key(int(nulls.argmax()))

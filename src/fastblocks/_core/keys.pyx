@@ -137,12 +137,11 @@ cdef KeyBatch key_batch(object keys, uint64_t seed):
         try:
             capsule = keys.__arrow_c_stream__()
         except ImportError:  # pandas without pyarrow
-            items = check.without_arrow(keys)
-            if items is None:
-                raise
-            read_list(batch, items, seed)
+            read_list(batch, check.pandas_items(keys), seed)
         else:
             read_arrow_stream(batch, keys, capsule)
+    elif check.is_pandas_column(keys):
+        read_list(batch, check.pandas_items(keys), seed)
     else:
         read_iterable(batch, keys, seed)
     return batch

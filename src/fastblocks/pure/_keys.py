@@ -57,11 +57,11 @@ def items_of(keys: Any) -> tuple[Any, bool]:
     if hasattr(keys, "__arrow_c_array__") or hasattr(keys, "__arrow_c_stream__"):
         try:
             return items_of_arrow(keys), True
-        except ImportError:  # no pyarrow: pandas columns can be read without
-            items = check.without_arrow(keys)
-            if items is None:
+        except ImportError:  # pandas columns can be read without pyarrow
+            if not check.is_pandas_column(keys):
                 raise
-            return items, False
+    if check.is_pandas_column(keys):
+        return check.pandas_items(keys), False
     try:
         return iter(keys), False
     except TypeError:
