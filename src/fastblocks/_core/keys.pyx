@@ -136,7 +136,9 @@ cdef KeyBatch key_batch(object keys, uint64_t seed):
     elif hasattr(keys, "__arrow_c_stream__"):
         try:
             capsule = keys.__arrow_c_stream__()
-        except ImportError:  # pandas without pyarrow
+        except ImportError:  # pandas columns can be read without pyarrow
+            if not check.is_pandas_column(keys):
+                raise
             read_list(batch, check.pandas_items(keys), seed)
         else:
             read_arrow_stream(batch, keys, capsule)
