@@ -32,9 +32,6 @@ cdef class Flat:
     # Told that `payload` lies elsewhere now.
     cdef int attach(self) except -1
 
-    # A new object of type(self) whose contents are about to be replaced.
-    cdef Flat blank(self)
-
     # For the derived class to use: -----------------------------------------------------------
 
     # Raises if the object has been made already: others may be using its memory.

@@ -45,7 +45,7 @@ cdef class Flat:
         -------
         type of self
         """
-        cdef Flat result = self.blank()
+        cdef Flat result = type(self).__new__(type(self))
         cdef fb_state_t state = describe_flat(self)
         result.allocate(self.size)
         result.adopt(&state)
@@ -82,6 +82,29 @@ cdef class Flat:
         seal_state(&state, data)
         return data
 
+    @classmethod
+    def from_bytes(cls, data):
+        """Make an object from what ``to_bytes`` gave, in this process or any other.
+
+        Parameters
+        ----------
+        data : bytes-like
+
+        Returns
+        -------
+        cls
+
+        Raises
+        ------
+        TypeError
+            If `data` is not bytes-like.
+        ValueError
+            If `data` is truncated, corrupt, or something else.
+        """
+        cdef Flat result = cls.__new__(cls)
+        result.load(data)
+        return result
+
     def save(self, path):
         """Write the object to a file, which is replaced atomically.
 
@@ -99,6 +122,37 @@ cdef class Flat:
         Who has the old file mapped, this object included, stays with the old one: open it anew.
         """
         files.replace_file(path, [self.to_bytes()])
+
+    @classmethod
+    def open(cls, path, mode="r", *, verify=True):
+        """Map a saved object into memory, shared with every other process that opens it.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+        mode : {"r", "r+"}
+            ``"r"`` to look up; ``"r+"`` to add too. What any process adds, all see; what several
+            add at once is not lost.
+        verify : bool, default True
+            Whether to check the data against their checksum, which reads the file once. The header
+            is checked in any case. A file that was opened with ``"r+"`` has no such checksum until
+            it is saved anew, and neither has ``from_bytes`` of its bytes.
+
+        Returns
+        -------
+        cls
+            Mapped for as long as it lives. The file must not be truncated meanwhile.
+
+        Raises
+        ------
+        OSError
+            If the file is missing or may not be opened so.
+        ValueError
+            If it is truncated, corrupt, or something else, or `mode` is neither.
+        """
+        cdef Flat result = cls.__new__(cls)
+        result.map(path, mode, verify)
+        return result
 
     def flush(self):
         """Wait until what was added to a mapped file is on disk; nothing to do otherwise.
@@ -121,9 +175,6 @@ cdef class Flat:
 
     cdef int attach(self) except -1:
         return 0
-
-    cdef Flat blank(self):
-        raise TypeError(f"{type(self).__name__} cannot be made on its own")
 
     cdef int begin_init(self) except -1:
         if self.made:

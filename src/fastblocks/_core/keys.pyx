@@ -113,7 +113,6 @@ cdef class KeyBatch:
         self.n_parts = n
         return self.parts
 
-
     cdef object result_array(self, object out, str dtype):
         result = out_array(out, self.n, dtype)
         if out is None or not (self.foreign or (self.array is not None and overlap(self.array, out))):

@@ -1,10 +1,9 @@
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Buffer, Self, disjoint_base
+from typing_extensions import Self, disjoint_base
 
-from fastblocks._core.files import PathLike
 from fastblocks._core.flat import Flat
 from fastblocks._core.types import Key, Keys
 
@@ -40,9 +39,3 @@ class BloomFilter(Flat):
     def fill_ratio(self) -> float: ...
     def approx_len(self) -> int: ...
     def expected_fp_rate(self, n: int | None = None) -> float: ...
-    @classmethod
-    def from_bytes(cls, data: Buffer) -> Self: ...
-    @classmethod
-    def open(
-        cls, path: PathLike, mode: Literal["r", "r+"] = "r", *, verify: bool = True
-    ) -> Self: ...

@@ -528,80 +528,6 @@ cdef class BloomFilter(Flat):
 
     # ---- state ------------------------------------------------------------------------------
 
-    @classmethod
-    def from_bytes(cls, data):
-        """Make a filter from what `to_bytes` gave, in this process or any other.
-
-        Parameters
-        ----------
-        data : bytes-like
-
-        Returns
-        -------
-        BloomFilter
-
-        Raises
-        ------
-        TypeError
-            If `data` is not bytes-like.
-        ValueError
-            If `data` is truncated, corrupt, or something else.
-
-        Examples
-        --------
-        >>> from fastblocks import BloomFilter
-        >>> f = BloomFilter(100)
-        >>> f.add("x")
-        >>> BloomFilter.from_bytes(f.to_bytes()) == f
-        True
-        """
-        cdef BloomFilter result = BloomFilter.__new__(cls)
-        result.load(data)
-        return result
-
-    @classmethod
-    def open(cls, path, mode="r", *, verify=True):
-        """Map a saved filter into memory, shared with every other process that opens it.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-        mode : {"r", "r+"}
-            ``"r"`` to look up; ``"r+"`` to add too. What any process adds, all see; keys that
-            several add at once are not lost.
-        verify : bool, default True
-            Whether to check the bits against their checksum, which reads the file once. The header
-            is checked in any case. A file that was opened with ``"r+"`` has no such checksum until
-            it is saved anew, and neither has `from_bytes` of its bytes.
-
-        Returns
-        -------
-        BloomFilter
-            Mapped for as long as it lives. The file must not be truncated meanwhile.
-
-        Raises
-        ------
-        OSError
-            If the file is missing or may not be opened so.
-        ValueError
-            If it is truncated, corrupt, or something else, or `mode` is neither.
-
-        Examples
-        --------
-        >>> import os, tempfile
-        >>> from fastblocks import BloomFilter
-        >>> f = BloomFilter(100)
-        >>> path = os.path.join(tempfile.mkdtemp(), "seen.bloom")
-        >>> f.save(path)
-        >>> shared = BloomFilter.open(path, "r+")
-        >>> shared.add("x")
-        >>> "x" in BloomFilter.open(path)
-        True
-        """
-        cdef BloomFilter result = BloomFilter.__new__(cls)
-        result.map(path, mode, verify)
-        return result
-
     cdef int describe(self, fb_state_t *state) except -1:
         state.kind = KIND
         state.version = VERSION
@@ -634,9 +560,6 @@ cdef class BloomFilter(Flat):
     cdef int attach(self) except -1:
         fb_bloom_init(&self.bloom, self.bloom.shape, <uint32_t *>self.payload)
         return 0
-
-    cdef Flat blank(self):
-        return BloomFilter.__new__(type(self))
 
     # ---- within -----------------------------------------------------------------------------
 
