@@ -60,9 +60,14 @@ def marker_of(suite: SuiteResult, library: str) -> str:
     return {"native": "*", "pure": "X", "floor": "|"}[role]
 
 
+def _compared(suite: SuiteResult) -> list[WorkResult]:
+    """Return the plain comparisons that fastblocks took part in."""
+    return [work for work in suite.works if work.chart == "bars" and suite.native(work)]
+
+
 def headline(suite: SuiteResult) -> str:
     """Draw how many times faster fastblocks is than its twin and than the fastest peer."""
-    works = [work for work in suite.works if work.chart == "bars" and suite.native(work)]
+    works = _compared(suite)
     if not works:
         return ""
     with _figure(0.8 + 0.62 * len(works)) as (figure, axes):
@@ -91,7 +96,7 @@ def headline(suite: SuiteResult) -> str:
 
 def speeds(suite: SuiteResult) -> str:
     """Draw every library's time next to that of fastblocks, one line per work."""
-    works = [work for work in suite.works if work.chart == "bars" and suite.native(work)]
+    works = _compared(suite)
     if not works:
         return ""
     with _figure(1.0 + 0.46 * len(works)) as (figure, axes):

@@ -17,7 +17,6 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define FB_INLINE static inline __attribute__((always_inline))
-#define FB_NOINLINE __attribute__((noinline))
 #define FB_LIKELY(x) __builtin_expect(!!(x), 1)
 #define FB_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define FB_PREFETCH(p) __builtin_prefetch((p), 0, 3)
@@ -26,7 +25,6 @@
 #include <intrin.h>
 #include <windows.h>
 #define FB_INLINE static __forceinline
-#define FB_NOINLINE __declspec(noinline)
 #define FB_LIKELY(x) (x)
 #define FB_UNLIKELY(x) (x)
 #define FB_PREFETCH(p) ((void)(p))

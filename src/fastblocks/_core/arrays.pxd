@@ -15,5 +15,5 @@ cdef object plain_array(object array)
 # True if two arrays may overlap in memory.
 cdef bint overlap(object a, object b) except -1
 
-# `out`, with `result` copied into it if that is another array.
+# What a batch call returns: `result`, or `out` with `result` copied into it if that is another array.
 cdef object delivered(object result, object out)

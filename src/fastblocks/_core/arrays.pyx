@@ -56,6 +56,7 @@ cdef bint overlap(object a, object b) except -1:
 
 
 cdef object delivered(object result, object out):
-    if result is not out:
-        out[:] = result
+    if out is None or out is result:
+        return result
+    out[:] = result
     return out

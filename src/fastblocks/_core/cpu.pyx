@@ -7,10 +7,7 @@ fastblocks is first imported, lowers the level. Results are the same on every le
 import os
 
 cdef extern from "cpu.h" nogil:
-    int FB_CPU_LEVELS
-    int FB_CPU_PORTABLE
     int fb_cpu_supported()
-    int fb_cpu_parse(const char *name)
     const char *fb_cpu_name(int level)
 
 

@@ -9,9 +9,11 @@ from collections.abc import Iterable
 
 from . import errors
 
-__all__ = ["HEADER_BYTES", "PathLike", "map_file", "open_mode", "path_of", "replace_file"]
+__all__ = ["HEADER_BYTES", "MAGIC", "PathLike", "map_file", "open_mode", "path_of", "replace_file"]
 
-HEADER_BYTES = 128  # FB_STATE_HEADER of csrc/core/state.h
+# As csrc/core/state.h has them.
+MAGIC = b"fastblks"
+HEADER_BYTES = 128
 
 PathLike = str | os.PathLike[str]
 
@@ -35,8 +37,8 @@ def map_file(path: str, writable: bool) -> mmap.mmap:
     """Map the whole of `path`, shared with every other process that maps it."""
     with open(path, "r+b" if writable else "rb") as file:
         if os.fstat(file.fileno()).st_size < HEADER_BYTES:  # and an empty file cannot be mapped
-            start = file.read(8)
-            name = "STATE_SHORT" if start == b"fastblks" else "STATE_FOREIGN"
+            start = file.read(len(MAGIC))
+            name = "STATE_SHORT" if start == MAGIC else "STATE_FOREIGN"
             raise errors.status(name, path)
         access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
         return mmap.mmap(file.fileno(), 0, access=access)

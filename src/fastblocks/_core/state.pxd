@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 cdef extern from "state.h" nogil:
     enum:
         FB_STATE_HEADER
+    uint32_t FB_STATE_FOURCC(char a, char b, char c, char d)
     ctypedef struct fb_state_t:
         uint32_t kind
         uint16_t version

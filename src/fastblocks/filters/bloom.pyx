@@ -12,7 +12,9 @@ from fastblocks._core.flat cimport Flat
 from fastblocks._core.keys cimport (
     FB_HAVE_GIL, RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
-from fastblocks._core.state cimport double_of_word, fb_state_t, word_of_double
+from fastblocks._core.state cimport (
+    FB_STATE_FOURCC, double_of_word, fb_state_t, word_of_double,
+)
 from fastblocks._core.status cimport check_status, fb_status_t
 
 cdef extern from "stdbool.h":
@@ -46,7 +48,7 @@ cdef extern from "filters/bloom.h" nogil:
     uint64_t fb_bloom_count_bits(const fb_bloom_t *b)
     double fb_bloom_rate_now(const fb_bloom_t *b)
 
-cdef uint32_t KIND = int.from_bytes(b"BLOM", "little")
+cdef uint32_t KIND = FB_STATE_FOURCC(c"B", c"L", c"O", c"M")
 cdef enum:
     VERSION = 1
 
@@ -275,7 +277,7 @@ cdef class BloomFilter(Flat):
         else:
             with nogil:
                 fb_bloom_contains_keys(&self.bloom, batch.cursor(), self._seed, answers)
-        return result if out is None else delivered(result, out)
+        return delivered(result, out)
 
     def update(self, *others):
         """Add every key of each of `others`, as ``set.update`` does.

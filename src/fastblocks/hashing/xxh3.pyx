@@ -109,7 +109,7 @@ def xxh3_64_many(keys, seed=0, out=None):
     else:
         with nogil:
             fb_keys_next(&cursor, seed_, hashes, batch.n)
-    return result if out is None else delivered(result, out)
+    return delivered(result, out)
 
 
 fb_cpu_level()

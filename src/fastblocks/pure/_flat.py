@@ -95,7 +95,7 @@ class Flat:
         """Make an object from what `to_bytes` gave."""
         view = memoryview(data).cast("B")
         result = cls._of_state(view, cls.__name__, verify=True)
-        result._take(memoryview(bytearray(view[_state.HEADER :])))
+        result._take(memoryview(bytearray(view[files.HEADER_BYTES :])))
         return result
 
     def save(self, path: PathLike) -> None:
@@ -112,7 +112,7 @@ class Flat:
         result = cls._of_state(view, name, verify)
         if writable:
             _state.set_live(view)
-        result._take(view[_state.HEADER :], mapping)
+        result._take(view[files.HEADER_BYTES :], mapping)
         return result
 
     @classmethod
@@ -120,7 +120,7 @@ class Flat:
         """An object with the parameters that serialised bytes tell, once checked; no data yet."""
         params = _state.unpack(data, cls._KIND, cls._VERSION, what, verify)
         result = object.__new__(cls)
-        if not result._adopt(params, len(data) - _state.HEADER):
+        if not result._adopt(params, len(data) - files.HEADER_BYTES):
             raise errors.status("STATE_PARAMS", what)
         return result
 
