@@ -10,6 +10,7 @@ from setuptools import Extension, setup
 # module -> the C sources it is linked with, besides the library of csrc/core
 MODULES = {
     "_core.arrays": [],
+    "_core.clock": [],
     "_core.cpu": [],
     "_core.flat": [],
     "_core.keys": [],

@@ -15,7 +15,7 @@ import fastblocks
 import fastblocks.pure
 
 ROOT = pathlib.Path(__file__).parent.parent
-FAMILIES = ["filters", "hashing"]
+FAMILIES = ["filters", "hashing", "sketches"]
 
 
 def public_names(cls):
@@ -29,7 +29,7 @@ def public_objects():
         for name in module.__all__:
             value = getattr(module, name)
             yield f"{family}.{name}", value
-            if inspect.isclass(value):
+            if inspect.isclass(value) and not issubclass(value, Exception):
                 for member in public_names(value):
                     yield f"{family}.{name}.{member}", getattr(value, member)
 

@@ -37,6 +37,7 @@ typedef enum {
     FB_OK = 0,
     FB_NO_MEMORY,      /* an allocation failed */
     FB_OUT_OF_RANGE,   /* a parameter cannot be met by this structure */
+    FB_FULL,           /* no room for another key; nothing has changed */
     FB_STATE_SHORT,    /* serialised state: fewer bytes than the header promises */
     FB_STATE_LONG,     /* serialised state: more bytes than the header promises */
     FB_STATE_FOREIGN,  /* serialised state: not written by fastblocks */
@@ -95,6 +96,27 @@ FB_INLINE uint64_t fb_reduce64(uint64_t h, uint64_t n) {
     return hi;
 }
 
+/* Number of zero bits above the highest set bit, and below the lowest; x is not 0. */
+FB_INLINE unsigned fb_leading_zeros64(uint64_t x) {
+#if defined(__GNUC__) || defined(__clang__)
+    return (unsigned)__builtin_clzll(x);
+#else
+    unsigned long at;
+    _BitScanReverse64(&at, x);
+    return 63 - (unsigned)at;
+#endif
+}
+
+FB_INLINE unsigned fb_trailing_zeros64(uint64_t x) {
+#if defined(__GNUC__) || defined(__clang__)
+    return (unsigned)__builtin_ctzll(x);
+#else
+    unsigned long at;
+    _BitScanForward64(&at, x);
+    return (unsigned)at;
+#endif
+}
+
 FB_INLINE unsigned fb_popcount64(uint64_t x) {
 #if defined(__GNUC__) || defined(__clang__)
     return (unsigned)__builtin_popcountll(x);
@@ -106,8 +128,8 @@ FB_INLINE unsigned fb_popcount64(uint64_t x) {
 #endif
 }
 
-/* Relaxed atomics on plain 64-bit and 16-bit words. Relaxed is enough wherever they are used:
- * each word is independent (a set bit, a counter); where order matters, a fence stands. */
+/* Relaxed atomics on plain words. Relaxed is enough wherever they are used: each word is independent
+ * (a set bit, a counter); where order matters, acquire and release or a fence stand. */
 #if defined(__GNUC__) || defined(__clang__)
 FB_INLINE uint64_t fb_atomic_load64(const uint64_t *p) {
     return __atomic_load_n(p, __ATOMIC_RELAXED);
@@ -120,6 +142,26 @@ FB_INLINE void fb_atomic_or64(uint64_t *p, uint64_t v) {
 }
 FB_INLINE void fb_atomic_and64(uint64_t *p, uint64_t v) {
     (void)__atomic_fetch_and(p, v, __ATOMIC_RELAXED);
+}
+FB_INLINE uint64_t fb_atomic_acquire64(const uint64_t *p) {
+    return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+FB_INLINE void fb_atomic_release64(uint64_t *p, uint64_t v) {
+    __atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+FB_INLINE bool fb_atomic_replace64(uint64_t *p, uint64_t *expected, uint64_t v) {
+    return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+FB_INLINE uint8_t fb_atomic_load8(const uint8_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
+FB_INLINE void fb_atomic_store8(uint8_t *p, uint8_t v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
+FB_INLINE bool fb_atomic_replace8(uint8_t *p, uint8_t *expected, uint8_t v) {
+    return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+FB_INLINE uint32_t fb_atomic_load32(const uint32_t *p) {
+    return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+FB_INLINE void fb_atomic_store32(uint32_t *p, uint32_t v) {
+    __atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
 FB_INLINE uint16_t fb_atomic_load16(const uint16_t *p) {
     return __atomic_load_n(p, __ATOMIC_RELAXED);
@@ -143,6 +185,33 @@ FB_INLINE void fb_atomic_or64(uint64_t *p, uint64_t v) {
 FB_INLINE void fb_atomic_and64(uint64_t *p, uint64_t v) {
     (void)_InterlockedAnd64((volatile long long *)p, (long long)v);
 }
+FB_INLINE uint64_t fb_atomic_acquire64(const uint64_t *p) {
+    uint64_t v = *(const volatile uint64_t *)p;
+    MemoryBarrier();
+    return v;
+}
+FB_INLINE void fb_atomic_release64(uint64_t *p, uint64_t v) {
+    MemoryBarrier();
+    *(volatile uint64_t *)p = v;
+}
+FB_INLINE bool fb_atomic_replace64(uint64_t *p, uint64_t *expected, uint64_t v) {
+    uint64_t found = (uint64_t)_InterlockedCompareExchange64((volatile long long *)p, (long long)v,
+                                                             (long long)*expected);
+    bool done = found == *expected;
+    *expected = found;
+    return done;
+}
+FB_INLINE uint8_t fb_atomic_load8(const uint8_t *p) { return *(const volatile uint8_t *)p; }
+FB_INLINE void fb_atomic_store8(uint8_t *p, uint8_t v) { *(volatile uint8_t *)p = v; }
+FB_INLINE bool fb_atomic_replace8(uint8_t *p, uint8_t *expected, uint8_t v) {
+    uint8_t found = (uint8_t)_InterlockedCompareExchange8((volatile char *)p, (char)v,
+                                                          (char)*expected);
+    bool done = found == *expected;
+    *expected = found;
+    return done;
+}
+FB_INLINE uint32_t fb_atomic_load32(const uint32_t *p) { return *(const volatile uint32_t *)p; }
+FB_INLINE void fb_atomic_store32(uint32_t *p, uint32_t v) { *(volatile uint32_t *)p = v; }
 FB_INLINE uint16_t fb_atomic_load16(const uint16_t *p) { return *(const volatile uint16_t *)p; }
 FB_INLINE void fb_atomic_store16(uint16_t *p, uint16_t v) { *(volatile uint16_t *)p = v; }
 FB_INLINE int fb_atomic_load_int(const int *p) { return *(const volatile int *)p; }

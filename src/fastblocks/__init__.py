@@ -4,8 +4,8 @@ Every class is here and in its family module (`fastblocks.filters`); functions a
 module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 """
 
-from . import filters, hashing
-from .filters import BloomFilter
+from . import filters, hashing, sketches
+from .filters import BloomFilter, FilterFullError
 
 __version__ = "0.1.0"
-__all__ = ["BloomFilter", "__version__", "filters", "hashing"]
+__all__ = ["BloomFilter", "FilterFullError", "__version__", "filters", "hashing", "sketches"]

@@ -133,7 +133,7 @@ def test_another_layout_of_the_same_size_does_not_combine(impl):
     other = impl.BloomFilter.from_bytes(data)
     assert other.nbytes == f.nbytes
     assert other != f
-    with pytest.raises(ValueError, match=r"layout differs \(\d+ blocks of 8 lanes and \d+ blocks"):
+    with pytest.raises(ValueError, match=r"layout differs \(\(.*, 8, .*\) and \(.*, 4, .*\)\)"):
         f.merge(other)
 
 

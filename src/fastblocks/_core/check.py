@@ -10,6 +10,7 @@ from typing import Any
 from . import errors
 
 __all__ = [
+    "counts",
     "integer",
     "is_numpy_column",
     "is_pandas_column",
@@ -17,8 +18,13 @@ __all__ = [
     "out_array",
     "pandas_items",
     "real",
+    "seconds_ns",
     "seed64",
+    "timer",
+    "timer_ns",
 ]
+
+MAX_SECONDS = 9e9  # so that nanoseconds fit in 64 bits
 
 
 def integer(name: str, value: Any, low: int, high: int) -> int:
@@ -52,6 +58,56 @@ def real(name: str, value: Any, low: float, high: float) -> float:
 def seed64(value: Any) -> int:
     """Return `value` as a 64-bit unsigned seed."""
     return integer("seed", value, 0, 2**64 - 1)
+
+
+def seconds_ns(name: str, value: Any) -> int:
+    """Return a duration in seconds, above 0, as integer nanoseconds (at least 1)."""
+    seconds = real(name, value, 0.0, MAX_SECONDS)
+    if seconds == 0.0:
+        raise ValueError(f"{name} must be above 0 seconds, not {value!r}")
+    return max(round(seconds * 1e9), 1)
+
+
+def timer(value: Any) -> Any:
+    """Return `value` if it can be a timer: None, or a function that returns seconds."""
+    if value is not None and not callable(value):
+        raise TypeError(f"timer must be a function or None, not {type(value).__name__}")
+    return value
+
+
+def timer_ns(seconds: Any) -> int:
+    """Return what a timer returned, as integer nanoseconds."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"timer must return seconds as a float, not {type(seconds).__name__}")
+    if not -MAX_SECONDS < seconds < MAX_SECONDS:
+        raise ValueError(f"timer must return seconds in ±{MAX_SECONDS:g}, not {seconds!r}")
+    return round(seconds * 1e9)
+
+
+def counts(value: Any, n: int, high: int) -> Any:
+    """Return the counts of a batch of n keys: an ``int``, or a contiguous uint64 array of n.
+
+    Raises naming ``counts`` if one is negative or above `high`, or their number is not n.
+    """
+    import numpy as np
+
+    if isinstance(value, (str, bytes, bytearray, memoryview)):
+        raise TypeError(f"counts must be an int or an array of them, not {type(value).__name__}")
+    if hasattr(value, "__index__") and not isinstance(value, np.ndarray):
+        return integer("counts", value, 0, high)
+    array = value if hasattr(value, "__array__") else list(value)
+    array = np.asarray(array) if len(array) else np.empty(0, np.uint64)
+    if array.ndim == 0:
+        return integer("counts", array[()], 0, high)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"counts must be integers, not of dtype {array.dtype}")
+    if array.shape != (n,):
+        raise ValueError(f"counts must have shape ({n},) as the keys have, not {array.shape}")
+    bad = (array < 0) | (array > high)
+    if bad.any():
+        at = int(bad.argmax())
+        raise ValueError(f"counts[{at}] must be in [0, {high}], not {array[at]}")
+    return np.ascontiguousarray(array, dtype=np.uint64)
 
 
 def is_pandas_column(keys: Any) -> bool:

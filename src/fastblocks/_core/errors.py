@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 __all__ = [
+    "FilterFullError",
     "array_dtype",
     "array_shape",
     "arrow_format",
@@ -14,19 +15,29 @@ __all__ = [
     "in_batch",
     "key_range",
     "key_type",
+    "not_a",
     "not_iterable",
     "null_key",
     "out_array",
     "read_only",
     "status",
+    "unchangeable",
     "unequal",
 ]
+
+
+class FilterFullError(RuntimeError):
+    """A filter of fixed size has no room for another key. It holds what it held before the call."""
+
+    __module__ = "fastblocks.filters"
+
 
 KEYS = "str, bytes, bytearray, memoryview or int"
 
 STATUS = {
     "NO_MEMORY": (MemoryError, "not enough memory"),
     "OUT_OF_RANGE": (ValueError, "parameters are too large for this structure"),
+    "FULL": (FilterFullError, "full: no room for another key"),
     "STATE_SHORT": (ValueError, "truncated: fewer bytes than its header promises"),
     "STATE_LONG": (ValueError, "more bytes than its header promises"),
     "STATE_FOREIGN": (ValueError, "not the bytes of a fastblocks object"),
@@ -107,3 +118,11 @@ def read_only(method: str) -> io.UnsupportedOperation:
 
 def unequal(name: str, ours: Any, theirs: Any) -> ValueError:
     return ValueError(f"cannot combine: {name} differs ({ours} and {theirs})")
+
+
+def not_a(name: str, cls: type, value: Any) -> TypeError:
+    return TypeError(f"{name} must be a {cls.__name__}, not {type(value).__name__}")
+
+
+def unchangeable(cls: type) -> ValueError:
+    return ValueError(f"mode must be 'r', not 'r+': a {cls.__name__} cannot be changed")

@@ -9,6 +9,11 @@ from collections.abc import Iterable
 
 from . import errors
 
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["HEADER_BYTES", "MAGIC", "PathLike", "map_file", "open_mode", "path_of", "replace_file"]
 
 # As csrc/core/state.h has them.
@@ -33,9 +38,20 @@ def path_of(path: PathLike) -> str:
     return name
 
 
-def map_file(path: str, writable: bool) -> mmap.mmap:
-    """Map the whole of `path`, shared with every other process that maps it."""
+def map_file(path: str, writable: bool, one_writer: bool = False) -> mmap.mmap:
+    """Map the whole of `path`, shared with every other process that maps it.
+
+    With `one_writer`, a writable map holds a lock on the file for as long as it lives, and a second
+    one, in this process or another, raises `BlockingIOError`. The lock goes with the process, be it
+    killed; where the system has no such locks, nothing is checked.
+    """
     with open(path, "r+b" if writable else "rb") as file:
+        if writable and one_writer and fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the map's handle keeps it
+            except BlockingIOError as error:
+                words = "is open with mode='r+' elsewhere, and only one writer is allowed"
+                raise BlockingIOError(error.errno, words, path) from None
         if os.fstat(file.fileno()).st_size < HEADER_BYTES:  # and an empty file cannot be mapped
             start = file.read(len(MAGIC))
             name = "STATE_SHORT" if start == MAGIC else "STATE_FOREIGN"

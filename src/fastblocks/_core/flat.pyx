@@ -5,11 +5,10 @@ import threading
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from fastblocks._core import errors, files
 
-from fastblocks._core.keys cimport FB_HAVE_GIL
 from fastblocks._core.state cimport (
     FB_STATE_HEADER, fb_state_set_live, new_state, payload_of, read_state, seal_state,
 )
@@ -46,14 +45,19 @@ cdef class Flat:
         type of self
         """
         cdef Flat result = type(self).__new__(type(self))
-        cdef fb_state_t state = describe_flat(self)
-        result.allocate(self.size)
-        result.adopt(&state)
-        result.made = True
+        cdef fb_state_t state
         with self.whole:
-            with nogil:
-                fb_copy_shared(result.payload, self.payload, self.size)
+            self.begin_writing()  # so that no scalar method changes what is being read
+            try:
+                state = describe_flat(self)
+                result.allocate(<size_t>state.payload_bytes)
+                result.adopt(&state)
+                self.gather(result.payload)
+            finally:
+                self.end_writing()
         result.attach()
+        result.admit()
+        result.made = True
         return with_attributes(result, self)
 
     def __copy__(self):
@@ -73,12 +77,16 @@ cdef class Flat:
         bytes
             The same on every platform; read by ``from_bytes``, and by ``open`` from a file.
         """
-        cdef fb_state_t state = describe_flat(self)
-        cdef bytes data = new_state(&state)
-        cdef uint8_t *payload = payload_of(data)
+        cdef fb_state_t state
+        cdef bytes data
         with self.whole:
-            with nogil:
-                fb_copy_shared(payload, self.payload, self.size)
+            self.begin_writing()
+            try:
+                state = describe_flat(self)
+                data = new_state(&state)
+                self.gather(payload_of(data))
+            finally:
+                self.end_writing()
         seal_state(&state, data)
         return data
 
@@ -131,8 +139,8 @@ cdef class Flat:
         ----------
         path : str or os.PathLike
         mode : {"r", "r+"}
-            ``"r"`` to look up; ``"r+"`` to add too. What any process adds, all see; what several
-            add at once is not lost.
+            ``"r"`` to look up; ``"r+"`` to change it too, which every process that has it open
+            sees. How many may have it open with ``"r+"`` at once, the class tells.
         verify : bool, default True
             Whether to check the data against their checksum, which reads the file once. The header
             is checked in any case. A file that was opened with ``"r+"`` has no such checksum until
@@ -146,9 +154,11 @@ cdef class Flat:
         Raises
         ------
         OSError
-            If the file is missing or may not be opened so.
+            If the file is missing or may not be opened so; `BlockingIOError` if another process
+            has it open with ``"r+"`` and the class allows one.
         ValueError
-            If it is truncated, corrupt, or something else, or `mode` is neither.
+            If it is truncated, corrupt, or something else; if `mode` is neither, or the class
+            does not allow it.
         """
         cdef Flat result = cls.__new__(cls)
         result.map(path, mode, verify)
@@ -165,7 +175,14 @@ cdef class Flat:
         if self.mapping is not None and self.writable:
             self.mapping.flush()
 
+    def __repr__(self):
+        words = ", ".join([f"{name}={value!r}" for name, value in self.parameters()])
+        return f"{type(self).__name__}({words})"
+
     # ---- for derived classes ------------------------------------------------------------------
+
+    cdef tuple parameters(self):
+        return ()
 
     cdef int describe(self, fb_state_t *state) except -1:
         raise TypeError(f"{type(self).__name__} cannot be made on its own")
@@ -175,6 +192,34 @@ cdef class Flat:
 
     cdef int attach(self) except -1:
         return 0
+
+    cdef bint admit(self) except -1:
+        return True
+
+    cdef size_t gathered(self) except? 0xC7A3:
+        return self.size
+
+    cdef int gather(self, void *into) except -1:
+        with nogil:
+            fb_copy_shared(into, self.payload, self.size)
+        return 0
+
+    cdef int check_same(self, object other, type cls) except -1:
+        if not isinstance(other, cls):
+            raise errors.not_a("other", cls, other)
+        difference = self.differing(other)
+        if difference is not None:
+            raise errors.unequal(*difference)
+        return 0
+
+    cdef tuple differing(self, Flat other):
+        cdef fb_state_t ours = describe_flat(self), theirs = describe_flat(other)
+        for (name, mine), (_, others) in zip(self.parameters(), other.parameters()):
+            if mine != others:
+                return name, mine, others
+        if memcmp(ours.params, theirs.params, sizeof(ours.params)) != 0:
+            return "layout", tuple(ours.params), tuple(theirs.params)
+        return None
 
     cdef int begin_init(self) except -1:
         if self.made:
@@ -201,15 +246,20 @@ cdef class Flat:
             memcpy(self.payload, <const uint8_t *>view.buf + FB_STATE_HEADER, self.size)
         finally:
             PyBuffer_Release(&view)
+        self.attach()
+        if not self.admit():
+            raise errors.status("STATE_PARAMS", type(self).__name__)
         self.made = True
-        return self.attach()
+        return 0
 
     cdef int map(self, object path, object mode, bint verify) except -1:
         cdef bint writable = files.open_mode(mode)
         cdef Py_buffer view
         cdef fb_state_t state
         cdef str name = files.path_of(path)
-        mapping = files.map_file(name, writable)
+        if writable and self.file_use == NO_WRITER:
+            raise errors.unchangeable(type(self))
+        mapping = files.map_file(name, writable, self.file_use == ONE_WRITER)
         PyObject_GetBuffer(mapping, &view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
         try:
             state = check_state(self, &view, verify, name)
@@ -223,10 +273,13 @@ cdef class Flat:
         self.size = <size_t>state.payload_bytes
         self.owned = False
         self.writable = writable
+        self.attach()
+        if not self.admit():
+            raise errors.status("STATE_PARAMS", name)
         if writable:
             fb_state_set_live(<uint8_t *>view.buf)
         self.made = True
-        return self.attach()
+        return 0
 
     cdef int check_writable(self, str method) except -1:
         if not self.writable:
@@ -266,7 +319,7 @@ cdef fb_state_t describe_flat(Flat flat) except *:
     cdef fb_state_t state
     memset(&state, 0, sizeof(state))
     flat.describe(&state)
-    state.payload_bytes = flat.size
+    state.payload_bytes = flat.gathered()
     return state
 
 

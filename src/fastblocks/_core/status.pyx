@@ -5,6 +5,7 @@ from fastblocks._core import errors
 cdef dict NAMES = {
     <int>FB_NO_MEMORY: "NO_MEMORY",
     <int>FB_OUT_OF_RANGE: "OUT_OF_RANGE",
+    <int>FB_FULL: "FULL",
     <int>FB_STATE_SHORT: "STATE_SHORT",
     <int>FB_STATE_LONG: "STATE_LONG",
     <int>FB_STATE_FOREIGN: "STATE_FOREIGN",

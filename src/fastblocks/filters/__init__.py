@@ -1,5 +1,7 @@
 """Filters: is this key in the set, in far less memory than the set."""
 
+from fastblocks._core.errors import FilterFullError
+
 from .bloom import BloomFilter
 
-__all__ = ["BloomFilter"]
+__all__ = ["BloomFilter", "FilterFullError"]

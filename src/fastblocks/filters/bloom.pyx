@@ -4,13 +4,13 @@ import math
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from fastblocks._core import check, errors
+from fastblocks._core import check
 
 from fastblocks._core.arrays cimport data_of, delivered
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.flat cimport Flat
 from fastblocks._core.keys cimport (
-    FB_HAVE_GIL, RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
+    RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
 from fastblocks._core.state cimport (
     FB_STATE_FOURCC, double_of_word, fb_state_t, word_of_double,
@@ -165,7 +165,7 @@ cdef class BloomFilter(Flat):
         True
         """
         cdef uint64_t h = hash_key(key, self._seed)
-        if FB_HAVE_GIL and self.writers == 0 and self.owned:
+        if self.alone() and self.owned:
             fb_bloom_add(&self.bloom, h)  # nobody else can write before we are done
         else:
             self.check_writable("add")
@@ -340,14 +340,14 @@ cdef class BloomFilter(Flat):
         """
         self.check_writable("merge")
         for other in others:
-            self.check_same(other)
+            self.check_same(other, BloomFilter)
         for other in others:
             self.combine(other, True)
 
     def __or__(self, other):
         if not isinstance(other, BloomFilter):
             return NotImplemented
-        self.check_same(other)
+        self.check_same(other, BloomFilter)
         result = self.copy()
         (<BloomFilter>result).combine(other, True)
         return result
@@ -355,7 +355,7 @@ cdef class BloomFilter(Flat):
     def __and__(self, other):
         if not isinstance(other, BloomFilter):
             return NotImplemented
-        self.check_same(other)
+        self.check_same(other, BloomFilter)
         result = self.copy()
         (<BloomFilter>result).combine(other, False)
         return result
@@ -370,7 +370,7 @@ cdef class BloomFilter(Flat):
         if not isinstance(other, BloomFilter):
             return NotImplemented
         self.check_writable("&=")
-        self.check_same(other)
+        self.check_same(other, BloomFilter)
         self.combine(other, False)
         return self
 
@@ -416,7 +416,7 @@ cdef class BloomFilter(Flat):
         >>> a.issubset(b), b.issubset(a)
         (True, False)
         """
-        self.check_same(other)
+        self.check_same(other, BloomFilter)
         return self.compare(other, True)
 
     def clear(self):
@@ -522,13 +522,10 @@ cdef class BloomFilter(Flat):
             rate = fb_bloom_rate_now(&self.bloom)
         return rate
 
-    def __repr__(self):
-        return (
-            f"{type(self).__name__}(capacity={self._capacity}, fp_rate={self._fp_rate}, "
-            f"seed={self._seed})"
-        )
-
     # ---- state ------------------------------------------------------------------------------
+
+    cdef tuple parameters(self):
+        return ("capacity", self._capacity), ("fp_rate", self._fp_rate), ("seed", self._seed)
 
     cdef int describe(self, fb_state_t *state) except -1:
         state.kind = KIND
@@ -564,30 +561,6 @@ cdef class BloomFilter(Flat):
         return 0
 
     # ---- within -----------------------------------------------------------------------------
-
-    cdef tuple differing(self, BloomFilter other):
-        """Name and values of the first parameter in which two filters differ, or None."""
-        pairs = (
-            ("capacity", self._capacity, other._capacity),
-            ("fp_rate", self._fp_rate, other._fp_rate),
-            ("seed", self._seed, other._seed),
-            ("layout", self.layout(), other.layout()),
-        )
-        for name, ours, theirs in pairs:
-            if ours != theirs:
-                return name, ours, theirs
-        return None
-
-    cdef str layout(self):
-        return f"{self.bloom.shape.n_blocks} blocks of {self.bloom.shape.lanes} lanes"
-
-    cdef int check_same(self, object other) except -1:
-        if not isinstance(other, BloomFilter):
-            raise TypeError(f"other must be a BloomFilter, not {type(other).__name__}")
-        difference = self.differing(other)
-        if difference is not None:
-            raise errors.unequal(*difference)
-        return 0
 
     cdef int combine(self, BloomFilter other, bint union) except -1:
         """self |= other or self &= other, without the GIL."""

@@ -4,7 +4,7 @@ Same names, arguments, answers, errors and serialised bytes as the native ones; 
 enough to be read. Chosen by name, never by fall-back.
 """
 
-from . import filters, hashing
-from .filters import BloomFilter
+from . import filters, hashing, sketches
+from .filters import BloomFilter, FilterFullError
 
-__all__ = ["BloomFilter", "filters", "hashing"]
+__all__ = ["BloomFilter", "FilterFullError", "filters", "hashing", "sketches"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import threading
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from fastblocks._core import errors, files
 
@@ -18,21 +19,28 @@ if TYPE_CHECKING:
 
 __all__ = ["Flat"]
 
+T = TypeVar("T", bound="Flat")
+
 
 class Flat:
     """Base of classes that keep their data in one payload, of their own or in a mapped file.
 
-    A derived class sets ``_KIND`` and ``_VERSION``, calls `_take` in ``__init__``, and tells in
-    `_params` and `_adopt` how its parameters are serialised.
+    A derived class sets ``_KIND``, ``_VERSION``, ``_PARAMETERS`` (the names of the constructor's
+    arguments that objects must share to be combined) and ``_FILE_USE``, calls `_take` in
+    ``__init__``, and tells in `_params` and `_adopt` how its parameters are serialised; in `_admit`
+    whether the payload's contents make sense; in `_gather` what the payload is, if it is not
+    ``_payload`` as it stands.
 
     Threads exclude each other by a lock. Of processes that map one file, only one may write
-    through these classes (the native ones have no such limit).
+    through these classes (some of the native ones have no such limit).
     """
 
     __slots__ = ("__weakref__", "_lock", "_mapping", "_payload")  # a __dict__ is the subclass's own
 
     _KIND: ClassVar[bytes]
     _VERSION: ClassVar[int]
+    _PARAMETERS: ClassVar[tuple[str, ...]]
+    _FILE_USE: ClassVar[Literal["many writers", "one writer", "no writer"]] = "one writer"
 
     _payload: memoryview
     _mapping: mmap.mmap | None
@@ -49,6 +57,14 @@ class Flat:
     def _adopt(self, params: bytes, size: int) -> bool:
         """Take over parameters; False if they contradict each other or the payload's size."""
         raise NotImplementedError
+
+    def _admit(self) -> bool:
+        """After copying, loading or mapping: False if the payload's contents make no sense."""
+        return True
+
+    def _gather(self) -> bytes:
+        """The payload, as it is serialised."""
+        return self._payload.tobytes()
 
     def _take(self, payload: memoryview, mapping: mmap.mmap | None = None) -> None:
         """Make `payload` the object's data."""
@@ -68,9 +84,11 @@ class Flat:
     def copy(self) -> Self:
         """Return an equal object of its own, in memory."""
         result = object.__new__(type(self))
-        result._adopt(self._params(), self.nbytes)
         with self._lock:
-            result._take(memoryview(bytearray(self._payload)))
+            payload = bytearray(self._gather())
+            result._adopt(self._params(), len(payload))
+        result._take(memoryview(payload))
+        result._admit()
         if attributes := getattr(self, "__dict__", None):  # that a subclass has put there
             result.__dict__.update(attributes)
         return result
@@ -87,7 +105,7 @@ class Flat:
     def to_bytes(self) -> bytes:
         """Return the object as bytes: parameters, data and checksums."""
         with self._lock:
-            payload = self._payload.tobytes()
+            payload = self._gather()
         return _state.pack(self._KIND, self._VERSION, self._params(), payload)
 
     @classmethod
@@ -96,6 +114,8 @@ class Flat:
         view = memoryview(data).cast("B")
         result = cls._of_state(view, cls.__name__, verify=True)
         result._take(memoryview(bytearray(view[files.HEADER_BYTES :])))
+        if not result._admit():
+            raise errors.status("STATE_PARAMS", cls.__name__)
         return result
 
     def save(self, path: PathLike) -> None:
@@ -107,12 +127,16 @@ class Flat:
         """Map a saved object into memory; see the native class."""
         writable = files.open_mode(mode)
         name = files.path_of(path)
-        mapping = files.map_file(name, writable)
+        if writable and cls._FILE_USE == "no writer":
+            raise errors.unchangeable(cls)
+        mapping = files.map_file(name, writable, cls._FILE_USE == "one writer")
         view = memoryview(mapping)
         result = cls._of_state(view, name, verify)
+        result._take(view[files.HEADER_BYTES :], mapping)
+        if not result._admit():
+            raise errors.status("STATE_PARAMS", name)
         if writable:
             _state.set_live(view)
-        result._take(view[files.HEADER_BYTES :], mapping)
         return result
 
     @classmethod
@@ -123,6 +147,30 @@ class Flat:
         if not result._adopt(params, len(data) - files.HEADER_BYTES):
             raise errors.status("STATE_PARAMS", what)
         return result
+
+    def _differing(self, other: Flat) -> tuple[str, Any, Any] | None:
+        """Name and values of the first parameter in which two objects of one class differ."""
+        for name in self._PARAMETERS:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours != theirs:
+                return name, ours, theirs
+        if self._params() != other._params():
+            words = struct.Struct("<11Q")
+            return "layout", words.unpack(self._params()), words.unpack(other._params())
+        return None
+
+    def _check_same(self, other: object, cls: type[T]) -> T:
+        """`other`, if it is a `cls` with equal parameters."""
+        if not isinstance(other, cls):
+            raise errors.not_a("other", cls, other)
+        difference = self._differing(other)
+        if difference is not None:
+            raise errors.unequal(*difference)
+        return other
+
+    def __repr__(self) -> str:
+        words = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._PARAMETERS)
+        return f"{type(self).__name__}({words})"
 
     def flush(self) -> None:
         """Wait until what was added to a mapped file is on disk; nothing to do otherwise."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastblocks._core import check, errors
 
@@ -114,6 +114,8 @@ class BloomFilter(Flat):
     __slots__ = ("_bits", "_blocks", "_capacity", "_fp_rate", "_lanes", "_seed")
 
     _KIND, _VERSION = b"BLOM", 1
+    _PARAMETERS = ("capacity", "fp_rate", "seed")
+    _FILE_USE = "many writers"
 
     def __init__(self, capacity: int, fp_rate: float = 0.01, *, seed: int = 0) -> None:
         self._begin_init()
@@ -197,7 +199,7 @@ class BloomFilter(Flat):
         """Add all keys of other filters."""
         self._check_writable("merge")
         for other in others:
-            self._check_same(other)
+            self._check_same(other, BloomFilter)
         with self._lock:
             for other in others:
                 for i, bits in enumerate(other._bits):
@@ -206,7 +208,7 @@ class BloomFilter(Flat):
     def __or__(self, other: BloomFilter) -> Self:
         if not isinstance(other, BloomFilter):
             return NotImplemented
-        self._check_same(other)
+        self._check_same(other, BloomFilter)
         result = self.copy()
         result |= other
         return result
@@ -214,7 +216,7 @@ class BloomFilter(Flat):
     def __and__(self, other: BloomFilter) -> Self:
         if not isinstance(other, BloomFilter):
             return NotImplemented
-        self._check_same(other)
+        self._check_same(other, BloomFilter)
         result = self.copy()
         result &= other
         return result
@@ -229,7 +231,7 @@ class BloomFilter(Flat):
         if not isinstance(other, BloomFilter):
             return NotImplemented
         self._check_writable("&=")
-        self._check_same(other)
+        self._check_same(other, BloomFilter)
         with self._lock:
             for i, bits in enumerate(other._bits):
                 self._bits[i] &= bits
@@ -247,7 +249,7 @@ class BloomFilter(Flat):
 
     def issubset(self, other: BloomFilter) -> bool:
         """Return whether every key of this filter is certainly in `other` too."""
-        self._check_same(other)
+        self._check_same(other, BloomFilter)
         return all(a & ~b == 0 for a, b in zip(self._bits, other._bits, strict=True))
 
     def clear(self) -> None:
@@ -295,36 +297,7 @@ class BloomFilter(Flat):
             total += math.prod(bits.bit_count() / 32 for bits in block)
         return total / self._blocks
 
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(capacity={self.capacity}, fp_rate={self.fp_rate}, "
-            f"seed={self.seed})"
-        )
-
     # ---- within -------------------------------------------------------------------------------
-
-    def _layout(self) -> str:
-        return f"{self._blocks} blocks of {self._lanes} lanes"
-
-    def _differing(self, other: BloomFilter) -> tuple[str, Any, Any] | None:
-        """Name and values of the first parameter in which two filters differ."""
-        pairs = (
-            ("capacity", self._capacity, other._capacity),
-            ("fp_rate", self._fp_rate, other._fp_rate),
-            ("seed", self._seed, other._seed),
-            ("layout", self._layout(), other._layout()),
-        )
-        for name, ours, theirs in pairs:
-            if ours != theirs:
-                return name, ours, theirs
-        return None
-
-    def _check_same(self, other: object) -> None:
-        if not isinstance(other, BloomFilter):
-            raise TypeError(f"other must be a BloomFilter, not {type(other).__name__}")
-        difference = self._differing(other)
-        if difference is not None:
-            raise errors.unequal(*difference)
 
     def _count_bits(self) -> int:
         return sum(bits.bit_count() for bits in self._bits)

@@ -1,0 +1,3 @@
+"""Sketches in plain Python."""
+
+__all__: list[str] = []
