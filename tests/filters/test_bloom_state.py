@@ -14,8 +14,7 @@ import pytest
 
 import fastblocks
 import fastblocks.pure
-
-HEADER = 128
+from tests.state import HEADER, resealed
 
 
 @pytest.fixture
@@ -83,15 +82,6 @@ def test_random_bytes_are_refused(impl, saved, tmp_path):
         for data in (noise, start + noise):
             with pytest.raises(ValueError, match="BloomFilter: "):
                 impl.BloomFilter.from_bytes(data)
-
-
-def resealed(data, at, value, size=8):
-    """`data` with one header field changed and the header's checksum made good again."""
-    changed = bytearray(data)
-    changed[at : at + size] = (value % 2 ** (8 * size)).to_bytes(size, "little")
-    blank = bytes(changed[:14]) + b"\0\0" + bytes(changed[16:120])
-    changed[120:128] = fastblocks.hashing.xxh3_64(blank).to_bytes(8, "little")
-    return bytes(changed)
 
 
 @pytest.mark.parametrize(
