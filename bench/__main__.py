@@ -122,6 +122,7 @@ def _suite_result(
                 unit=work.unit,
                 chart=work.chart,
                 headline=work.headline,
+                axes=work.axes,
                 rows=results.merge(rows.get((suite.name, work.id), [])),
             )
             for work in suite.works

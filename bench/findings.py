@@ -6,7 +6,7 @@ from dataclasses import replace
 from statistics import geometric_mean
 
 from bench.results import Report, SuiteResult, WorkResult, ratio
-from bench.tables import nanoseconds, percent, point_label, times
+from bench.tables import AXES, nanoseconds, percent, point_label, times
 
 NOISE = 1.03  # ratios closer to 1 than this are ties on a shared machine
 
@@ -41,6 +41,8 @@ def losses(report: Report) -> list[str]:
                 other += _inaccurate(suite, work)
             elif work.chart == "cost":
                 slower += _slower_at_points(suite, work)
+            elif work.chart == "curve":
+                other += _dominated(suite, work)
     failed = [
         f"{message} ({len(works)} measurements)"
         for message, works in report.native_failures().items()
@@ -112,6 +114,28 @@ def _inaccurate(suite: SuiteResult, work: WorkResult) -> list[str]:
             )
     if memory:
         lines.append(f"Memory, bits per key: {', '.join(memory)}")
+    return lines
+
+
+def _dominated(suite: SuiteResult, work: WorkResult) -> list[str]:
+    """Name the peers that are better in both values of a curve at once than every native row."""
+    x, y = work.axes
+    more = AXES[y].log  # of these, less is better
+    lines = []
+    natives = [row for row in work.rows if row.ok and suite.role(row.library) == "native"]
+    for row in work.rows:
+        if not row.ok or suite.role(row.library) != "peer" or not natives:
+            continue
+        near = [n for n in natives if n.values[x] <= row.values[x] * NOISE]
+        values = [n.values[y] for n in near]
+        best = (min if more else max)(values) if values else None
+        behind = best is None or (best > row.values[y] * 1.1 if more else best < row.values[y])
+        if behind:
+            ours = "none so small" if best is None else AXES[y].text(best)
+            lines.append(
+                f"{_name(work)}: {row.library} has {AXES[y].text(row.values[y])} "
+                f"at {AXES[x].text(row.values[x])} (fastblocks: {ours})"
+            )
     return lines
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 Role = Literal["native", "pure", "peer", "floor"]
-Chart = Literal["bars", "cost", "accuracy"]
+Chart = Literal["bars", "cost", "accuracy", "curve"]
 K = TypeVar("K")
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -102,8 +102,10 @@ class Work:
         The operation, and its input. Titles may use backquotes for code.
     unit : str
         What one item is: times are per `unit`.
-    chart : {"bars", "cost", "accuracy"}
+    chart : {"bars", "cost", "accuracy", "curve"}
         How the report draws it; all but ``bars`` are sweeps over `points`.
+    axes : (str, str)
+        Of a ``curve``: the names of the recorded values it draws, x and y; see `bench.plots.AXES`.
     points, full_points : tuple of float
         Values the ``point`` fixture takes; `full_points` come on top with ``--full``.
     libraries : tuple of str
@@ -121,6 +123,7 @@ class Work:
     detail: str = ""
     unit: str = "key"
     chart: Chart = "bars"
+    axes: tuple[str, str] = ("", "")
     points: tuple[float, ...] = ()
     full_points: tuple[float, ...] = ()
     libraries: tuple[str, ...] = ()

@@ -15,8 +15,8 @@ from bench.tables import (
     TIMES,
     in_order,
     nanoseconds,
-    percent,
     point_label,
+    point_text,
     roughly,
     size,
     times,
@@ -110,6 +110,7 @@ def _suite(suite: SuiteResult, report: Report) -> Iterator[str]:
             "Cost per integer key at 1 %, half the keys present, and this machine's caches.",
         )
     )
+    figures += plots.curves(suite)
     yield from _figures(figures)
     yield f'<p class="soft">{escape(LEGEND)} Bars are logarithmic.</p>'
     yield '<div class="tables">'
@@ -177,7 +178,8 @@ def _sweep(suite: SuiteResult, work: WorkResult) -> Iterator[str]:
     yield "".join(f'<th class="n">{point_label(point)}</th>' for point in points) + "</tr>"
     for name in dict.fromkeys(row.library for row in work.rows):
         rows = {row.point: row for row in work.rows if row.library == name}
-        cells = "".join(f'<td class="n">{_cell(rows.get(point))}</td>' for point in points)
+        texts = [point_text(work, rows.get(point)).replace("\n", "<br>") for point in points]
+        cells = "".join(f'<td class="n">{text}</td>' for text in texts)
         counts = next((row.values for row in rows.values() if "probes" in row.values), None)
         note = ""
         if counts:
@@ -185,16 +187,6 @@ def _sweep(suite: SuiteResult, work: WorkResult) -> Iterator[str]:
         role = suite.role(name)
         yield f'<tr class="{role}"><td class="name">{escape(name)}{note}</td>{cells}</tr>'
     yield "</table></div></div>"
-
-
-def _cell(row: Row | None) -> str:
-    if row is None:
-        return ""
-    if not row.ok:
-        return escape(row.note)
-    if row.min_ns is not None:
-        return nanoseconds(row.min_ns)
-    return f"{percent(row.values['rate'])}<br>{row.values['bits']:.1f} bits"
 
 
 def _reproducing(report: Report) -> Iterator[str]:

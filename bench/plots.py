@@ -22,7 +22,7 @@ from matplotlib import pyplot
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from bench.results import Row, SuiteResult, WorkResult, ratio
-from bench.tables import TIMES, point_label, size, times
+from bench.tables import AXES, TIMES, Axis, point_label, size, times
 
 INK, SOFT, FAINT, PAPER = "#fb0000", "#fb0001", "#fb0002", "#fb0003"
 NATIVE, PURE = "#fb0004", "#fb0005"
@@ -46,6 +46,9 @@ def color_of(suite: SuiteResult, library: str) -> str:
     """Return the placeholder colour of a library, the same in every plot of the suite."""
     role = suite.role(library)
     if role in ("native", "pure"):
+        natives = suite.names("native")
+        if library in natives[1:]:  # a suite that compares our own blocks with each other
+            return PEERS[-natives.index(library) % len(PEERS)]
         return NATIVE if role == "native" else PURE
     if role == "floor":
         return SOFT
@@ -219,6 +222,50 @@ def cost(suite: SuiteResult, caches: dict[str, int]) -> str:
         axes.set_ylabel("ns per key")
         _legend(figure, axes, 2)
         return _svg(figure, "Cost per key against the size of the filter")
+
+
+def curves(suite: SuiteResult) -> list[tuple[str, str]]:
+    """Draw each work that is a curve; return pictures with their captions."""
+    works = [work for work in suite.works if work.chart == "curve" and any(r.ok for r in work.rows)]
+    return [(_curve(suite, work), f"{label(work)}.") for work in works]
+
+
+def _curve(suite: SuiteResult, work: WorkResult) -> str:
+    x, y = work.axes
+    with _figure(3.9) as (figure, axes):
+        for name in dict.fromkeys(row.library for row in work.rows):
+            rows = [row.values for row in rows_of(work.rows, name)]
+            points = sorted((values[x], values[y]) for values in rows if values[y] > 0)
+            if points:
+                xs, ys = zip(*points, strict=True)
+                axes.plot(xs, ys, **_style(suite, name), linewidth=1, label=name)
+        if work.axes == ("bits", "rate"):
+            _bounds(axes)
+        _scale(axes.set_xscale, axes.xaxis, AXES[x], base=2 if x == "bytes" else 10)
+        _scale(axes.set_yscale, axes.yaxis, AXES[y])
+        axes.set_xlabel(AXES[x].label)
+        axes.set_ylabel(AXES[y].label)
+        _legend(figure, axes, 3)
+        return _svg(figure, f"{work.title}: {AXES[y].label} against {AXES[x].label}")
+
+
+def _bounds(axes: Any) -> None:
+    """What a classic Bloom filter needs for a rate, and what any filter needs."""
+    high = axes.get_xlim()[1]
+    rates = [10 ** (-i / 4) for i in range(1, 40)]
+    for factor, style, text in ((1 / math.log(2), ":", "classic optimum"), (1, "-", "lower bound")):
+        line = [(factor * math.log2(1 / rate), rate) for rate in rates]
+        xs, ys = zip(*[point for point in line if point[0] <= high], strict=True)
+        axes.plot(xs, ys, color=INK, linewidth=0.8, linestyle=style, label=text)
+    axes.set_xlim(0, high)
+
+
+def _scale(set_scale: Any, axis: Any, kind: Axis, base: int = 10) -> None:
+    if kind.log:
+        set_scale("log", base=base)
+        axis.set_major_locator(LogLocator(base=base, subs=[1], numticks=7))
+        axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: kind.text(value)))
 
 
 def rows_of(rows: Sequence[Row], library: str) -> list[Row]:

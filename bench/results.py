@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+SCHEMA = 2
 # What a library said in several rounds, worst first: one wrong answer outweighs two good times.
 SEVERITY = ("wrong", "error", "missing", "unsupported", "ok")
 PASSABLE = ("unsupported", "ok")
@@ -49,6 +49,7 @@ class WorkResult:
     chart: str
     headline: bool
     rows: list[Row] = field(default_factory=list)
+    axes: tuple[str, str] = ("", "")
 
     def timed(self) -> list[Row]:
         """Return the rows with a time, fastest first."""
@@ -208,7 +209,9 @@ def _min_ns(row: Row) -> float:
 def _suite(data: dict[str, Any]) -> SuiteResult:
     libraries = [LibraryInfo(**library) for library in data["libraries"]]
     works = [
-        WorkResult(**{**work, "rows": [_row(row) for row in work["rows"]]})
+        WorkResult(
+            **{**work, "rows": [_row(row) for row in work["rows"]], "axes": tuple(work["axes"])}
+        )
         for work in data["works"]
     ]
     return SuiteResult(**{**data, "libraries": libraries, "works": works})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.markup import escape
@@ -103,17 +104,30 @@ def _sweep(suite: SuiteResult, work: WorkResult) -> Table:
     for name in dict.fromkeys(row.library for row in work.rows):
         cells = {row.point: row for row in work.rows if row.library == name}
         native = suite.role(name) == "native"
-        line = [_point_text(cells[point]) if point in cells else "" for point in points]
+        line = [point_text(work, cells.get(point)) for point in points]
         table.add_row(name, *line, style="bold green" if native else "")
     return table
 
 
-def _point_text(row: Row) -> str:
+def point_text(work: WorkResult, row: Row | None) -> str:
+    """Return what a row of a sweep says, in one line or two."""
+    if row is None:
+        return ""
     if not row.ok:
         return escape(row.note)
     if row.min_ns is not None:
         return nanoseconds(row.min_ns)
-    return f"{percent(row.values['rate'])}\n{row.values['bits']:.3g} bits"
+    x, y = work.axes if work.chart == "curve" else ("bits", "rate")
+    return f"{AXES[y].text(row.values[y])}\n{AXES[x].text(row.values[x])}"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A value that curves are drawn of: its label, whether on a log scale, how it is written."""
+
+    label: str
+    log: bool
+    text: Callable[[float], str]
 
 
 def point_label(point: float) -> str:
@@ -133,6 +147,16 @@ def percent(value: float) -> str:
     return f"{value * 100:.{digits}f} %"
 
 
+AXES = {
+    "bits": Axis("bits per key", False, lambda value: f"{value:.3g} bits"),
+    "bytes": Axis("memory", True, size),
+    "error": Axis("relative error", True, percent),
+    "excess": Axis("mean overestimate", True, lambda value: f"{value:.3g}"),
+    "rate": Axis("false-positive rate", True, percent),
+    "recall": Axis("share of the true top that is found", False, percent),
+}
+
+
 def _title(work: WorkResult) -> str:
     return code(work.title) + (f"  [dim]{escape(work.detail)}[/dim]" if work.detail else "")
 
@@ -146,14 +170,14 @@ def in_order(suite: SuiteResult, work: WorkResult) -> Iterator[Row]:
 
 
 def readme(report: Report) -> str:
-    """Return a Markdown table for the README: a line per work."""
+    """Return a Markdown table for the README: a line per headline work."""
     lines = [
         "| per key, or as told | fastblocks | fastest peer | | pure twin | |",
         "|---|--:|--:|--:|--:|--:|",
     ]
     for suite, work in report.bars():
         native, peer, pure = suite.native(work), suite.best_peer(work), suite.pure(work)
-        if native is None:
+        if native is None or not work.headline:
             continue
         heading = f"{work.title}, {work.detail}" if work.detail else work.title
         rival = f"{nanoseconds(peer.min_ns)} {peer.library}" if peer else "none does this"

@@ -102,6 +102,18 @@ def bench_rates(lib, record, point):
     record(bits=10.0, rate=point, found=100 * point, keys=100, probes=100)
 
 
+@work(
+    "Error against memory",
+    chart="curve",
+    axes=("bytes", "error"),
+    points=(1, 2),
+    rounds=1,
+    libraries=("fastblocks", "slow"),
+)
+def bench_curve(lib, record, point):
+    record(bytes=1024.0 * point, error=0.1 / point)
+
+
 @work("Huge", full_only=True)
 def bench_huge(lib, timed):
     raise AssertionError("never in a quick run")

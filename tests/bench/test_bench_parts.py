@@ -38,12 +38,13 @@ def test_discovery_finds_families_files_libraries_and_works() -> None:
     suites = {suite.name: suite for suite in discover()}
     bloom = suites["filters/bloom"]
     assert bloom.title == "Bloom filter"
-    assert [suite.name for suite in discover(["filters"])] == ["filters/bloom"]
+    assert {suite.family for suite in discover(["filters"])} == {"filters"}
     for suite in suites.values():
         roles = [library.role for library in suite.libraries]
-        assert roles.count("native") == 1
-        assert roles.count("pure") == 1
-        assert "floor" in roles
+        assert "native" in roles
+        if any(item.chart == "bars" for item in suite.works):
+            assert roles.count("native") == roles.count("pure") == 1
+            assert "floor" in roles
         names = [library.name for library in suite.libraries]
         ids = [item.id for item in suite.works]
         assert len(set(names)) == len(names)
@@ -127,6 +128,23 @@ def test_losses_are_computed() -> None:
     assert findings.losses(report_of(bars(ok("fastblocks", 5.0), ok("peer", 6.0)))) == []
 
 
+def test_a_curve_below_a_peers_is_a_loss() -> None:
+    curve = WorkResult("c", "Error", "", "key", "curve", False, axes=("bytes", "error"))
+    for name, size, error in (
+        ("fastblocks", 1024.0, 0.02),
+        ("fastblocks", 4096.0, 0.01),
+        ("peer", 1024.0, 0.021),
+        ("peer", 4096.0, 0.005),
+        ("other", 512.0, 0.5),
+    ):
+        values = {"bytes": size, "error": error}
+        curve.rows.append(Row(name, "ok", point=size, values=values))
+    assert findings.losses(report_of(curve)) == [
+        "Error: peer has 0.500 % at 4 KiB (fastblocks: 1.00 %)",
+        "Error: other has 50.00 % at 512 B (fastblocks: none so small)",
+    ]
+
+
 def test_failures_of_fastblocks_are_losses() -> None:
     report = report_of(bars(Row("fastblocks", "wrong", note="wrong answer: x"), ok("peer", 1.0)))
     assert findings.losses(report) == ["toys/toy: wrong answer: x (1 measurements)"]
@@ -144,7 +162,7 @@ def test_results_round_trip_through_json(tmp_path: Path) -> None:
 
 def test_results_of_another_schema_are_refused(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text('{"schema": 0}')
-    with pytest.raises(ValueError, match="schema 1"):
+    with pytest.raises(ValueError, match="schema 2"):
         Report.load(tmp_path / "results.json")
 
 

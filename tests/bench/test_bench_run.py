@@ -65,7 +65,7 @@ def statuses(results: dict[str, Any], work: str) -> dict[str, str]:
 
 def test_every_library_gets_its_row(report: Path) -> None:
     results = load(report)
-    assert results["schema"] == 1
+    assert results["schema"] == 2
     assert statuses(results, "total") == {
         "fastblocks": "ok",
         "fastblocks.pure": "ok",
@@ -130,7 +130,7 @@ def test_the_page_is_well_formed_and_needs_nothing_else(report: Path) -> None:
     checker.feed(page)
     assert checker.open_tags == []
     assert checker.outside == []
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 6
     assert "#fb00" not in page, "a placeholder colour is left"
     assert "@import" not in page
     assert "url(http" not in page

@@ -91,16 +91,19 @@ def counts(value: Any, n: int, high: int) -> Any:
     """
     import numpy as np
 
-    if isinstance(value, (str, bytes, bytearray, memoryview)):
-        raise TypeError(f"counts must be an int or an array of them, not {type(value).__name__}")
     if hasattr(value, "__index__") and not isinstance(value, np.ndarray):
         return integer("counts", value, 0, high)
-    array = value if hasattr(value, "__array__") else list(value)
-    array = np.asarray(array) if len(array) else np.empty(0, np.uint64)
-    if array.ndim == 0:
-        return integer("counts", array[()], 0, high)
+    if not hasattr(value, "__array__"):
+        if isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__iter__"):
+            kind = type(value).__name__
+            raise TypeError(f"counts must be an int or an array of ints, not {kind}")
+        numbers = [integer(f"counts[{i}]", count, 0, high) for i, count in enumerate(value)]
+        value = np.array(numbers, np.uint64)
+    array = np.asarray(value)
     if array.dtype.kind not in "iu":
         raise TypeError(f"counts must be integers, not of dtype {array.dtype}")
+    if array.ndim == 0:
+        return integer("counts", array[()], 0, high)
     if array.shape != (n,):
         raise ValueError(f"counts must have shape ({n},) as the keys have, not {array.shape}")
     bad = (array < 0) | (array > high)
