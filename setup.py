@@ -17,7 +17,7 @@ MODULES = {
     "_core.state": [],
     "_core.status": [],
     "hashing.xxh3": [],
-    "filters.bloom": ["csrc/filters/bloom.c"],
+    "filters.bloom": ["csrc/filters/bloom.c", "csrc/filters/split_block.c"],
 }
 CORE = sorted(glob("csrc/core/*.c"))
 INCLUDE = ["csrc", "csrc/core", "src/fastblocks/_core"]
