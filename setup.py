@@ -18,6 +18,7 @@ MODULES = {
     "_core.status": [],
     "hashing.xxh3": [],
     "filters.bloom": ["csrc/filters/bloom.c", "csrc/filters/split_block.c"],
+    "filters.counting_bloom": ["csrc/filters/counting_bloom.c", "csrc/filters/split_block.c"],
 }
 CORE = sorted(glob("csrc/core/*.c"))
 INCLUDE = ["csrc", "csrc/core", "src/fastblocks/_core"]
