@@ -20,7 +20,7 @@ SMALL = 2_000
 NAMES_1 = "200 k city names, 1 %"
 
 
-@work("`key in f`, present", NAMES_1, headline=True, rounds=2)
+@work("`key in f`, present", NAMES_1, headline=True, rounds=1)
 def bench_contains_hits(lib: Counting, timed: Timed) -> None:
     """Every key is there."""
     f, keys = lib.filled(), lib.some(city_names())
@@ -28,7 +28,7 @@ def bench_contains_hits(lib: Counting, timed: Timed) -> None:
     timed(lambda: lib.contains_each(f, keys), items=len(keys))
 
 
-@work("`f.add(key)`, later `f.remove(key)`", NAMES_1, unit="pair", headline=True, rounds=2)
+@work("`f.add(key)`, later `f.remove(key)`", NAMES_1, unit="pair", headline=True, rounds=1)
 def bench_add_remove(lib: Counting, timed: Timed) -> None:
     """All keys come, one by one, and all go."""
     keys = lib.some(city_names())

@@ -90,7 +90,7 @@ class PyProbables(Counting):
 
     def bits(self, f: Any) -> float:
         """Return the size of the counters in bits."""
-        return 8.0 * f.bloom.itemsize * len(f.bloom)
+        return float(8 * f.bloom.itemsize * len(f.bloom))
 
 
 class CounterFloor(Counting, bloom.SetFloor):
