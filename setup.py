@@ -17,7 +17,8 @@ MODULES = {
     "_core.state": [],
     "_core.status": [],
     "hashing.xxh3": [],
-    "filters.bloom": ["csrc/filters/bloom.c"],
+    "filters.bloom": ["csrc/filters/bloom.c", "csrc/filters/split_block.c"],
+    "filters.counting_bloom": ["csrc/filters/counting_bloom.c", "csrc/filters/split_block.c"],
 }
 CORE = sorted(glob("csrc/core/*.c"))
 INCLUDE = ["csrc", "csrc/core", "src/fastblocks/_core"]

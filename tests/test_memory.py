@@ -34,6 +34,24 @@ def churn_bloom(tmp_path):
     assert h != f
 
 
+def churn_counting_bloom(tmp_path):
+    f = fastblocks.CountingBloomFilter(20_000)
+    f.update(["a", "é"], np.arange(MANY), pa.array(["x" * 8] * MANY), (b"t",))
+    f.contains_many(["a"] * MANY)
+    f.estimate_many(iter(["a"] * MANY), out=np.empty(MANY, np.uint8))
+    f.remove_many(np.arange(MANY))
+    f.remove_many(["a", "b"])
+    assert f.remove("é")
+    g = fastblocks.CountingBloomFilter.from_bytes((f.copy() | f).to_bytes())
+    g.save(tmp_path / "c")
+    h = fastblocks.CountingBloomFilter.open(tmp_path / "c", "r+")
+    h.add("z")
+    assert h != f
+    for call in (lambda: f.remove(None), lambda: f.remove_many([1], out=np.zeros(2, bool))):
+        with pytest.raises((TypeError, ValueError)):
+            call()
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()
@@ -63,7 +81,7 @@ def churn_hashing(tmp_path):
     fastblocks.hashing.xxh3_64_many(iter([key, bytearray(9), memoryview(b"abc")[::2]]))
 
 
-@pytest.mark.parametrize("churn", [churn_bloom, churn_errors, churn_hashing])
+@pytest.mark.parametrize("churn", [churn_bloom, churn_counting_bloom, churn_errors, churn_hashing])
 def test_nothing_leaks(churn, tmp_path):
     for _ in range(100):  # until the allocators have settled
         churn(tmp_path)

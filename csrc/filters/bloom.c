@@ -10,20 +10,9 @@
  * k lanes are one SIMD operation or two: multiply by the salts, shift, make masks, test. A block is
  * 16, 32 or 64 bytes and aligned to its size, so a key costs one cache miss whatever k is.
  *
- * Sizing. Blocks fill unevenly: of n keys, the number j in one block is binomial(n, 1/n_blocks).
- * A block with j keys has each bit of a lane clear with probability (31/32)^j, so
+ * Sizing: see split_block.c.
  *
- *     rate(n) = sum over j of P(j) * ((1 - (31/32)^j)^k + j / 2^32)
- *
- * where the last term stands for keys whose low halves collide. fb_bloom_rate sums just that (the
- * textbook formula for unblocked filters promises less than it keeps). fb_bloom_shape takes, of the
- * three k, the one that needs the least memory to bring the rate at capacity to MARGIN of what was
- * asked: counts of false positives scatter, and a filter whose mean rate is the target exceeds it
- * half the time. Only + - * / are used, no libm: every platform, and the pure-Python twin, gets the
- * same shape from the same parameters.
- *
- * Invariants. 1 <= n_blocks <= 2^32, so block (high half of h) and bits (low half) are independent.
- * Bits are only ever set, except by clear and intersect.
+ * Invariant. Bits are only ever set, except by clear and intersect.
  *
  * Threads. Readers take no lock. Writers use 64-bit atomic OR, or plain stores when the caller
  * knows that no other writer runs.
@@ -42,105 +31,10 @@
 #include <immintrin.h>
 #endif
 
-enum { LANE_BITS = 32, MAX_LANES = 16, AHEAD = 24 };
-
-static const double MARGIN = 0.85;
-
-/* Odd multipliers, one a lane: the fractional bits of the square roots of the first primes, made
- * odd. Any odd numbers without common structure serve. */
-static const uint32_t salts[MAX_LANES] = {
-    0x6A09E667u, 0xBB67AE85u, 0x3C6EF373u, 0xA54FF53Bu, 0x510E527Fu, 0x9B05688Du,
-    0x1F83D9ABu, 0x5BE0CD19u, 0xCBBB9D5Du, 0x629A292Bu, 0x9159015Bu, 0x152FECD9u,
-    0x67332667u, 0x8EB44A87u, 0xDB0C2E0Du, 0x47B5481Du,
-};
-
-/* ---- sizing -------------------------------------------------------------------------------- */
-
-static double power(double x, uint64_t n) {
-    double result = 1.0;
-    for (; n > 0; n >>= 1) {
-        if (n & 1) result *= x;
-        x *= x;
-    }
-    return result;
-}
-
-/* Of a block with j keys, when each bit of a lane is clear with probability `clear`. The second
- * term: a key whose low half equals another's sets the same bits in every lane. */
-static double rate_of_block(double clear, unsigned lanes, uint64_t j) {
-    double rate = power(1.0 - clear, lanes) + (double)j * (1.0 / 4294967296.0);
-    return rate < 1.0 ? rate : 1.0;
-}
-
-double fb_bloom_rate(fb_bloom_shape_t shape, uint64_t n) {
-    const double stay = 31.0 / 32.0; /* one key leaves a given bit of a lane clear */
-    if (shape.n_blocks == 1) return rate_of_block(power(stay, n), shape.lanes, n);
-    /* So full that every term below is exactly 1: no need to sum up to billions of them. */
-    if (n / shape.n_blocks >= 4096) return 1.0;
-    /* The binomial's terms, relative to the one at its mode, outwards until they vanish. */
-    const double others = (double)(shape.n_blocks - 1);
-    const uint64_t mode = (uint64_t)((double)n / (double)shape.n_blocks);
-    const double clear_at_mode = power(stay, mode);
-    double weights = 1.0, sum = rate_of_block(clear_at_mode, shape.lanes, mode);
-    double weight = 1.0, clear = clear_at_mode;
-    for (uint64_t j = mode; j < n; j++) {
-        weight *= (double)(n - j) / ((double)(j + 1) * others);
-        clear *= stay;
-        weights += weight;
-        sum += weight * rate_of_block(clear, shape.lanes, j + 1);
-        if (weight < 1e-20) break;
-    }
-    weight = 1.0, clear = clear_at_mode;
-    for (uint64_t j = mode; j > 0; j--) {
-        weight *= (double)j * others / (double)(n - j + 1);
-        clear /= stay;
-        weights += weight;
-        sum += weight * rate_of_block(clear, shape.lanes, j - 1);
-        if (weight < 1e-20) break;
-    }
-    return sum / weights;
-}
-
-/* The fewest blocks of `lanes` lanes that reach `rate`, or 0 if more than `max`. */
-static uint64_t blocks_for(uint64_t capacity, double rate, unsigned lanes, uint64_t max) {
-    uint64_t low = 0, high = 1; /* low is too few, high may be enough */
-    while (fb_bloom_rate((fb_bloom_shape_t){high, lanes}, capacity) > rate) {
-        if (high >= max) return 0;
-        low = high;
-        high = high > max / 2 ? max : high * 2;
-    }
-    while (high - low > 1) {
-        uint64_t middle = low + (high - low) / 2;
-        if (fb_bloom_rate((fb_bloom_shape_t){middle, lanes}, capacity) > rate)
-            low = middle;
-        else
-            high = middle;
-    }
-    return high;
-}
-
-fb_status_t fb_bloom_shape(uint64_t capacity, double fp_rate, fb_bloom_shape_t *shape) {
-    fb_bloom_shape_t best = {0, 0};
-    for (unsigned lanes = 4; lanes <= MAX_LANES; lanes *= 2) {
-        uint64_t n_blocks = blocks_for(capacity, fp_rate * MARGIN, lanes, FB_BLOOM_MAX_BLOCKS);
-        if (n_blocks == 0) continue;
-        fb_bloom_shape_t found = {n_blocks, lanes};
-        if (best.lanes == 0 || fb_bloom_bytes(found) < fb_bloom_bytes(best)) best = found;
-    }
-    if (best.lanes == 0 || fb_bloom_bytes(best) > SIZE_MAX / 2) return FB_OUT_OF_RANGE;
-    *shape = best;
-    return FB_OK;
-}
-
-bool fb_bloom_shape_ok(fb_bloom_shape_t shape) {
-    return (shape.lanes == 4 || shape.lanes == 8 || shape.lanes == 16) && shape.n_blocks >= 1 &&
-           shape.n_blocks <= FB_BLOOM_MAX_BLOCKS;
-}
-
 /* ---- one key ------------------------------------------------------------------------------- */
 
 FB_INLINE uint32_t bit_in_lane(uint64_t h, unsigned lane) {
-    return 1u << (((uint32_t)h * salts[lane]) >> 27);
+    return 1u << fb_split_cell(h, lane);
 }
 
 /* The bits of lanes 2w and 2w + 1 as one word. */
@@ -171,13 +65,13 @@ FB_INLINE void set_atomic(uint32_t *block, uint64_t h, unsigned lanes) {
 #if FB_X86
 
 FB_TARGET_AVX2 FB_INLINE __m256i masks_avx2(uint64_t h, unsigned first) {
-    __m256i salt = _mm256_loadu_si256((const __m256i *)(const void *)(salts + first));
+    __m256i salt = _mm256_loadu_si256((const __m256i *)(const void *)(fb_split_salts + first));
     __m256i bit = _mm256_mullo_epi32(_mm256_set1_epi32((int)(uint32_t)h), salt);
     return _mm256_sllv_epi32(_mm256_set1_epi32(1), _mm256_srli_epi32(bit, 27));
 }
 
 FB_TARGET_AVX2 FB_INLINE __m128i masks4_avx2(uint64_t h) {
-    __m128i salt = _mm_loadu_si128((const __m128i *)(const void *)salts);
+    __m128i salt = _mm_loadu_si128((const __m128i *)(const void *)fb_split_salts);
     __m128i bit = _mm_mullo_epi32(_mm_set1_epi32((int)(uint32_t)h), salt);
     return _mm_sllv_epi32(_mm_set1_epi32(1), _mm_srli_epi32(bit, 27));
 }
@@ -211,17 +105,9 @@ FB_TARGET_AVX2 FB_INLINE void set_avx2(uint32_t *block, uint64_t h, unsigned lan
 
 #define BLOCK_OF(hash, lanes) (bits + fb_reduce64((hash), n_blocks) * (lanes))
 
-/* Each key's block is asked for AHEAD keys before its turn, so that cache misses overlap. Finding it
- * twice is cheaper than keeping it. */
-#define FOR_SLICE(prefetch, lanes, body)                    \
-    size_t ahead = n < AHEAD ? n : AHEAD, i;                \
-    for (i = 0; i < ahead; i++)                             \
-        prefetch(BLOCK_OF(h[i], lanes));                    \
-    for (i = 0; i < n - ahead; i++) {                       \
-        prefetch(BLOCK_OF(h[i + ahead], lanes));            \
-        body;                                               \
-    }                                                       \
-    for (; i < n; i++) body;
+/* Finding a block twice, to fetch it and to use it, is cheaper than keeping it. */
+#define FOR_SLICE(prefetch, lanes, body) \
+    FB_SPLIT_FOR_SLICE(n, prefetch(BLOCK_OF(h[next], lanes)), body)
 
 #define DEFINE_KERNELS(rung, lanes, attribute)                                                     \
     attribute static bool contains_##rung##_##lanes(const uint32_t *bits, uint64_t n_blocks,       \
@@ -271,7 +157,7 @@ void fb_bloom_init(fb_bloom_t *bloom, fb_bloom_shape_t shape, uint32_t *bits) {
 #endif
     bloom->bits = bits;
     bloom->shape = shape;
-    bloom->kernels = &rung[shape.lanes == 4 ? 0 : shape.lanes == 8 ? 1 : 2];
+    bloom->kernels = &rung[fb_split_index(shape.lanes)];
 }
 
 /* ---- batches ------------------------------------------------------------------------------- */
@@ -314,14 +200,10 @@ void fb_bloom_intersect(fb_bloom_t *into, const fb_bloom_t *from) {
     }
 }
 
-void fb_bloom_clear(fb_bloom_t *b) {
-    for (size_t i = 0, n = words_of(b); i < n; i++) fb_atomic_store64(words(b) + i, 0);
-}
+void fb_bloom_clear(fb_bloom_t *b) { fb_split_clear(words(b), words_of(b)); }
 
 bool fb_bloom_equal(const fb_bloom_t *a, const fb_bloom_t *b) {
-    for (size_t i = 0, n = words_of(a); i < n; i++)
-        if (word(a, i) != word(b, i)) return false;
-    return true;
+    return fb_split_equal(words(a), words(b), words_of(a));
 }
 
 bool fb_bloom_subset(const fb_bloom_t *a, const fb_bloom_t *b) {
@@ -330,11 +212,7 @@ bool fb_bloom_subset(const fb_bloom_t *a, const fb_bloom_t *b) {
     return true;
 }
 
-bool fb_bloom_empty(const fb_bloom_t *b) {
-    for (size_t i = 0, n = words_of(b); i < n; i++)
-        if (word(b, i) != 0) return false;
-    return true;
-}
+bool fb_bloom_empty(const fb_bloom_t *b) { return fb_split_empty(words(b), words_of(b)); }
 
 uint64_t fb_bloom_count_bits(const fb_bloom_t *b) {
     uint64_t count = 0;
@@ -342,17 +220,10 @@ uint64_t fb_bloom_count_bits(const fb_bloom_t *b) {
     return count;
 }
 
+static unsigned set_in_lane(const uint64_t *words, size_t lane) {
+    return fb_popcount64((uint32_t)(fb_atomic_load64(words + lane / 2) >> 32 * (lane % 2)));
+}
+
 double fb_bloom_rate_now(const fb_bloom_t *b) {
-    double sum = 0.0;
-    const size_t in_block = b->shape.lanes / 2;
-    for (uint64_t block = 0; block < b->shape.n_blocks; block++) {
-        double hit = 1.0;
-        for (size_t w = 0; w < in_block; w++) {
-            uint64_t pair = word(b, (size_t)block * in_block + w);
-            hit *= (double)fb_popcount64(pair & 0xffffffffu) * (1.0 / (double)LANE_BITS);
-            hit *= (double)fb_popcount64(pair >> 32) * (1.0 / (double)LANE_BITS);
-        }
-        sum += hit;
-    }
-    return sum / (double)b->shape.n_blocks;
+    return fb_split_rate_now(b->shape, words(b), set_in_lane);
 }

@@ -2,21 +2,18 @@
  * "absent" wrongly; one cache line is touched per key.
  *
  * Use it to skip work for keys that are surely absent. It cannot delete and does not grow.
- * The layout, the sizing and the references are told at the top of bloom.c.
+ * The layout is told at the top of bloom.c, the sizing at the top of split_block.c.
  */
 #ifndef FB_FILTERS_BLOOM_H
 #define FB_FILTERS_BLOOM_H
 
 #include "keys.h"
+#include "split_block.h"
 
-/* Limits that keep every size computable in 64 bits. */
-#define FB_BLOOM_MAX_BLOCKS (1ull << 32)
-#define FB_BLOOM_MIN_FP_RATE 1e-9
+#define FB_BLOOM_MAX_BLOCKS FB_SPLIT_MAX_BLOCKS
+#define FB_BLOOM_MIN_FP_RATE FB_SPLIT_MIN_FP_RATE
 
-typedef struct {
-    uint64_t n_blocks; /* 1 .. FB_BLOOM_MAX_BLOCKS */
-    unsigned lanes;    /* 32-bit lanes in a block, one bit set in each per key: 4, 8 or 16 */
-} fb_bloom_shape_t;
+typedef fb_split_shape_t fb_bloom_shape_t; /* of lanes of 32 bits, one set in each per key */
 
 typedef struct fb_bloom_kernels fb_bloom_kernels_t;
 
@@ -37,22 +34,20 @@ struct fb_bloom_kernels {
     void (*add_slice)(uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n);
 };
 
-/* The false-positive rate to expect of a filter of this shape that holds n distinct keys: exact
- * for the blocked layout. O(sqrt(n / n_blocks)). */
-double fb_bloom_rate(fb_bloom_shape_t shape, uint64_t n);
-
-/* The smallest shape that holds `capacity` (>= 1) keys at `fp_rate` (FB_BLOOM_MIN_FP_RATE ..
- * below 1), with a margin so that measured rates stay at or below it too.
- * FB_OUT_OF_RANGE if that takes more than FB_BLOOM_MAX_BLOCKS blocks. */
-fb_status_t fb_bloom_shape(uint64_t capacity, double fp_rate, fb_bloom_shape_t *shape);
+/* As fb_split_rate, fb_split_shape and fb_split_shape_ok. */
+static inline double fb_bloom_rate(fb_bloom_shape_t shape, uint64_t n) {
+    return fb_split_rate(shape, n);
+}
+static inline fb_status_t fb_bloom_shape(uint64_t capacity, double fp_rate,
+                                         fb_bloom_shape_t *shape) {
+    return fb_split_shape(capacity, fp_rate, 4, shape);
+}
+static inline bool fb_bloom_shape_ok(fb_bloom_shape_t shape) { return fb_split_shape_ok(shape); }
 
 /* Bytes of bits that a shape takes. */
 static inline uint64_t fb_bloom_bytes(fb_bloom_shape_t shape) {
     return shape.n_blocks * shape.lanes * 4;
 }
-
-/* True if the shape is one that fb_bloom_shape could have given. */
-bool fb_bloom_shape_ok(fb_bloom_shape_t shape);
 
 /* Makes *bloom a filter over `bits`, choosing the kernels of this CPU. */
 void fb_bloom_init(fb_bloom_t *bloom, fb_bloom_shape_t shape, uint32_t *bits);

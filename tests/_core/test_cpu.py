@@ -29,9 +29,28 @@ for fp_rate in (0.1, 0.01, 1e-4):
     digest.update(f.contains_many(np.arange(100_000)).tobytes())
     digest.update(bytes(key in f for key in range(10_000)))
 """
+COUNTING_BLOOM = """
+for fp_rate in (0.1, 0.01, 1e-4):
+    f = fastblocks.CountingBloomFilter(5000, fp_rate, seed=2)
+    f.add_many(np.arange(5000) % 4000)
+    for key in range(3500, 5000):
+        f.add(key)
+    f.add_many(np.arange(2000) % 60)
+    digest.update(f.to_bytes())
+    digest.update(f.remove_many(np.arange(2000)).tobytes())
+    digest.update(bytes(f.remove(key) for key in range(1500, 2500)))
+    digest.update(f.to_bytes())
+    digest.update(f.contains_many(np.arange(100_000)).tobytes())
+    digest.update(f.estimate_many(np.arange(100_000)).tobytes())
+    digest.update(bytes(f.estimate(key) + 16 * (key in f) for key in range(10_000)))
+"""
 PROGRAMS = {
     "hashing": (HASHING, "fbaf2fbb97262d9a3de5f84c02fcd35bd5afcefcb82d1f50c4e24737a049927e"),
     "bloom": (BLOOM, "f616b445a37b323b47ab496443d3324feefd159ed04306a144fd0930055dfed1"),
+    "counting_bloom": (
+        COUNTING_BLOOM,
+        "9332290eb9ce95ef7d91c10daaf0beb70e7f2cb01c50d2e2297c83b27aa7e0d0",
+    ),
 }
 
 

@@ -50,7 +50,23 @@ fastblocks.BloomFilter("5")  # type: ignore[arg-type]
 fastblocks.BloomFilter(5, 0.1, 3)  # type: ignore[call-arg]
 fastblocks.BloomFilter.open("path", "w")  # type: ignore[arg-type]
 
+counting = fastblocks.CountingBloomFilter(1000, 0.01, seed=1)
+assert_type("a" in counting, bool)
+assert_type(counting.remove("a"), bool)
+assert_type(counting.estimate("a"), int)
+assert_type(counting.remove_many(["a"]), NDArray[np.bool_])
+assert_type(counting.estimate_many(np.arange(3)), NDArray[np.uint8])
+assert_type(counting | counting, fastblocks.CountingBloomFilter)
+assert_type(fastblocks.CountingBloomFilter.open("path", "r+"), fastblocks.CountingBloomFilter)
+counting.update([1], counting, {"a": 1})
+counting |= counting
+counting.merge(f)  # type: ignore[arg-type]
+counting.remove_many(["a"], out=[False])  # type: ignore[arg-type]
+
 g = fastblocks.pure.BloomFilter(1000, 0.01, seed=1)
 assert_type(g.contains_many(["a"]), NDArray[np.bool_])
 assert_type(g & g, fastblocks.pure.BloomFilter)
 assert_type(fastblocks.pure.BloomFilter.open("path"), fastblocks.pure.BloomFilter)
+h = fastblocks.pure.CountingBloomFilter(1000)
+assert_type(h.remove_many(["a"]), NDArray[np.bool_])
+assert_type(h | h, fastblocks.pure.CountingBloomFilter)

@@ -3,5 +3,6 @@
 from fastblocks._core.errors import FilterFullError
 
 from .bloom import BloomFilter
+from .counting_bloom import CountingBloomFilter
 
-__all__ = ["BloomFilter", "FilterFullError"]
+__all__ = ["BloomFilter", "CountingBloomFilter", "FilterFullError"]
