@@ -18,6 +18,7 @@ MODULES = {
     "_core.status": [],
     "hashing.xxh3": [],
     "filters.bloom": ["csrc/filters/bloom.c"],
+    "filters.scalable_bloom": ["csrc/filters/scalable_bloom.c", "csrc/filters/bloom.c"],
 }
 CORE = sorted(glob("csrc/core/*.c"))
 INCLUDE = ["csrc", "csrc/core", "src/fastblocks/_core"]

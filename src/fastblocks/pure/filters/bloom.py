@@ -108,6 +108,21 @@ def shape_for(capacity: int, fp_rate: float) -> tuple[int, int]:
     return best
 
 
+def lane_bits(h: int, n_blocks: int, lanes: int) -> Iterator[tuple[int, int]]:
+    """Index of each lane of a hash's block, and the hash's bit in it."""
+    start = (h * n_blocks >> 64) * lanes
+    for lane in range(lanes):
+        yield start + lane, 1 << ((h & 0xFFFFFFFF) * SALTS[lane] % 2**32 >> 27)
+
+
+def rate_of_bits(bits: memoryview, lanes: int) -> float:
+    """False-positive rate of the bits of a filter, one item a lane."""
+    total = 0.0
+    for start in range(0, len(bits), lanes):
+        total += math.prod(lane.bit_count() / 32 for lane in bits[start : start + lanes])
+    return total / (len(bits) // lanes)
+
+
 class BloomFilter(Flat):
     """A set that may claim keys it does not hold; see `fastblocks.BloomFilter`."""
 
@@ -148,11 +163,7 @@ class BloomFilter(Flat):
     # ---- keys ---------------------------------------------------------------------------------
 
     def _lane_bits(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Index of each lane of a key's block, and the key's bit in it."""
-        h = hash_bytes(data, self._seed)
-        start = (h * self._blocks >> 64) * self._lanes
-        for lane in range(self._lanes):
-            yield start + lane, 1 << ((h & 0xFFFFFFFF) * SALTS[lane] % 2**32 >> 27)
+        return lane_bits(hash_bytes(data, self._seed), self._blocks, self._lanes)
 
     def _holds(self, data: bytes) -> bool:
         return all(self._bits[i] & bit for i, bit in self._lane_bits(data))
@@ -291,11 +302,7 @@ class BloomFilter(Flat):
         """Return the false-positive rate to expect, now or with `n` distinct keys."""
         if n is not None:
             return rate_of(self._blocks, self._lanes, check.integer("n", n, 0, 2**63 - 1))
-        total = 0.0
-        for start in range(0, len(self._bits), self._lanes):
-            block = self._bits[start : start + self._lanes]
-            total += math.prod(bits.bit_count() / 32 for bits in block)
-        return total / self._blocks
+        return rate_of_bits(self._bits, self._lanes)
 
     # ---- within -------------------------------------------------------------------------------
 
