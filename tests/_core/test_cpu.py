@@ -42,7 +42,10 @@ for fp_rate in (0.5, 0.01, 1e-4):
 PROGRAMS = {
     "hashing": (HASHING, "fbaf2fbb97262d9a3de5f84c02fcd35bd5afcefcb82d1f50c4e24737a049927e"),
     "bloom": (BLOOM, "f616b445a37b323b47ab496443d3324feefd159ed04306a144fd0930055dfed1"),
-    "scalable_bloom": (SCALABLE_BLOOM, "20a8630337a52223d995e9223b4fb90cd132a0f321abff7c987a0154c48d6c23"),
+    "scalable_bloom": (
+        SCALABLE_BLOOM,
+        "20a8630337a52223d995e9223b4fb90cd132a0f321abff7c987a0154c48d6c23",
+    ),
 }
 
 

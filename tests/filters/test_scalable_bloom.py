@@ -277,7 +277,7 @@ def test_too_many_slices(impl):
         lambda: f.update(other),
         lambda: f | other,
     ):
-        with pytest.raises(impl.FilterFullError, match="^ScalableBloomFilter cannot grow: full"):
+        with pytest.raises(impl.FilterFullError, match="ScalableBloomFilter cannot grow: full"):
             change()
         assert f.to_bytes() == before
     f.add(5)  # is there

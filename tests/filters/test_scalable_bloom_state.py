@@ -165,9 +165,7 @@ def test_hostile_payloads_are_refused(impl, saved, tmp_path, payload):
 )
 def test_odd_tables_are_used_as_they_are(bits, entries):
     """Nothing that is accepted can make a later call fail, and both answer alike."""
-    both = [
-        with_slices(made(m), *entries, bits=bits) for m in (fastblocks, fastblocks.pure)
-    ]
+    both = [with_slices(made(m), *entries, bits=bits) for m in (fastblocks, fastblocks.pure)]
     outcomes = []
     for f in both:
         seen = [f.slices, f.capacity, f.approx_len(), f.fill_ratio, f.contains_many([1]).tolist()]

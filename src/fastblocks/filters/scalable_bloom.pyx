@@ -94,11 +94,10 @@ cdef class ScalableBloomFilter(Flat):
 
     Notes
     -----
-    With s slices, about log2(keys / initial_capacity), `add` and ``in`` are O(length of the key + s).
-    Memory is 17 bits per key of capacity at 1 % and first, and 19 after growing 100 times; right
-    after a slice was opened, about half of the capacity is in use.
-
-    The levels end after 32 doublings.
+    With s slices, about log2(keys / initial_capacity), `add` and ``in`` are O(length of the key + s)
+    and cost at most s cache misses. Memory at 1 % is 17 bits per key of `capacity` at first and 19
+    when it has grown a hundredfold; when a slice has just been opened, half of it stands empty.
+    There are 32 sizes of slices, so it grows 4 billion times.
 
     Keys are ``str`` (as UTF-8), ``bytes``, ``bytearray``, ``memoryview`` or ``int`` in
     ``[-2**63, 2**64)`` (as 8 bytes; so ``-1`` and ``2**64 - 1`` are one key, as are ``"a"`` and

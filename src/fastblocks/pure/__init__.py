@@ -7,4 +7,11 @@ enough to be read. Chosen by name, never by fall-back.
 from . import filters, hashing, sketches
 from .filters import BloomFilter, FilterFullError, ScalableBloomFilter
 
-__all__ = ["BloomFilter", "FilterFullError", "ScalableBloomFilter", "filters", "hashing", "sketches"]
+__all__ = [
+    "BloomFilter",
+    "FilterFullError",
+    "ScalableBloomFilter",
+    "filters",
+    "hashing",
+    "sketches",
+]

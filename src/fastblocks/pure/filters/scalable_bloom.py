@@ -1,4 +1,4 @@
-"""Scalable Bloom filter in plain Python; layout and rates as csrc/filters/scalable_bloom.c tells."""
+"""Scalable Bloom filter in plain Python, as csrc/filters/scalable_bloom.c tells."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class ScalableBloomFilter(Flat):
             at = end + -end % 64
             if any(payload[end:at]):
                 return False
-        return at == size
+        return bool(at == size)
 
     def _gather(self) -> bytes:
         table = b"".join(s.entry.tobytes() for s in self._slices)
