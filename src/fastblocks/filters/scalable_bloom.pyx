@@ -14,7 +14,7 @@ from fastblocks._core.state cimport (
     FB_STATE_FOURCC, double_of_word, fb_state_t, word_of_double,
 )
 from fastblocks._core.status cimport (
-    FB_FULL, FB_NO_MEMORY, FB_OK, FB_STATE_PARAMS, check_status, fb_status_t,
+    FB_FULL, FB_OK, FB_STATE_PARAMS, check_status, fb_status_t,
 )
 
 cdef extern from "stdbool.h":
@@ -380,20 +380,20 @@ cdef class ScalableBloomFilter(Flat):
         for other in others:
             self.check_same(other, ScalableBloomFilter)
         # One lock at a time: two filters may be merged into each other.
-        for other in others:
-            if other is not self and tail != NULL:
-                tail = (<ScalableBloomFilter>other).snapshot(tail)
-        if tail == NULL:
+        try:
+            for other in others:
+                if other is not self:
+                    tail = (<ScalableBloomFilter>other).snapshot(tail)
+            with self.whole:
+                self.begin_writing()
+                with nogil:
+                    status = fb_scalable_bloom_merge(&self.filter, slices)
+                self.end_writing()
+            if status != FB_OK:
+                self.cannot_grow(status)
+            slices = NULL  # they are ours now
+        finally:
             fb_scalable_bloom_free_list(slices)
-            self.cannot_grow(FB_NO_MEMORY)
-        with self.whole:
-            self.begin_writing()
-            with nogil:
-                status = fb_scalable_bloom_merge(&self.filter, slices)
-            self.end_writing()
-        if status != FB_OK:
-            fb_scalable_bloom_free_list(slices)
-            self.cannot_grow(status)
 
     def __or__(self, other):
         if not isinstance(other, ScalableBloomFilter):
@@ -609,13 +609,15 @@ cdef class ScalableBloomFilter(Flat):
 
     cdef fb_scalable_bloom_slice_t **snapshot(
         self, fb_scalable_bloom_slice_t **tail
-    ) except? NULL:
-        """Copies of the slices, for another filter; NULL if there is not enough memory."""
+    ) except NULL:
+        """Append copies of the slices to a list, for another filter to take over."""
         with self.whole:
             self.begin_writing()
             with nogil:
                 tail = fb_scalable_bloom_snapshot(&self.filter, tail)
             self.end_writing()
+        if tail == NULL:
+            raise MemoryError(f"cannot allocate {self.gathered()} bytes")
         return tail
 
     cdef fb_scalable_bloom_sums_t sums(self, bint bits) noexcept:
