@@ -7,7 +7,7 @@ from glob import glob
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-# module -> the C sources it is linked with, besides the library of csrc/core
+# module -> the C sources of its family that it is linked with, besides the library of csrc/core
 MODULES = {
     "_core.arrays": [],
     "_core.clock": [],
@@ -17,8 +17,9 @@ MODULES = {
     "_core.state": [],
     "_core.status": [],
     "hashing.xxh3": [],
-    "filters.bloom": ["csrc/filters/bloom.c", "csrc/filters/split_block.c"],
-    "filters.counting_bloom": ["csrc/filters/counting_bloom.c", "csrc/filters/split_block.c"],
+    "filters.bloom": ["bloom", "split_block"],
+    "filters.counting_bloom": ["counting_bloom", "split_block"],
+    "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
 }
 CORE = sorted(glob("csrc/core/*.c"))
 INCLUDE = ["csrc", "csrc/core", "src/fastblocks/_core"]
@@ -39,6 +40,7 @@ if os.environ.get("FASTBLOCKS_CFLAGS"):
 
 
 def extension(module, sources):
+    family, block = module.split(".")
     include = list(INCLUDE)
     if module in NUMPY_MODULES:
         import numpy
@@ -46,7 +48,7 @@ def extension(module, sources):
         include.append(numpy.get_include())
     return Extension(
         f"fastblocks.{module}",
-        [f"src/fastblocks/{module.replace('.', '/')}.pyx", *sources],
+        [f"src/fastblocks/{family}/{block}.pyx", *(f"csrc/{family}/{c}.c" for c in sources)],
         include_dirs=include,
         depends=DEPENDS,
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 import fastblocks
+from tests.state import HEADER, repaired
 
 ROUNDS = 300
 LARGE = 80_000  # bytes: what every array in C is made to take at least
@@ -52,6 +53,27 @@ def churn_counting_bloom(tmp_path):
             call()
 
 
+def churn_scalable_bloom(tmp_path):
+    f = fastblocks.ScalableBloomFilter(2000)
+    f.add_many(np.arange(MANY))
+    f.update(np.arange(2 * MANY), ["a", "é"])
+    f.contains_many(["a"] * MANY)
+    f.clear()
+    f.add_many(np.arange(MANY))
+    g = f.copy() | f
+    g.merge(g, f)
+    g = fastblocks.ScalableBloomFilter.from_bytes(g.to_bytes())
+    g.add_many(np.arange(3 * MANY))
+    f.save(tmp_path / "f")
+    h = fastblocks.ScalableBloomFilter.open(tmp_path / "f", "r+")
+    h.add("z")
+    with pytest.raises(fastblocks.FilterFullError):
+        h.merge(g)
+    damaged = repaired(f.to_bytes(), f.to_bytes()[HEADER:-64])
+    with pytest.raises(ValueError, match="contradict"):
+        fastblocks.ScalableBloomFilter.from_bytes(damaged)
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()
@@ -82,6 +104,7 @@ def churn_hashing(tmp_path):
 
 
 @pytest.mark.parametrize("churn", [churn_bloom, churn_counting_bloom, churn_errors, churn_hashing])
+@pytest.mark.parametrize("churn", [churn_bloom, churn_errors, churn_hashing, churn_scalable_bloom])
 def test_nothing_leaks(churn, tmp_path):
     for _ in range(100):  # until the allocators have settled
         churn(tmp_path)

@@ -62,6 +62,13 @@ FB_INLINE void set_atomic(uint32_t *block, uint64_t h, unsigned lanes) {
     }
 }
 
+/* For the only writer, while others read. */
+FB_INLINE void set_alone_portable(uint32_t *block, uint64_t h, unsigned lanes) {
+    uint64_t *words = (uint64_t *)(void *)block;
+    for (unsigned w = 0; w < lanes / 2; w++)
+        fb_atomic_store64(words + w, fb_atomic_load64(words + w) | bits_in_word(h, w));
+}
+
 #if FB_X86
 
 FB_TARGET_AVX2 FB_INLINE __m256i masks_avx2(uint64_t h, unsigned first) {
@@ -99,6 +106,10 @@ FB_TARGET_AVX2 FB_INLINE void set_avx2(uint32_t *block, uint64_t h, unsigned lan
                                                         masks_avx2(h, 8 * v)));
 }
 
+FB_TARGET_AVX2 FB_INLINE void set_alone_avx2(uint32_t *block, uint64_t h, unsigned lanes) {
+    set_avx2(block, h, lanes);
+}
+
 #endif
 
 /* ---- kernels: one set a rung and a number of lanes ------------------------------------------ */
@@ -128,12 +139,25 @@ FB_TARGET_AVX2 FB_INLINE void set_avx2(uint32_t *block, uint64_t h, unsigned lan
     attribute static void add_slice_##rung##_##lanes(uint32_t *bits, uint64_t n_blocks,            \
                                                      const uint64_t *h, size_t n) {                \
         FOR_SLICE(FB_PREFETCH_WRITE, lanes, set_atomic(BLOCK_OF(h[i], lanes), h[i], lanes))        \
+    }                                                                                              \
+    attribute static size_t add_new_slice_##rung##_##lanes(                                        \
+        uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n, uint64_t *room) {          \
+        FOR_SLICE(FB_PREFETCH_WRITE, lanes, {                                                      \
+            if (*room == 0) return i;                                                              \
+            uint32_t *block = BLOCK_OF(h[i], lanes);                                               \
+            if (!probe_##rung(block, h[i], lanes)) {                                               \
+                set_alone_##rung(block, h[i], lanes);                                              \
+                --*room;                                                                           \
+            }                                                                                      \
+        })                                                                                         \
+        return n;                                                                                  \
     }
 
 #define KERNELS(rung, lanes)                                                             \
     {                                                                                    \
         contains_##rung##_##lanes, add_##rung##_##lanes, add_atomic_##rung##_##lanes,    \
-            contains_slice_##rung##_##lanes, add_slice_##rung##_##lanes                  \
+            contains_slice_##rung##_##lanes, add_slice_##rung##_##lanes,                 \
+            add_new_slice_##rung##_##lanes                                               \
     }
 
 DEFINE_KERNELS(portable, 4, )

@@ -32,6 +32,10 @@ struct fb_bloom_kernels {
     void (*contains_slice)(const uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n,
                            bool *out);
     void (*add_slice)(uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n);
+    /* For the only writer: adds keys that are not there yet, in order, until *room of them have been
+     * added. Takes those from *room, and returns how many keys it has looked at. */
+    size_t (*add_new_slice)(uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n,
+                            uint64_t *room);
 };
 
 /* As fb_split_rate, fb_split_shape and fb_split_shape_ok. */

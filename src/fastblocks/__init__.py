@@ -5,13 +5,14 @@ module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 """
 
 from . import filters, hashing, sketches
-from .filters import BloomFilter, CountingBloomFilter, FilterFullError
+from .filters import BloomFilter, CountingBloomFilter, FilterFullError, ScalableBloomFilter
 
 __version__ = "0.1.0"
 __all__ = [
     "BloomFilter",
     "CountingBloomFilter",
     "FilterFullError",
+    "ScalableBloomFilter",
     "__version__",
     "filters",
     "hashing",

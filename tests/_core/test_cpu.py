@@ -44,12 +44,26 @@ for fp_rate in (0.1, 0.01, 1e-4):
     digest.update(f.estimate_many(np.arange(100_000)).tobytes())
     digest.update(bytes(f.estimate(key) + 16 * (key in f) for key in range(10_000)))
 """
+SCALABLE_BLOOM = """
+for fp_rate in (0.5, 0.01, 1e-4):
+    f = fastblocks.ScalableBloomFilter(100, fp_rate, seed=2)
+    f.add_many(np.arange(4000))
+    for key in range(4000, 5000):
+        f.add(key)
+    digest.update(f.to_bytes())
+    digest.update(f.contains_many(np.arange(100_000)).tobytes())
+    digest.update(bytes(key in f for key in range(10_000)))
+"""
 PROGRAMS = {
     "hashing": (HASHING, "fbaf2fbb97262d9a3de5f84c02fcd35bd5afcefcb82d1f50c4e24737a049927e"),
     "bloom": (BLOOM, "f616b445a37b323b47ab496443d3324feefd159ed04306a144fd0930055dfed1"),
     "counting_bloom": (
         COUNTING_BLOOM,
         "9332290eb9ce95ef7d91c10daaf0beb70e7f2cb01c50d2e2297c83b27aa7e0d0",
+    ),
+    "scalable_bloom": (
+        SCALABLE_BLOOM,
+        "20a8630337a52223d995e9223b4fb90cd132a0f321abff7c987a0154c48d6c23",
     ),
 }
 

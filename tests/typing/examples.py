@@ -62,6 +62,19 @@ counting.update([1], counting, {"a": 1})
 counting |= counting
 counting.merge(f)  # type: ignore[arg-type]
 counting.remove_many(["a"], out=[False])  # type: ignore[arg-type]
+s = fastblocks.ScalableBloomFilter(1000, 0.01, seed=1)
+assert_type("a" in s, bool)
+assert_type(s.contains_many(np.arange(3)), NDArray[np.bool_])
+assert_type(s | s, fastblocks.ScalableBloomFilter)
+assert_type(s.copy(), fastblocks.ScalableBloomFilter)
+assert_type(s.slices, int)
+assert_type(s.capacity, int)
+assert_type(s.initial_capacity, int)
+assert_type(s.expected_fp_rate(), float)
+assert_type(fastblocks.ScalableBloomFilter.open("path", "r+"), fastblocks.ScalableBloomFilter)
+s.update([1], s, np.arange(3))
+s.merge(f)  # type: ignore[arg-type]
+s.expected_fp_rate(5)  # type: ignore[call-arg]
 
 g = fastblocks.pure.BloomFilter(1000, 0.01, seed=1)
 assert_type(g.contains_many(["a"]), NDArray[np.bool_])

@@ -5,12 +5,13 @@ enough to be read. Chosen by name, never by fall-back.
 """
 
 from . import filters, hashing, sketches
-from .filters import BloomFilter, CountingBloomFilter, FilterFullError
+from .filters import BloomFilter, CountingBloomFilter, FilterFullError, ScalableBloomFilter
 
 __all__ = [
     "BloomFilter",
     "CountingBloomFilter",
     "FilterFullError",
+    "ScalableBloomFilter",
     "filters",
     "hashing",
     "sketches",

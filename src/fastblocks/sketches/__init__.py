@@ -1,3 +1,3 @@
 """Sketches: how often, how many different, which are hottest, in small fixed memory."""
 
-__all__: list[str] = []
+__all__ = []

@@ -4,5 +4,6 @@ from fastblocks._core.errors import FilterFullError
 
 from .bloom import BloomFilter
 from .counting_bloom import CountingBloomFilter
+from .scalable_bloom import ScalableBloomFilter
 
-__all__ = ["BloomFilter", "CountingBloomFilter", "FilterFullError"]
+__all__ = ["BloomFilter", "CountingBloomFilter", "FilterFullError", "ScalableBloomFilter"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from fastblocks._core import check, errors
@@ -109,6 +109,21 @@ def shape_for(capacity: int, fp_rate: float) -> tuple[int, int]:
     return best
 
 
+def cells_of(h: int, n_blocks: int, lanes: int) -> Iterator[tuple[int, int]]:
+    """Index of each lane of a hash's block, and the number of the hash's cell in it."""
+    start = (h * n_blocks >> 64) * lanes
+    for lane in range(lanes):
+        yield start + lane, (h & 0xFFFFFFFF) * SALTS[lane] % 2**32 >> 27
+
+
+def rate_now(n_blocks: int, lanes: int, occupied: Callable[[int], int]) -> float:
+    """False-positive rate of cells of which `occupied` tells how many each lane has."""
+    total = 0.0
+    for start in range(0, n_blocks * lanes, lanes):
+        total += math.prod(occupied(lane) / CELLS for lane in range(start, start + lanes))
+    return total / n_blocks
+
+
 class SplitBlock(Flat):
     """Base of filters whose keys have one cell in each lane of a block."""
 
@@ -155,10 +170,7 @@ class SplitBlock(Flat):
 
     def _cells(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Index of each lane of a key's block, and the number of the key's cell in it."""
-        h = hash_bytes(data, self._seed)
-        start = (h * self._blocks >> 64) * self._lanes
-        for lane in range(self._lanes):
-            yield start + lane, (h & 0xFFFFFFFF) * SALTS[lane] % 2**32 >> 27
+        return cells_of(hash_bytes(data, self._seed), self._blocks, self._lanes)
 
     def __contains__(self, key: Key) -> bool:
         return self._holds(_keys.bytes_of_key(key))
@@ -204,8 +216,4 @@ class SplitBlock(Flat):
         """Return the false-positive rate to expect, now or with `n` distinct keys."""
         if n is not None:
             return rate_of(self._blocks, self._lanes, check.integer("n", n, 0, 2**63 - 1))
-        total = 0.0
-        for start in range(0, self._blocks * self._lanes, self._lanes):
-            block = range(start, start + self._lanes)
-            total += math.prod(self._occupied(lane) / CELLS for lane in block)
-        return total / self._blocks
+        return rate_now(self._blocks, self._lanes, self._occupied)

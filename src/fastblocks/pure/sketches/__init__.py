@@ -1,3 +1,3 @@
 """Sketches in plain Python."""
 
-__all__: list[str] = []
+__all__ = []
