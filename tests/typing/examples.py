@@ -50,6 +50,22 @@ fastblocks.BloomFilter("5")  # type: ignore[arg-type]
 fastblocks.BloomFilter(5, 0.1, 3)  # type: ignore[call-arg]
 fastblocks.BloomFilter.open("path", "w")  # type: ignore[arg-type]
 
+s = fastblocks.HyperLogLog(12, seed=1)
+assert_type(s.estimate(), float)
+assert_type(s.approx_len(), int)
+assert_type(len(s), int)
+assert_type(s.p, int)
+assert_type(s.sparse, bool)
+assert_type(s.standard_error, float)
+assert_type(s | s, fastblocks.HyperLogLog)
+assert_type(fastblocks.HyperLogLog.open("path", "r+"), fastblocks.HyperLogLog)
+s.update([1], s, np.arange(3), pa.array(["a"]))
+s |= s
+s.add(None)  # type: ignore[arg-type]
+fastblocks.HyperLogLog("5")  # type: ignore[arg-type]
+fastblocks.HyperLogLog(12, 3)  # type: ignore[call-arg]
+assert_type(fastblocks.pure.HyperLogLog().copy(), fastblocks.pure.HyperLogLog)
+
 g = fastblocks.pure.BloomFilter(1000, 0.01, seed=1)
 assert_type(g.contains_many(["a"]), NDArray[np.bool_])
 assert_type(g & g, fastblocks.pure.BloomFilter)
