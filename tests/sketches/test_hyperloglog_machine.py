@@ -98,6 +98,4 @@ class HyperLogLogMachine(RuleBasedStateMachine):
 
 
 TestHyperLogLogMachine = HyperLogLogMachine.TestCase
-TestHyperLogLogMachine.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None
-)
+TestHyperLogLogMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

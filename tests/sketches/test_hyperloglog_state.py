@@ -16,7 +16,12 @@ import fastblocks.pure
 from tests.state import HEADER, PARAMS_AT, repaired, resealed
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
-ESTIMATES = ["0x1.d799c7577df27p+2", "0x1.400006400029bp+5", "0x1.8e429fa268d5dp+8", "0x1.348d7994ddbadp+12"]
+ESTIMATES = [
+    "0x1.d799c7577df27p+2",
+    "0x1.400006400029bp+5",
+    "0x1.8e429fa268d5dp+8",
+    "0x1.348d7994ddbadp+12",
+]
 FEW, MANY = 41, 500  # sparse and dense at p=8
 
 

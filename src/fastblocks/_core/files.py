@@ -29,6 +29,8 @@ __all__ = [
 MAGIC = b"fastblks"
 HEADER_BYTES = 128
 
+HAVE_LOCKS = bool(fcntl)
+
 PathLike = str | os.PathLike[str]
 
 
@@ -99,22 +101,21 @@ def replace_file(path: PathLike, chunks: Iterable[bytes | memoryview]) -> None:
 
 
 def convert(path: PathLike, form: Callable[[], bytes | None]) -> None:
-    """Replace a file by another form of it: what `form` makes of it, or None if it is good as it is.
+    """Replace a file by what `form` returns, or leave it if that is None: it is good as it is.
 
-    Processes that do the same at once exclude each other, where the system has locks on files: one of
-    them replaces the file, and all find the new one.
+    Processes that do the same at once exclude each other, where the system has locks on files: one
+    of them replaces the file, and all find the new one.
     """
-    if form() is None:
+    data = form()
+    if data is not None and not HAVE_LOCKS:
+        replace_file(path, [data])
         return
-    while True:
+    while data is not None:
         with open(path_of(path), "r+b") as file:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX)
-            same = os.path.samestat(os.fstat(file.fileno()), os.stat(path))
-            if fcntl is None:
-                file.close()  # or it could not be replaced
-            if same:  # and nobody has replaced it while we waited
-                data = form()
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                data = form()  # which nobody may have changed while we waited
                 if data is not None:
                     replace_file(path, [data])
                 return

@@ -477,7 +477,7 @@ cdef class HyperLogLog(Flat):
 
     cdef int map(self, object path, object mode, bint verify) except -1:
         if files.open_mode(mode):
-            files.convert(path, partial(dense_form, type(self), path, verify))
+            files.convert(path, partial(_dense_form, type(self), path, verify))
         return Flat.map(self, path, mode, verify)
 
     # ---- within -----------------------------------------------------------------------------
@@ -525,7 +525,7 @@ cdef class HyperLogLog(Flat):
         return check_status(status, "HyperLogLog")
 
 
-def dense_form(cls, path, verify):
+def _dense_form(cls, path, verify):
     """The bytes to replace a saved sparse sketch by, or None if it is dense."""
     saved = cls.open(path, "r", verify=verify)
     if not saved.sparse:

@@ -1,4 +1,4 @@
-"""HyperLogLog in plain Python; registers, sparse form and estimator as csrc/sketches/hyperloglog.c."""
+"""HyperLogLog in plain Python; forms and estimator as csrc/sketches/hyperloglog.c tells."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def index_and_rank(h: int, p: int) -> tuple[int, int]:
 
 
 def hash_like(index: int, rank: int) -> int:
-    """A hash that has this index and rank at SPARSE_P, and so the same as theirs at any smaller p."""
+    """A hash with this index and rank at SPARSE_P, and so with theirs at any smaller p."""
     return index << 64 - SPARSE_P | (1 << 64 - SPARSE_P) >> rank
 
 
@@ -87,14 +87,15 @@ def estimate_dense(counts: list[int], p: int) -> float:
 
 def estimate_sparse(n: int) -> float:
     """Linear counting: -m ln(1 - n / m) for m = 2**SPARSE_P, by its power series."""
-    x = n / 2**SPARSE_P
+    m = float(2**SPARSE_P)
+    x = n / m
     power, total, before, k = x, x, -1.0, 1
     while total != before:
         power *= x
         k += 1
         before = total
         total += power / k
-    return total * 2**SPARSE_P
+    return total * m
 
 
 class HyperLogLog(Flat):
