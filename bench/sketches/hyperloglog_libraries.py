@@ -108,7 +108,7 @@ class DataSketches(HyperLogLog):
     name = "datasketches"
     module = "datasketches"
     distribution = "datasketches"
-    max_keys = 200_000
+    max_keys = 100_000
     adding, asking = "update", "get_estimate"
 
     def create(self, p: int = 14) -> Any:
@@ -144,7 +144,7 @@ class Hll(HyperLogLog):
     name = "HLL"
     module = "HLL"
     distribution = "HLL"
-    max_keys = 200_000
+    max_keys = 100_000
     asking = "cardinality"
 
     def batch_ints(self, keys: UINT64) -> Any:
