@@ -20,6 +20,7 @@ MODULES = {
     "filters.bloom": ["bloom", "split_block"],
     "filters.counting_bloom": ["counting_bloom", "split_block"],
     "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
+    "sketches.hyperloglog": ["hyperloglog"],
 }
 CORE = sorted(glob("csrc/core/*.c"))
 INCLUDE = ["csrc", "csrc/core", "src/fastblocks/_core"]

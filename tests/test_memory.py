@@ -74,6 +74,25 @@ def churn_scalable_bloom(tmp_path):
         fastblocks.ScalableBloomFilter.from_bytes(damaged)
 
 
+def churn_hyperloglog(tmp_path):
+    s = fastblocks.HyperLogLog(17)
+    s.update(["a", "é"], np.arange(MANY))  # a large table
+    t = s.copy() | s
+    s.clear()
+    s.update(np.arange(4 * MANY))
+    s.estimate()
+    s |= t
+    s.clear()
+    t = fastblocks.HyperLogLog.from_bytes(t.to_bytes())
+    t.save(tmp_path / "s")
+    u = fastblocks.HyperLogLog.open(tmp_path / "s")
+    assert u == t == fastblocks.HyperLogLog.from_bytes(u.copy().to_bytes())
+    v = fastblocks.HyperLogLog.open(tmp_path / "s", "r+")
+    v.add("z")
+    v.merge(u)
+    assert v.copy() != u
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()
@@ -103,8 +122,10 @@ def churn_hashing(tmp_path):
     fastblocks.hashing.xxh3_64_many(iter([key, bytearray(9), memoryview(b"abc")[::2]]))
 
 
-@pytest.mark.parametrize("churn", [churn_bloom, churn_counting_bloom, churn_errors, churn_hashing])
-@pytest.mark.parametrize("churn", [churn_bloom, churn_errors, churn_hashing, churn_scalable_bloom])
+CHURNS = [value for name, value in globals().items() if name.startswith("churn_")]
+
+
+@pytest.mark.parametrize("churn", CHURNS)
 def test_nothing_leaks(churn, tmp_path):
     for _ in range(100):  # until the allocators have settled
         churn(tmp_path)

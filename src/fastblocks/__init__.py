@@ -6,12 +6,14 @@ module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 
 from . import filters, hashing, sketches
 from .filters import BloomFilter, CountingBloomFilter, FilterFullError, ScalableBloomFilter
+from .sketches import HyperLogLog
 
 __version__ = "0.1.0"
 __all__ = [
     "BloomFilter",
     "CountingBloomFilter",
     "FilterFullError",
+    "HyperLogLog",
     "ScalableBloomFilter",
     "__version__",
     "filters",

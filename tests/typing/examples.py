@@ -75,6 +75,21 @@ assert_type(fastblocks.ScalableBloomFilter.open("path", "r+"), fastblocks.Scalab
 s.update([1], s, np.arange(3))
 s.merge(f)  # type: ignore[arg-type]
 s.expected_fp_rate(5)  # type: ignore[call-arg]
+s = fastblocks.HyperLogLog(12, seed=1)
+assert_type(s.estimate(), float)
+assert_type(s.approx_len(), int)
+assert_type(len(s), int)
+assert_type(s.p, int)
+assert_type(s.sparse, bool)
+assert_type(s.standard_error, float)
+assert_type(s | s, fastblocks.HyperLogLog)
+assert_type(fastblocks.HyperLogLog.open("path", "r+"), fastblocks.HyperLogLog)
+s.update([1], s, np.arange(3), pa.array(["a"]))
+s |= s
+s.add(None)  # type: ignore[arg-type]
+fastblocks.HyperLogLog("5")  # type: ignore[arg-type]
+fastblocks.HyperLogLog(12, 3)  # type: ignore[call-arg]
+assert_type(fastblocks.pure.HyperLogLog().copy(), fastblocks.pure.HyperLogLog)
 
 g = fastblocks.pure.BloomFilter(1000, 0.01, seed=1)
 assert_type(g.contains_many(["a"]), NDArray[np.bool_])

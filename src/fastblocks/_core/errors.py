@@ -20,6 +20,7 @@ __all__ = [
     "null_key",
     "out_array",
     "read_only",
+    "replaced",
     "status",
     "unchangeable",
     "unequal",
@@ -114,6 +115,10 @@ def read_only(method: str) -> io.UnsupportedOperation:
     return io.UnsupportedOperation(
         f"{method}: this object is mapped read-only; open it with mode='r+' to change it"
     )
+
+
+def replaced() -> OSError:
+    return OSError("the file was replaced while it was being opened; open it again")
 
 
 def unequal(name: str, ours: Any, theirs: Any) -> ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from . import errors
 
@@ -14,11 +14,22 @@ try:
 except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["HEADER_BYTES", "MAGIC", "PathLike", "map_file", "open_mode", "path_of", "replace_file"]
+__all__ = [
+    "HEADER_BYTES",
+    "MAGIC",
+    "PathLike",
+    "convert",
+    "map_file",
+    "open_mode",
+    "path_of",
+    "replace_file",
+]
 
 # As csrc/core/state.h has them.
 MAGIC = b"fastblks"
 HEADER_BYTES = 128
+
+HAVE_LOCKS = bool(fcntl)
 
 PathLike = str | os.PathLike[str]
 
@@ -87,6 +98,27 @@ def replace_file(path: PathLike, chunks: Iterable[bytes | memoryview]) -> None:
             os.unlink(temporary)
         raise
     _sync_folder(folder)
+
+
+def convert(path: PathLike, form: Callable[[], bytes | None]) -> None:
+    """Replace a file by what `form` returns, or leave it if that is None: it is good as it is.
+
+    Processes that do the same at once exclude each other, where the system has locks on files: one
+    of them replaces the file, and all find the new one.
+    """
+    data = form()
+    if data is not None and not HAVE_LOCKS:
+        replace_file(path, [data])
+        return
+    while data is not None:
+        with open(path_of(path), "r+b") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                data = form()  # which nobody may have changed while we waited
+                if data is not None:
+                    replace_file(path, [data])
+                return
 
 
 def _sync_folder(folder: str) -> None:

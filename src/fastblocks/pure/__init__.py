@@ -6,11 +6,13 @@ enough to be read. Chosen by name, never by fall-back.
 
 from . import filters, hashing, sketches
 from .filters import BloomFilter, CountingBloomFilter, FilterFullError, ScalableBloomFilter
+from .sketches import HyperLogLog
 
 __all__ = [
     "BloomFilter",
     "CountingBloomFilter",
     "FilterFullError",
+    "HyperLogLog",
     "ScalableBloomFilter",
     "filters",
     "hashing",

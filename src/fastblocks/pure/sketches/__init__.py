@@ -1,3 +1,5 @@
 """Sketches in plain Python."""
 
-__all__ = []
+from .hyperloglog import HyperLogLog
+
+__all__ = ["HyperLogLog"]
