@@ -168,6 +168,17 @@ FB_INLINE void set_atomic(uint32_t *block, uint64_t h, unsigned lanes) {
     }
 }
 
+/* Sets, and tells whether any bit was clear; writes only then. For the only writer. */
+FB_INLINE bool put_portable(uint32_t *block, uint64_t h, unsigned lanes) {
+    uint64_t *words = (uint64_t *)(void *)block, missing = 0;
+    for (unsigned w = 0; w < lanes / 2; w++) {
+        uint64_t was = fb_atomic_load64(words + w), lacks = bits_in_word(h, w) & ~was;
+        if (lacks != 0) fb_atomic_store64(words + w, was | lacks);
+        missing |= lacks;
+    }
+    return missing != 0;
+}
+
 #if FB_X86
 
 FB_TARGET_AVX2 FB_INLINE __m256i masks_avx2(uint64_t h, unsigned first) {
@@ -203,6 +214,12 @@ FB_TARGET_AVX2 FB_INLINE void set_avx2(uint32_t *block, uint64_t h, unsigned lan
     for (unsigned v = 0; v < lanes / 8; v++)
         _mm256_store_si256(vectors + v, _mm256_or_si256(_mm256_load_si256(vectors + v),
                                                         masks_avx2(h, 8 * v)));
+}
+
+FB_TARGET_AVX2 FB_INLINE bool put_avx2(uint32_t *block, uint64_t h, unsigned lanes) {
+    if (probe_avx2(block, h, lanes)) return false;
+    set_avx2(block, h, lanes);
+    return true;
 }
 
 #endif
@@ -242,12 +259,21 @@ FB_TARGET_AVX2 FB_INLINE void set_avx2(uint32_t *block, uint64_t h, unsigned lan
     attribute static void add_slice_##rung##_##lanes(uint32_t *bits, uint64_t n_blocks,            \
                                                      const uint64_t *h, size_t n) {                \
         FOR_SLICE(FB_PREFETCH_WRITE, lanes, set_atomic(BLOCK_OF(h[i], lanes), h[i], lanes))        \
+    }                                                                                              \
+    attribute static bool put_##rung##_##lanes(uint32_t *bits, uint64_t n_blocks, uint64_t h) {    \
+        return put_##rung(BLOCK_OF(h, lanes), h, lanes);                                           \
+    }                                                                                              \
+    attribute static void put_slice_##rung##_##lanes(uint32_t *bits, uint64_t n_blocks,            \
+                                                     const uint64_t *h, size_t n, bool *out) {     \
+        FOR_SLICE(FB_PREFETCH_WRITE, lanes,                                                        \
+                  out[i] = put_##rung(BLOCK_OF(h[i], lanes), h[i], lanes))                         \
     }
 
 #define KERNELS(rung, lanes)                                                             \
     {                                                                                    \
         contains_##rung##_##lanes, add_##rung##_##lanes, add_atomic_##rung##_##lanes,    \
-            contains_slice_##rung##_##lanes, add_slice_##rung##_##lanes                  \
+            contains_slice_##rung##_##lanes, add_slice_##rung##_##lanes,                 \
+            put_##rung##_##lanes, put_slice_##rung##_##lanes                             \
     }
 
 DEFINE_KERNELS(portable, 4, )

@@ -20,7 +20,7 @@ typedef struct {
 
 typedef struct fb_bloom_kernels fb_bloom_kernels_t;
 
-/* A filter over bits that the caller owns: 64-byte aligned, n_blocks * lanes * 4 bytes. */
+/* A filter over bits that the caller owns: n_blocks * lanes * 4 bytes, aligned to a block. */
 typedef struct {
     uint32_t *bits;
     fb_bloom_shape_t shape;
@@ -35,6 +35,8 @@ struct fb_bloom_kernels {
     void (*contains_slice)(const uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n,
                            bool *out);
     void (*add_slice)(uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n);
+    bool (*put)(uint32_t *bits, uint64_t n_blocks, uint64_t h);
+    void (*put_slice)(uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n, bool *out);
 };
 
 /* The false-positive rate to expect of a filter of this shape that holds n distinct keys: exact
@@ -69,6 +71,11 @@ static inline void fb_bloom_add(fb_bloom_t *b, uint64_t h) {
 /* For one writer among several threads or processes: atomic OR, so no key is lost. */
 static inline void fb_bloom_add_atomic(fb_bloom_t *b, uint64_t h) {
     b->kernels->add_atomic(b->bits, b->shape.n_blocks, h);
+}
+
+/* For the only writer: adds, and returns whether the filter lacked the key. */
+static inline bool fb_bloom_put(fb_bloom_t *b, uint64_t h) {
+    return b->kernels->put(b->bits, b->shape.n_blocks, h);
 }
 
 /* out[i] = whether the filter may hold key i. */

@@ -5,6 +5,13 @@ enough to be read. Chosen by name, never by fall-back.
 """
 
 from . import filters, hashing, sketches
-from .filters import BloomFilter, FilterFullError
+from .filters import BloomFilter, FilterFullError, RotatingBloomFilter
 
-__all__ = ["BloomFilter", "FilterFullError", "filters", "hashing", "sketches"]
+__all__ = [
+    "BloomFilter",
+    "FilterFullError",
+    "RotatingBloomFilter",
+    "filters",
+    "hashing",
+    "sketches",
+]
