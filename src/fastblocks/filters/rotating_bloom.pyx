@@ -9,7 +9,7 @@ from fastblocks._core import check
 from fastblocks._core.arrays cimport data_of, delivered
 from fastblocks._core.clock cimport now_ns
 from fastblocks._core.cpu cimport fb_cpu_level
-from fastblocks._core.flat cimport Flat
+from fastblocks._core.flat cimport ONE_WRITER, Flat
 from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
@@ -150,6 +150,7 @@ cdef class RotatingBloomFilter(Flat):
     cdef int64_t moment  # for which `gather` seals
 
     def __cinit__(self, *args, **kwargs):
+        self.file_use = ONE_WRITER
         self._capacity, self._fp_rate = 1, 0.5
         self.window_ns, self._generations = 1, 2
         fb_rotating_bloom_shape(1, 0.5, 2, &self.shape)
