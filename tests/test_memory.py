@@ -34,6 +34,23 @@ def churn_bloom(tmp_path):
     assert h != f
 
 
+def churn_rotating_bloom(tmp_path):
+    times = iter(range(1000))
+    f = fastblocks.RotatingBloomFilter(100_000, 0.01, 2, timer=lambda: next(times))
+    f.add("a")
+    f.add_many(["b", "b"] * MANY)
+    f.add_many(np.arange(MANY), out=np.empty(MANY, bool))
+    f.contains_many(iter(["a"] * MANY))
+    g = f.copy() | f
+    g = fastblocks.RotatingBloomFilter.from_bytes(g.to_bytes(), timer=f.timer)
+    g.save(tmp_path / "r")
+    h = fastblocks.RotatingBloomFilter.open(tmp_path / "r", "r+")
+    h.update(["z"], g)
+    assert h != f
+    with pytest.raises(TypeError):
+        fastblocks.RotatingBloomFilter(100_000, 0.01, 2, timer=5)
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()
@@ -63,7 +80,7 @@ def churn_hashing(tmp_path):
     fastblocks.hashing.xxh3_64_many(iter([key, bytearray(9), memoryview(b"abc")[::2]]))
 
 
-@pytest.mark.parametrize("churn", [churn_bloom, churn_errors, churn_hashing])
+@pytest.mark.parametrize("churn", [churn_bloom, churn_errors, churn_hashing, churn_rotating_bloom])
 def test_nothing_leaks(churn, tmp_path):
     for _ in range(100):  # until the allocators have settled
         churn(tmp_path)

@@ -29,9 +29,24 @@ for fp_rate in (0.1, 0.01, 1e-4):
     digest.update(f.contains_many(np.arange(100_000)).tobytes())
     digest.update(bytes(key in f for key in range(10_000)))
 """
+ROTATING_BLOOM = """
+for fp_rate in (0.3, 0.02, 2e-4):
+    now = [0]
+    f = fastblocks.RotatingBloomFilter(5000, fp_rate, 10, 3, seed=2, timer=lambda: now[0])
+    for now[0] in range(0, 30, 3):
+        keys = rng.integers(0, 9000, 1000)
+        digest.update(f.add_many(keys).tobytes())
+        digest.update(bytes(f.add(key) for key in range(now[0] * 100, now[0] * 100 + 500)))
+        digest.update(f.contains_many(np.arange(50_000)).tobytes())
+    digest.update(f.to_bytes())
+"""
 PROGRAMS = {
     "hashing": (HASHING, "fbaf2fbb97262d9a3de5f84c02fcd35bd5afcefcb82d1f50c4e24737a049927e"),
     "bloom": (BLOOM, "f616b445a37b323b47ab496443d3324feefd159ed04306a144fd0930055dfed1"),
+    "rotating_bloom": (
+        ROTATING_BLOOM,
+        "9834e5e5481f02f4e0834a19e53ead341b1f5c0438ef8cfd27580e284454c5fe",
+    ),
 }
 
 

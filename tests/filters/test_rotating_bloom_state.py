@@ -1,4 +1,4 @@
-"""RotatingBloomFilter as bytes and files: sealed and live time, damage, maps shared by processes."""
+"""RotatingBloomFilter as bytes and files: sealed and live time, damage, maps that are shared."""
 
 import io
 import pathlib

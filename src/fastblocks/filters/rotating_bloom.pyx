@@ -106,7 +106,7 @@ cdef class RotatingBloomFilter(Flat):
     -----
     `add` and ``in`` are O(length of the key + generations), with a cache miss a generation at most;
     once a period, an `add` clears a generation. Memory is constant: each generation is a
-    `BloomFilter` of `capacity` and ``fp_rate / generations``; at 1 %, 24.6 bits per key of
+    `BloomFilter` of `capacity` and ``fp_rate / generations``; at 1 %, 25.2 bits per key of
     `capacity` for two generations.
 
     Time: a clock that goes back is harmless; keys are then remembered for longer. Bytes and files
