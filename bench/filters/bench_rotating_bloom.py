@@ -87,7 +87,7 @@ class Pure(Native):
     name = "fastblocks.pure"
     role: ClassVar[Role] = "pure"
     module = "fastblocks.pure"
-    max_keys = 2_000
+    max_keys = 1_000
 
 
 class Swapped:
@@ -137,7 +137,7 @@ class Rbloom(Pair):
     name = "rbloom x2"
     module = "rbloom"
     distribution = "rbloom"
-    max_keys = 30_000
+    max_keys = 20_000
 
     def make(self, capacity: int, fp_rate: float) -> Any:
         """Return one empty filter."""
@@ -185,6 +185,7 @@ class DictFloor(Seen):
     name = "dict of times"
     role: ClassVar[Role] = "floor"
     only = ("add",)
+    max_keys = 100_000
 
     def create(self, capacity: int, fp_rate: float) -> Any:
         """Return an empty dict."""
