@@ -19,6 +19,7 @@ MODULES = {
     "hashing.xxh3": [],
     "filters.bloom": ["bloom", "split_block"],
     "filters.counting_bloom": ["counting_bloom", "split_block"],
+    "filters.rotating_bloom": ["rotating_bloom", "bloom", "split_block"],
     "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
     "sketches.hyperloglog": ["hyperloglog"],
 }

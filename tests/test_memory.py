@@ -93,6 +93,23 @@ def churn_hyperloglog(tmp_path):
     assert v.copy() != u
 
 
+def churn_rotating_bloom(tmp_path):
+    times = iter(range(1000))
+    f = fastblocks.RotatingBloomFilter(100_000, 0.01, 2, timer=lambda: next(times))
+    f.add("a")
+    f.add_many(["b", "b"] * MANY)
+    f.add_many(np.arange(MANY), out=np.empty(MANY, bool))
+    f.contains_many(iter(["a"] * MANY))
+    g = f.copy() | f
+    g = fastblocks.RotatingBloomFilter.from_bytes(g.to_bytes(), timer=f.timer)
+    g.save(tmp_path / "r")
+    h = fastblocks.RotatingBloomFilter.open(tmp_path / "r", "r+")
+    h.update(["z"], g)
+    assert h != f
+    with pytest.raises(TypeError):
+        fastblocks.RotatingBloomFilter(100_000, 0.01, 2, timer=5)
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()

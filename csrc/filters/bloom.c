@@ -62,11 +62,15 @@ FB_INLINE void set_atomic(uint32_t *block, uint64_t h, unsigned lanes) {
     }
 }
 
-/* For the only writer, while others read. */
-FB_INLINE void set_alone_portable(uint32_t *block, uint64_t h, unsigned lanes) {
-    uint64_t *words = (uint64_t *)(void *)block;
-    for (unsigned w = 0; w < lanes / 2; w++)
-        fb_atomic_store64(words + w, fb_atomic_load64(words + w) | bits_in_word(h, w));
+/* Sets, and tells whether any bit was clear; writes only then. For the only writer. */
+FB_INLINE bool put_portable(uint32_t *block, uint64_t h, unsigned lanes) {
+    uint64_t *words = (uint64_t *)(void *)block, missing = 0;
+    for (unsigned w = 0; w < lanes / 2; w++) {
+        uint64_t was = fb_atomic_load64(words + w), lacks = bits_in_word(h, w) & ~was;
+        if (lacks != 0) fb_atomic_store64(words + w, was | lacks);
+        missing |= lacks;
+    }
+    return missing != 0;
 }
 
 #if FB_X86
@@ -106,8 +110,10 @@ FB_TARGET_AVX2 FB_INLINE void set_avx2(uint32_t *block, uint64_t h, unsigned lan
                                                         masks_avx2(h, 8 * v)));
 }
 
-FB_TARGET_AVX2 FB_INLINE void set_alone_avx2(uint32_t *block, uint64_t h, unsigned lanes) {
+FB_TARGET_AVX2 FB_INLINE bool put_avx2(uint32_t *block, uint64_t h, unsigned lanes) {
+    if (probe_avx2(block, h, lanes)) return false;
     set_avx2(block, h, lanes);
+    return true;
 }
 
 #endif
@@ -140,15 +146,19 @@ FB_TARGET_AVX2 FB_INLINE void set_alone_avx2(uint32_t *block, uint64_t h, unsign
                                                      const uint64_t *h, size_t n) {                \
         FOR_SLICE(FB_PREFETCH_WRITE, lanes, set_atomic(BLOCK_OF(h[i], lanes), h[i], lanes))        \
     }                                                                                              \
+    attribute static bool put_##rung##_##lanes(uint32_t *bits, uint64_t n_blocks, uint64_t h) {    \
+        return put_##rung(BLOCK_OF(h, lanes), h, lanes);                                           \
+    }                                                                                              \
+    attribute static void put_slice_##rung##_##lanes(uint32_t *bits, uint64_t n_blocks,            \
+                                                     const uint64_t *h, size_t n, bool *out) {     \
+        FOR_SLICE(FB_PREFETCH_WRITE, lanes,                                                        \
+                  out[i] = put_##rung(BLOCK_OF(h[i], lanes), h[i], lanes))                         \
+    }                                                                                              \
     attribute static size_t add_new_slice_##rung##_##lanes(                                        \
         uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n, uint64_t *room) {          \
         FOR_SLICE(FB_PREFETCH_WRITE, lanes, {                                                      \
             if (*room == 0) return i;                                                              \
-            uint32_t *block = BLOCK_OF(h[i], lanes);                                               \
-            if (!probe_##rung(block, h[i], lanes)) {                                               \
-                set_alone_##rung(block, h[i], lanes);                                              \
-                --*room;                                                                           \
-            }                                                                                      \
+            *room -= put_##rung(BLOCK_OF(h[i], lanes), h[i], lanes);                               \
         })                                                                                         \
         return n;                                                                                  \
     }
@@ -157,7 +167,7 @@ FB_TARGET_AVX2 FB_INLINE void set_alone_avx2(uint32_t *block, uint64_t h, unsign
     {                                                                                    \
         contains_##rung##_##lanes, add_##rung##_##lanes, add_atomic_##rung##_##lanes,    \
             contains_slice_##rung##_##lanes, add_slice_##rung##_##lanes,                 \
-            add_new_slice_##rung##_##lanes                                               \
+            put_##rung##_##lanes, put_slice_##rung##_##lanes, add_new_slice_##rung##_##lanes \
     }
 
 DEFINE_KERNELS(portable, 4, )

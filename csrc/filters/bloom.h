@@ -17,7 +17,7 @@ typedef fb_split_shape_t fb_bloom_shape_t; /* of lanes of 32 bits, one set in ea
 
 typedef struct fb_bloom_kernels fb_bloom_kernels_t;
 
-/* A filter over bits that the caller owns: 64-byte aligned, n_blocks * lanes * 4 bytes. */
+/* A filter over bits that the caller owns: n_blocks * lanes * 4 bytes, aligned to a block. */
 typedef struct {
     uint32_t *bits;
     fb_bloom_shape_t shape;
@@ -32,6 +32,8 @@ struct fb_bloom_kernels {
     void (*contains_slice)(const uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n,
                            bool *out);
     void (*add_slice)(uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n);
+    bool (*put)(uint32_t *bits, uint64_t n_blocks, uint64_t h);
+    void (*put_slice)(uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n, bool *out);
     /* For the only writer: adds keys that are not there yet, in order, until *room of them have been
      * added. Takes those from *room, and returns how many keys it has looked at. */
     size_t (*add_new_slice)(uint32_t *bits, uint64_t n_blocks, const uint64_t *h, size_t n,
@@ -68,6 +70,11 @@ static inline void fb_bloom_add(fb_bloom_t *b, uint64_t h) {
 /* For one writer among several threads or processes: atomic OR, so no key is lost. */
 static inline void fb_bloom_add_atomic(fb_bloom_t *b, uint64_t h) {
     b->kernels->add_atomic(b->bits, b->shape.n_blocks, h);
+}
+
+/* For the only writer: adds, and returns whether the filter lacked the key. */
+static inline bool fb_bloom_put(fb_bloom_t *b, uint64_t h) {
+    return b->kernels->put(b->bits, b->shape.n_blocks, h);
 }
 
 /* out[i] = whether the filter may hold key i. */

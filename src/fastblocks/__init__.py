@@ -5,7 +5,13 @@ module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 """
 
 from . import filters, hashing, sketches
-from .filters import BloomFilter, CountingBloomFilter, FilterFullError, ScalableBloomFilter
+from .filters import (
+    BloomFilter,
+    CountingBloomFilter,
+    FilterFullError,
+    RotatingBloomFilter,
+    ScalableBloomFilter,
+)
 from .sketches import HyperLogLog
 
 __version__ = "0.1.0"
@@ -14,6 +20,7 @@ __all__ = [
     "CountingBloomFilter",
     "FilterFullError",
     "HyperLogLog",
+    "RotatingBloomFilter",
     "ScalableBloomFilter",
     "__version__",
     "filters",

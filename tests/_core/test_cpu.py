@@ -44,6 +44,17 @@ for fp_rate in (0.1, 0.01, 1e-4):
     digest.update(f.estimate_many(np.arange(100_000)).tobytes())
     digest.update(bytes(f.estimate(key) + 16 * (key in f) for key in range(10_000)))
 """
+ROTATING_BLOOM = """
+for fp_rate in (0.3, 0.02, 2e-4):
+    now = [0]
+    f = fastblocks.RotatingBloomFilter(5000, fp_rate, 10, 3, seed=2, timer=lambda: now[0])
+    for now[0] in range(0, 30, 3):
+        keys = rng.integers(0, 9000, 1000)
+        digest.update(f.add_many(keys).tobytes())
+        digest.update(bytes(f.add(key) for key in range(now[0] * 100, now[0] * 100 + 500)))
+        digest.update(f.contains_many(np.arange(50_000)).tobytes())
+    digest.update(f.to_bytes())
+"""
 SCALABLE_BLOOM = """
 for fp_rate in (0.5, 0.01, 1e-4):
     f = fastblocks.ScalableBloomFilter(100, fp_rate, seed=2)
@@ -60,6 +71,10 @@ PROGRAMS = {
     "counting_bloom": (
         COUNTING_BLOOM,
         "9332290eb9ce95ef7d91c10daaf0beb70e7f2cb01c50d2e2297c83b27aa7e0d0",
+    ),
+    "rotating_bloom": (
+        ROTATING_BLOOM,
+        "9834e5e5481f02f4e0834a19e53ead341b1f5c0438ef8cfd27580e284454c5fe",
     ),
     "scalable_bloom": (
         SCALABLE_BLOOM,

@@ -54,7 +54,7 @@ static uint64_t present_counting(const fb_bloom_t *bloom, uint64_t first, uint64
 /* One by one, atomically or as a batch: the same bits; and what was added is found both ways. */
 static void every_path(uint64_t n_blocks, unsigned lanes, size_t n) {
     fb_bloom_t plain = new_bloom(n_blocks, lanes), atomic = new_bloom(n_blocks, lanes),
-               batch = new_bloom(n_blocks, lanes);
+               batch = new_bloom(n_blocks, lanes), put = new_bloom(n_blocks, lanes);
     const uint64_t seed = n * 7 + lanes;
     uint64_t *room = exact_alloc(2 * n * sizeof *room);
     bool *out = exact_alloc(2 * n * sizeof *out);
@@ -62,12 +62,15 @@ static void every_path(uint64_t n_blocks, unsigned lanes, size_t n) {
     fb_bloom_add_keys(&batch, (fb_keys_cursor_t){&part, 1, 0, 0}, seed);
     for (size_t i = 0; i < n; i++) {
         const uint64_t h = fb_xxh3_64_u64(room[i], seed);
+        CHECK(fb_bloom_put(&put, h) == !fb_bloom_contains(&plain, h));
+        CHECK(!fb_bloom_put(&put, h));
         fb_bloom_add(&plain, h);
         fb_bloom_add_atomic(&atomic, h);
         CHECK(fb_bloom_contains(&plain, h) && fb_bloom_contains(&atomic, h));
     }
     CHECK(same_bits(&plain, &atomic));
     CHECK(same_bits(&plain, &batch));
+    CHECK(same_bits(&plain, &put));
     part = counting(room, 1, 2 * n);
     fb_bloom_contains_keys(&batch, (fb_keys_cursor_t){&part, 1, 0, 0}, seed, out);
     for (size_t i = 0; i < 2 * n; i++) {
@@ -79,6 +82,7 @@ static void every_path(uint64_t n_blocks, unsigned lanes, size_t n) {
     free(plain.bits);
     free(atomic.bits);
     free(batch.bits);
+    free(put.bits);
 }
 
 /* Counts around a prefetched run and a slice of hashes. */

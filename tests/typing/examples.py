@@ -90,6 +90,27 @@ s.add(None)  # type: ignore[arg-type]
 fastblocks.HyperLogLog("5")  # type: ignore[arg-type]
 fastblocks.HyperLogLog(12, 3)  # type: ignore[call-arg]
 assert_type(fastblocks.pure.HyperLogLog().copy(), fastblocks.pure.HyperLogLog)
+r = fastblocks.RotatingBloomFilter(1000, 0.01, 60, 3, seed=1, timer=lambda: 1.5)
+assert_type(r.add("a"), bool)
+assert_type("a" in r, bool)
+assert_type(r.add_many(["a", 1], out=np.empty(2, np.bool_)), NDArray[np.bool_])
+assert_type(r.contains_many(np.arange(3)), NDArray[np.bool_])
+assert_type(r | r, fastblocks.RotatingBloomFilter)
+assert_type(r.copy(), fastblocks.RotatingBloomFilter)
+assert_type(r.window, float)
+assert_type(r.generations, int)
+assert_type(r.approx_len(), int)
+assert_type(
+    fastblocks.RotatingBloomFilter.from_bytes(b"", timer=None), fastblocks.RotatingBloomFilter
+)
+assert_type(
+    fastblocks.RotatingBloomFilter.open("path", "r+", timer=r.timer), fastblocks.RotatingBloomFilter
+)
+r.update([1], r)
+r |= r
+fastblocks.RotatingBloomFilter(1000, 0.01)  # type: ignore[call-arg]
+fastblocks.RotatingBloomFilter(1000, 0.01, 60, timer=lambda: "now")  # type: ignore[arg-type, return-value]
+fastblocks.RotatingBloomFilter(1000, 0.01, 60, 2, 5)  # type: ignore[call-arg]
 
 g = fastblocks.pure.BloomFilter(1000, 0.01, seed=1)
 assert_type(g.contains_many(["a"]), NDArray[np.bool_])

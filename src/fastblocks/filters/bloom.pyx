@@ -117,14 +117,15 @@ cdef class BloomFilter(Flat):
     """
 
     cdef fb_bloom_t bloom
+    cdef fb_bloom_shape_t shape  # of the payload that is about to be attached
     cdef object _capacity
     cdef double _fp_rate
     cdef uint64_t _seed
 
     def __cinit__(self, *args, **kwargs):
         self._capacity, self._fp_rate = 1, 0.5
-        fb_bloom_shape(1, 0.5, &self.bloom.shape)
-        self.allocate(<size_t>fb_bloom_bytes(self.bloom.shape))
+        fb_bloom_shape(1, 0.5, &self.shape)
+        self.allocate(<size_t>fb_bloom_bytes(self.shape))
 
     def __init__(self, capacity, fp_rate=0.01, *, seed=0):
         cdef fb_bloom_shape_t shape
@@ -135,7 +136,7 @@ cdef class BloomFilter(Flat):
         check_status(
             fb_bloom_shape(capacity, rate, &shape), f"capacity={capacity} at fp_rate={rate}"
         )
-        self.bloom.shape = shape
+        self.shape = shape
         self.allocate(<size_t>fb_bloom_bytes(shape))
         self._capacity, self._fp_rate, self._seed = capacity, rate, seed_
         self.made = True
@@ -553,11 +554,11 @@ cdef class BloomFilter(Flat):
         self._capacity = state.params[0]
         self._fp_rate = fp_rate
         self._seed = state.params[2]
-        self.bloom.shape = shape
+        self.shape = shape
         return True
 
     cdef int attach(self) except -1:
-        fb_bloom_init(&self.bloom, self.bloom.shape, <uint32_t *>self.payload)
+        fb_bloom_init(&self.bloom, self.shape, <uint32_t *>self.payload)
         return 0
 
     # ---- within -----------------------------------------------------------------------------

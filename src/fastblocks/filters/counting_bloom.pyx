@@ -128,6 +128,7 @@ cdef class CountingBloomFilter(Flat):
     """
 
     cdef fb_counting_bloom_t filter
+    cdef fb_split_shape_t shape  # of the payload that is about to be attached
     cdef object _capacity
     cdef double _fp_rate
     cdef uint64_t _seed
@@ -135,8 +136,8 @@ cdef class CountingBloomFilter(Flat):
     def __cinit__(self, *args, **kwargs):
         self.file_use = ONE_WRITER
         self._capacity, self._fp_rate = 1, 0.5
-        fb_split_shape(1, 0.5, FB_COUNTING_BLOOM_LANE_BYTES, &self.filter.shape)
-        self.allocate(<size_t>fb_counting_bloom_bytes(self.filter.shape))
+        fb_split_shape(1, 0.5, FB_COUNTING_BLOOM_LANE_BYTES, &self.shape)
+        self.allocate(<size_t>fb_counting_bloom_bytes(self.shape))
 
     def __init__(self, capacity, fp_rate=0.01, *, seed=0):
         cdef fb_split_shape_t shape
@@ -148,7 +149,7 @@ cdef class CountingBloomFilter(Flat):
             fb_split_shape(capacity, rate, FB_COUNTING_BLOOM_LANE_BYTES, &shape),
             f"capacity={capacity} at fp_rate={rate}",
         )
-        self.filter.shape = shape
+        self.shape = shape
         self.allocate(<size_t>fb_counting_bloom_bytes(shape))
         self._capacity, self._fp_rate, self._seed = capacity, rate, seed_
         self.made = True
@@ -683,11 +684,11 @@ cdef class CountingBloomFilter(Flat):
         self._capacity = state.params[0]
         self._fp_rate = fp_rate
         self._seed = state.params[2]
-        self.filter.shape = shape
+        self.shape = shape
         return True
 
     cdef int attach(self) except -1:
-        fb_counting_bloom_init(&self.filter, self.filter.shape, <uint64_t *>self.payload)
+        fb_counting_bloom_init(&self.filter, self.shape, <uint64_t *>self.payload)
         return 0
 
     # ---- within -----------------------------------------------------------------------------

@@ -5,7 +5,13 @@ enough to be read. Chosen by name, never by fall-back.
 """
 
 from . import filters, hashing, sketches
-from .filters import BloomFilter, CountingBloomFilter, FilterFullError, ScalableBloomFilter
+from .filters import (
+    BloomFilter,
+    CountingBloomFilter,
+    FilterFullError,
+    RotatingBloomFilter,
+    ScalableBloomFilter,
+)
 from .sketches import HyperLogLog
 
 __all__ = [
@@ -13,6 +19,7 @@ __all__ = [
     "CountingBloomFilter",
     "FilterFullError",
     "HyperLogLog",
+    "RotatingBloomFilter",
     "ScalableBloomFilter",
     "filters",
     "hashing",

@@ -4,6 +4,13 @@ from fastblocks._core.errors import FilterFullError
 
 from .bloom import BloomFilter
 from .counting_bloom import CountingBloomFilter
+from .rotating_bloom import RotatingBloomFilter
 from .scalable_bloom import ScalableBloomFilter
 
-__all__ = ["BloomFilter", "CountingBloomFilter", "FilterFullError", "ScalableBloomFilter"]
+__all__ = [
+    "BloomFilter",
+    "CountingBloomFilter",
+    "FilterFullError",
+    "RotatingBloomFilter",
+    "ScalableBloomFilter",
+]
