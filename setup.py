@@ -17,6 +17,7 @@ MODULES = {
     "_core.state": [],
     "_core.status": [],
     "hashing.xxh3": [],
+    "filters.binary_fuse": ["csrc/filters/binary_fuse.c"],
     "filters.bloom": ["csrc/filters/bloom.c"],
 }
 CORE = sorted(glob("csrc/core/*.c"))

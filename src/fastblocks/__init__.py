@@ -5,7 +5,7 @@ module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 """
 
 from . import filters, hashing, sketches
-from .filters import BloomFilter, FilterFullError
+from .filters import BinaryFuseFilter, BloomFilter, FilterFullError
 
 __version__ = "0.1.0"
-__all__ = ["BloomFilter", "FilterFullError", "__version__", "filters", "hashing", "sketches"]
+__all__ = ["BinaryFuseFilter", "BloomFilter", "FilterFullError", "__version__", "filters", "hashing", "sketches"]

@@ -2,6 +2,7 @@
 
 from fastblocks._core.errors import FilterFullError
 
+from .binary_fuse import BinaryFuseFilter
 from .bloom import BloomFilter
 
-__all__ = ["BloomFilter", "FilterFullError"]
+__all__ = ["BinaryFuseFilter", "BloomFilter", "FilterFullError"]
