@@ -34,6 +34,23 @@ def churn_bloom(tmp_path):
     assert h != f
 
 
+def churn_binary_fuse(tmp_path):
+    f = fastblocks.BinaryFuseFilter(np.arange(MANY))
+    assert f == fastblocks.BinaryFuseFilter([*range(MANY), *range(MANY)])
+    f.contains_many(["a"] * MANY, out=np.empty(MANY, bool))
+    f = fastblocks.BinaryFuseFilter.from_bytes(f.copy().to_bytes())
+    f.save(tmp_path / "f")
+    assert 5 in fastblocks.BinaryFuseFilter.open(tmp_path / "f")
+    for call in (
+        lambda: fastblocks.BinaryFuseFilter(["a"] * MANY + [None]),
+        lambda: fastblocks.BinaryFuseFilter([], 9),
+        lambda: f.contains_many([1], out=np.zeros(2, bool)),
+        lambda: f.__init__([1]),
+    ):
+        with pytest.raises((TypeError, ValueError, RuntimeError)):
+            call()
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()
@@ -63,7 +80,7 @@ def churn_hashing(tmp_path):
     fastblocks.hashing.xxh3_64_many(iter([key, bytearray(9), memoryview(b"abc")[::2]]))
 
 
-@pytest.mark.parametrize("churn", [churn_bloom, churn_errors, churn_hashing])
+@pytest.mark.parametrize("churn", [churn_binary_fuse, churn_bloom, churn_errors, churn_hashing])
 def test_nothing_leaks(churn, tmp_path):
     for _ in range(100):  # until the allocators have settled
         churn(tmp_path)

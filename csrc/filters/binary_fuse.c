@@ -31,8 +31,9 @@
  *
  * Keys are sorted by s first, so that each step works in the neighbourhood of a segment.
  *
- * Equal keys leave two of a key in a cell for good, so the first attempt fails; then the hashes are
- * sorted and freed of duplicates, and it starts anew. Sets without pay nothing for that.
+ * Equal keys leave two of a key in a cell for good, so the first attempt fails. Only then are they
+ * looked for, the hashes sorted and freed of duplicates, and it starts anew. Sets without duplicates
+ * pay nothing for that.
  *
  * Sizing is that of [1], with its logarithms as a table and a bound in integers, so that every
  * platform, and the pure-Python twin, has one size for n keys.
@@ -222,6 +223,30 @@ static bool peel(const fb_binary_fuse_plan_t *plan) {
 
 /* ---- equal keys ---------------------------------------------------------------------------- */
 
+/* False if no two keys are equal, true if they may be. The words of each segment go through a table of
+ * twice a segment's size, which the sums give the room for. */
+static bool maybe_equal(fb_binary_fuse_plan_t *plan, fb_keys_cursor_t keys, uint64_t seed) {
+    const uint32_t bits = plan->shape.log_length + 1;
+    const size_t size = (size_t)1 << bits;
+    uint64_t *table = plan->sums;
+    sort_keys(plan, keys, seed);
+    size_t k = 0;
+    for (uint32_t s = 0; s < plan->shape.n_segments; s++) {
+        if (plan->ends[s] - k > size / 4 * 3) return true; /* more than chance gives: not worth it */
+        memset(table, 0, size * sizeof *table);
+        for (; k < plan->ends[s]; k++) {
+            const uint64_t word = plan->words[k] | 1; /* not 0, which is for free places */
+            size_t at = (size_t)(word >> (64 - bits));
+            while (table[at] != 0) {
+                if (table[at] == word) return true;
+                at = (at + 1) & (size - 1);
+            }
+            table[at] = word;
+        }
+    }
+    return false;
+}
+
 /* Sorts n words, with room for as many; by bytes, lowest first, leaving out those all have alike. */
 static void sort_words(uint64_t *words, uint64_t *room, size_t n) {
     uint64_t *from = words, *to = room;
@@ -270,7 +295,7 @@ static void give_room_back(fb_binary_fuse_plan_t *plan) {
     plan->ends = NULL;
 }
 
-/* Frees the keys of duplicates, sizing the plan anew; only now they are held in an array. */
+/* Frees the keys of duplicates, and sizes the plan anew; only now are their hashes kept. */
 static fb_status_t keep_distinct(fb_binary_fuse_plan_t *plan, fb_keys_cursor_t keys,
                                  uint64_t seed) {
     const uint64_t n = plan->shape.n_keys;
@@ -291,12 +316,15 @@ fb_status_t fb_binary_fuse_plan(fb_binary_fuse_plan_t *plan, fb_keys_cursor_t ke
     if (!take_room(plan)) return FB_NO_MEMORY;
     fb_keys_part_t part = {.layout = FB_KEYS_HASHES};
     uint32_t attempt = 0;
+    bool looked = false;
     while (attempt < attempts) {
         plan->shape.attempt = attempt;
         sort_keys(plan, keys, seed);
         if (add_up(plan) && peel(plan)) return FB_OK;
         attempt++;
-        if (plan->hashes != NULL) continue;
+        if (looked) continue;
+        looked = true;
+        if (!maybe_equal(plan, keys, seed)) continue;
         const fb_status_t status = keep_distinct(plan, keys, seed);
         if (status != FB_OK) return status;
         part.n = (size_t)plan->shape.n_keys;

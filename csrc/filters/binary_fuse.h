@@ -57,13 +57,13 @@ typedef struct {
     uint32_t *order; /* ... the cell of each key in the order of peeling takes its place */
     size_t *ends;    /* a segment: end of its words */
     void *room;
-    uint64_t *hashes; /* distinct ones, if the first attempt failed */
+    uint64_t *hashes; /* distinct ones, if there may be equal keys */
 } fb_binary_fuse_plan_t;
 
 /* Plans a filter of the n keys under the cursor, equal ones once. *plan is zeroed before, and given
  * back with fb_binary_fuse_drop, after an error too: FB_OUT_OF_RANGE if there are too many keys,
  * FB_NO_MEMORY, or FB_NOT_BUILT if `attempts` (at most FB_BINARY_FUSE_MAX_ATTEMPTS) were not enough.
- * O(n), 17 bytes a key; 8 more once an attempt has failed, as it does if there are equal keys. */
+ * O(n), 17 bytes a key; 8 more if there are equal keys. */
 fb_status_t fb_binary_fuse_plan(fb_binary_fuse_plan_t *plan, fb_keys_cursor_t keys, uint64_t n,
                                 uint64_t seed, unsigned bits, unsigned attempts);
 void fb_binary_fuse_drop(fb_binary_fuse_plan_t *plan);

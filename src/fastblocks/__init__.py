@@ -8,4 +8,12 @@ from . import filters, hashing, sketches
 from .filters import BinaryFuseFilter, BloomFilter, FilterFullError
 
 __version__ = "0.1.0"
-__all__ = ["BinaryFuseFilter", "BloomFilter", "FilterFullError", "__version__", "filters", "hashing", "sketches"]
+__all__ = [
+    "BinaryFuseFilter",
+    "BloomFilter",
+    "FilterFullError",
+    "__version__",
+    "filters",
+    "hashing",
+    "sketches",
+]

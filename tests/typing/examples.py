@@ -54,3 +54,15 @@ g = fastblocks.pure.BloomFilter(1000, 0.01, seed=1)
 assert_type(g.contains_many(["a"]), NDArray[np.bool_])
 assert_type(g & g, fastblocks.pure.BloomFilter)
 assert_type(fastblocks.pure.BloomFilter.open("path"), fastblocks.pure.BloomFilter)
+
+h = fastblocks.BinaryFuseFilter(["a", 1], 16, seed=1)
+assert_type("a" in h, bool)
+assert_type(h.contains_many(np.arange(3)), NDArray[np.bool_])
+assert_type(len(h), int)
+assert_type(h.bits, int)
+assert_type(h.fp_rate, float)
+assert_type(h.copy(), fastblocks.BinaryFuseFilter)
+assert_type(fastblocks.BinaryFuseFilter.open("path"), fastblocks.BinaryFuseFilter)
+assert_type(fastblocks.pure.BinaryFuseFilter([1]).copy(), fastblocks.pure.BinaryFuseFilter)
+fastblocks.BinaryFuseFilter(5)  # type: ignore[arg-type]
+h.add("b")  # type: ignore[attr-defined]

@@ -120,6 +120,8 @@ class BinaryFuseFilter(Flat):
     _PARAMETERS = ("bits", "seed")
     _FILE_USE = "no writer"
 
+    _cells: memoryview
+
     def __init__(self, keys: Keys, bits: int = 8, *, seed: int = 0) -> None:
         self._begin_init()
         self._seed = check.seed64(seed)
@@ -166,7 +168,8 @@ class BinaryFuseFilter(Flat):
     def _xor(self, place: Place) -> int:
         """The xor of a key's cells."""
         a, b, c = self._shape.cells(place)
-        return self._cells[a] ^ self._cells[b] ^ self._cells[c]
+        cells = self._cells
+        return int(cells[a] ^ cells[b] ^ cells[c])
 
     def _holds(self, data: bytes) -> bool:
         place = self._shape.place(hash_bytes(data, self._seed), self._attempt)
