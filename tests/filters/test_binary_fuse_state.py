@@ -102,7 +102,7 @@ def test_hostile_parameters_are_refused(impl, tmp_path, at, value, size, message
 
 
 @pytest.mark.parametrize("log_length", [3, 5, 18])
-@pytest.mark.parametrize("segments", [1, 2, 7])
+@pytest.mark.parametrize("segments", [1, 3])
 @pytest.mark.parametrize("bits", [8, 16, 32])
 def test_other_shapes_that_fit_their_payload_are_read(log_length, segments, bits):
     """As a later version, that sizes differently, could write; no lookup leaves the payload."""
