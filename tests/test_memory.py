@@ -110,6 +110,23 @@ def churn_rotating_bloom(tmp_path):
         fastblocks.RotatingBloomFilter(100_000, 0.01, 2, timer=5)
 
 
+def churn_binary_fuse(tmp_path):
+    f = fastblocks.BinaryFuseFilter(np.arange(MANY))
+    assert f == fastblocks.BinaryFuseFilter([*range(MANY), *range(MANY)])
+    f.contains_many(["a"] * MANY, out=np.empty(MANY, bool))
+    f = fastblocks.BinaryFuseFilter.from_bytes(f.copy().to_bytes())
+    f.save(tmp_path / "f")
+    assert 5 in fastblocks.BinaryFuseFilter.open(tmp_path / "f")
+    for call in (
+        lambda: fastblocks.BinaryFuseFilter(["a"] * MANY + [None]),
+        lambda: fastblocks.BinaryFuseFilter([], 9),
+        lambda: f.contains_many([1], out=np.zeros(2, bool)),
+        lambda: f.__init__([1]),
+    ):
+        with pytest.raises((TypeError, ValueError, RuntimeError)):
+            call()
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()

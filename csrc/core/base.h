@@ -38,6 +38,7 @@ typedef enum {
     FB_NO_MEMORY,      /* an allocation failed */
     FB_OUT_OF_RANGE,   /* a parameter cannot be met by this structure */
     FB_FULL,           /* no room for another key; nothing has changed */
+    FB_NOT_BUILT,      /* a structure of fixed contents: every attempt to build it failed */
     FB_STATE_SHORT,    /* serialised state: fewer bytes than the header promises */
     FB_STATE_LONG,     /* serialised state: more bytes than the header promises */
     FB_STATE_FOREIGN,  /* serialised state: not written by fastblocks */

@@ -6,6 +6,7 @@ module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 
 from . import filters, hashing, sketches
 from .filters import (
+    BinaryFuseFilter,
     BloomFilter,
     CountingBloomFilter,
     FilterFullError,
@@ -16,6 +17,7 @@ from .sketches import HyperLogLog
 
 __version__ = "0.1.0"
 __all__ = [
+    "BinaryFuseFilter",
     "BloomFilter",
     "CountingBloomFilter",
     "FilterFullError",

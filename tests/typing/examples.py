@@ -62,52 +62,56 @@ counting.update([1], counting, {"a": 1})
 counting |= counting
 counting.merge(f)  # type: ignore[arg-type]
 counting.remove_many(["a"], out=[False])  # type: ignore[arg-type]
-s = fastblocks.ScalableBloomFilter(1000, 0.01, seed=1)
-assert_type("a" in s, bool)
-assert_type(s.contains_many(np.arange(3)), NDArray[np.bool_])
-assert_type(s | s, fastblocks.ScalableBloomFilter)
-assert_type(s.copy(), fastblocks.ScalableBloomFilter)
-assert_type(s.slices, int)
-assert_type(s.capacity, int)
-assert_type(s.initial_capacity, int)
-assert_type(s.expected_fp_rate(), float)
+
+scalable = fastblocks.ScalableBloomFilter(1000, 0.01, seed=1)
+assert_type("a" in scalable, bool)
+assert_type(scalable.contains_many(np.arange(3)), NDArray[np.bool_])
+assert_type(scalable | scalable, fastblocks.ScalableBloomFilter)
+assert_type(scalable.copy(), fastblocks.ScalableBloomFilter)
+assert_type(scalable.slices, int)
+assert_type(scalable.capacity, int)
+assert_type(scalable.initial_capacity, int)
+assert_type(scalable.expected_fp_rate(), float)
 assert_type(fastblocks.ScalableBloomFilter.open("path", "r+"), fastblocks.ScalableBloomFilter)
-s.update([1], s, np.arange(3))
-s.merge(f)  # type: ignore[arg-type]
-s.expected_fp_rate(5)  # type: ignore[call-arg]
-s = fastblocks.HyperLogLog(12, seed=1)
-assert_type(s.estimate(), float)
-assert_type(s.approx_len(), int)
-assert_type(len(s), int)
-assert_type(s.p, int)
-assert_type(s.sparse, bool)
-assert_type(s.standard_error, float)
-assert_type(s | s, fastblocks.HyperLogLog)
+scalable.update([1], scalable, np.arange(3))
+scalable.merge(f)  # type: ignore[arg-type]
+scalable.expected_fp_rate(5)  # type: ignore[call-arg]
+
+hll = fastblocks.HyperLogLog(12, seed=1)
+assert_type(hll.estimate(), float)
+assert_type(hll.approx_len(), int)
+assert_type(len(hll), int)
+assert_type(hll.p, int)
+assert_type(hll.sparse, bool)
+assert_type(hll.standard_error, float)
+assert_type(hll | hll, fastblocks.HyperLogLog)
 assert_type(fastblocks.HyperLogLog.open("path", "r+"), fastblocks.HyperLogLog)
-s.update([1], s, np.arange(3), pa.array(["a"]))
-s |= s
-s.add(None)  # type: ignore[arg-type]
+hll.update([1], hll, np.arange(3), pa.array(["a"]))
+hll |= hll
+hll.add(None)  # type: ignore[arg-type]
 fastblocks.HyperLogLog("5")  # type: ignore[arg-type]
 fastblocks.HyperLogLog(12, 3)  # type: ignore[call-arg]
 assert_type(fastblocks.pure.HyperLogLog().copy(), fastblocks.pure.HyperLogLog)
-r = fastblocks.RotatingBloomFilter(1000, 0.01, 60, 3, seed=1, timer=lambda: 1.5)
-assert_type(r.add("a"), bool)
-assert_type("a" in r, bool)
-assert_type(r.add_many(["a", 1], out=np.empty(2, np.bool_)), NDArray[np.bool_])
-assert_type(r.contains_many(np.arange(3)), NDArray[np.bool_])
-assert_type(r | r, fastblocks.RotatingBloomFilter)
-assert_type(r.copy(), fastblocks.RotatingBloomFilter)
-assert_type(r.window, float)
-assert_type(r.generations, int)
-assert_type(r.approx_len(), int)
+
+rotating = fastblocks.RotatingBloomFilter(1000, 0.01, 60, 3, seed=1, timer=lambda: 1.5)
+assert_type(rotating.add("a"), bool)
+assert_type("a" in rotating, bool)
+assert_type(rotating.add_many(["a", 1], out=np.empty(2, np.bool_)), NDArray[np.bool_])
+assert_type(rotating.contains_many(np.arange(3)), NDArray[np.bool_])
+assert_type(rotating | rotating, fastblocks.RotatingBloomFilter)
+assert_type(rotating.copy(), fastblocks.RotatingBloomFilter)
+assert_type(rotating.window, float)
+assert_type(rotating.generations, int)
+assert_type(rotating.approx_len(), int)
 assert_type(
     fastblocks.RotatingBloomFilter.from_bytes(b"", timer=None), fastblocks.RotatingBloomFilter
 )
 assert_type(
-    fastblocks.RotatingBloomFilter.open("path", "r+", timer=r.timer), fastblocks.RotatingBloomFilter
+    fastblocks.RotatingBloomFilter.open("path", "r+", timer=rotating.timer),
+    fastblocks.RotatingBloomFilter,
 )
-r.update([1], r)
-r |= r
+rotating.update([1], rotating)
+rotating |= rotating
 fastblocks.RotatingBloomFilter(1000, 0.01)  # type: ignore[call-arg]
 fastblocks.RotatingBloomFilter(1000, 0.01, 60, timer=lambda: "now")  # type: ignore[arg-type, return-value]
 fastblocks.RotatingBloomFilter(1000, 0.01, 60, 2, 5)  # type: ignore[call-arg]
@@ -116,6 +120,75 @@ g = fastblocks.pure.BloomFilter(1000, 0.01, seed=1)
 assert_type(g.contains_many(["a"]), NDArray[np.bool_])
 assert_type(g & g, fastblocks.pure.BloomFilter)
 assert_type(fastblocks.pure.BloomFilter.open("path"), fastblocks.pure.BloomFilter)
-h = fastblocks.pure.CountingBloomFilter(1000)
-assert_type(h.remove_many(["a"]), NDArray[np.bool_])
-assert_type(h | h, fastblocks.pure.CountingBloomFilter)
+
+pure_counting = fastblocks.pure.CountingBloomFilter(1000)
+assert_type(pure_counting.remove_many(["a"]), NDArray[np.bool_])
+assert_type(pure_counting | pure_counting, fastblocks.pure.CountingBloomFilter)
+
+fuse = fastblocks.BinaryFuseFilter(["a", 1], 16, seed=1)
+assert_type("a" in fuse, bool)
+assert_type(fuse.contains_many(np.arange(3)), NDArray[np.bool_])
+assert_type(len(fuse), int)
+assert_type(fuse.bits, int)
+assert_type(fuse.fp_rate, float)
+assert_type(fuse.copy(), fastblocks.BinaryFuseFilter)
+assert_type(fastblocks.BinaryFuseFilter.open("path"), fastblocks.BinaryFuseFilter)
+assert_type(fastblocks.pure.BinaryFuseFilter([1]).copy(), fastblocks.pure.BinaryFuseFilter)
+fastblocks.BinaryFuseFilter(5)  # type: ignore[arg-type]
+fuse.add("b")  # type: ignore[attr-defined]
+
+frequency = fastblocks.FrequencySketch(1000, seed=1)
+assert_type(frequency.estimate("a"), int)
+assert_type(frequency.estimate_many(pa.array(["a"])), NDArray[np.uint8])
+assert_type(frequency.records, int)
+assert_type(frequency.sample_size, int)
+assert_type(frequency.copy(), fastblocks.FrequencySketch)
+frequency.record_many(np.arange(3))
+frequency.merge(frequency, frequency)
+frequency.record(None)  # type: ignore[arg-type]
+frequency.merge({1})  # type: ignore[arg-type]
+fastblocks.FrequencySketch(5, 3)  # type: ignore[call-arg]
+
+counts = fastblocks.CountMinSketch.from_error(0.01, 0.01, conservative=False)
+assert_type(counts, fastblocks.CountMinSketch)
+assert_type(counts.estimate("a"), int)
+assert_type(counts.estimate_many(pa.array(["a"])), NDArray[np.uint32])
+assert_type(counts.epsilon, float)
+assert_type(counts.error_bound(), float)
+assert_type(counts.total, int)
+assert_type(counts.conservative, bool)
+counts.add("a", 5)
+counts.add_many(["a", "b"], [1, 2])
+counts.add_many(np.arange(3), np.arange(3))
+counts.add_many(np.arange(3), 7)
+counts.merge(counts)
+counts.add("a", "b")  # type: ignore[arg-type]
+counts.add_many(["a"], 1.5)  # type: ignore[arg-type]
+fastblocks.CountMinSketch(5)  # type: ignore[call-arg]
+
+hottest = fastblocks.TopK(10, 60.0, seed=1, timer=lambda: 0.0)
+assert_type(hottest.top(), list[fastblocks.HeavyHitter])
+assert_type(hottest.top(3)[0].key, str | bytes | int)
+assert_type(hottest.copy(), fastblocks.TopK)
+assert_type("a" in hottest, bool)
+assert_type(len(hottest), int)
+assert_type(hottest.decay, float | None)
+hottest.add("a", 3)
+hottest.add_many(np.arange(3), counts=np.arange(3))
+hottest.merge(hottest, fastblocks.TopK(10))
+hottest.add(None)  # type: ignore[arg-type]
+fastblocks.TopK("5")  # type: ignore[arg-type]
+fastblocks.TopK(5, 1.0, 3)  # type: ignore[call-arg]
+
+cuckoo = fastblocks.CuckooFilter(1000, 0.01, seed=1)
+assert_type("a" in cuckoo, bool)
+assert_type(cuckoo.remove("a"), bool)
+assert_type(cuckoo.remove_many(np.arange(3)), NDArray[np.bool_])
+assert_type(cuckoo | cuckoo, fastblocks.CuckooFilter)
+assert_type(len(cuckoo), int)
+assert_type(cuckoo.fingerprint_bits, int)
+assert_type(cuckoo.load_factor, float)
+cuckoo.update([1], cuckoo, np.arange(3))
+cuckoo.remove(None)  # type: ignore[arg-type]
+cuckoo.merge(f)  # type: ignore[arg-type]
+assert_type(fastblocks.pure.CuckooFilter(5).remove_many([1]), NDArray[np.bool_])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from . import errors
@@ -15,6 +16,7 @@ __all__ = [
     "is_numpy_column",
     "is_pandas_column",
     "key_array",
+    "one_of",
     "out_array",
     "pandas_items",
     "real",
@@ -37,6 +39,15 @@ def integer(name: str, value: Any, low: int, high: int) -> int:
         raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
     if not low <= number <= high:
         raise ValueError(f"{name} must be in [{low}, {high}], not {number}")
+    return number
+
+
+def one_of(name: str, value: Any, choices: Collection[int]) -> int:
+    """Return `value` as an ``int`` that is one of `choices`, or raise naming `name` and them."""
+    number = integer(name, value, -(2**63), 2**64)
+    if number not in choices:
+        *most, last = choices
+        raise ValueError(f"{name} must be {', '.join(map(str, most))} or {last}, not {number}")
     return number
 
 

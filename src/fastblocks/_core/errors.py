@@ -39,6 +39,7 @@ STATUS = {
     "NO_MEMORY": (MemoryError, "not enough memory"),
     "OUT_OF_RANGE": (ValueError, "parameters are too large for this structure"),
     "FULL": (FilterFullError, "full: no room for another key"),
+    "NOT_BUILT": (RuntimeError, "could not be built"),
     "STATE_SHORT": (ValueError, "truncated: fewer bytes than its header promises"),
     "STATE_LONG": (ValueError, "more bytes than its header promises"),
     "STATE_FOREIGN": (ValueError, "not the bytes of a fastblocks object"),

@@ -4,6 +4,7 @@ cdef extern from "base.h" nogil:
         FB_NO_MEMORY
         FB_OUT_OF_RANGE
         FB_FULL
+        FB_NOT_BUILT
         FB_STATE_SHORT
         FB_STATE_LONG
         FB_STATE_FOREIGN

@@ -6,6 +6,7 @@ cdef dict NAMES = {
     <int>FB_NO_MEMORY: "NO_MEMORY",
     <int>FB_OUT_OF_RANGE: "OUT_OF_RANGE",
     <int>FB_FULL: "FULL",
+    <int>FB_NOT_BUILT: "NOT_BUILT",
     <int>FB_STATE_SHORT: "STATE_SHORT",
     <int>FB_STATE_LONG: "STATE_LONG",
     <int>FB_STATE_FOREIGN: "STATE_FOREIGN",

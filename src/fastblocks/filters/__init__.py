@@ -2,12 +2,14 @@
 
 from fastblocks._core.errors import FilterFullError
 
+from .binary_fuse import BinaryFuseFilter
 from .bloom import BloomFilter
 from .counting_bloom import CountingBloomFilter
 from .rotating_bloom import RotatingBloomFilter
 from .scalable_bloom import ScalableBloomFilter
 
 __all__ = [
+    "BinaryFuseFilter",
     "BloomFilter",
     "CountingBloomFilter",
     "FilterFullError",

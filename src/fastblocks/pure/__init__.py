@@ -6,6 +6,7 @@ enough to be read. Chosen by name, never by fall-back.
 
 from . import filters, hashing, sketches
 from .filters import (
+    BinaryFuseFilter,
     BloomFilter,
     CountingBloomFilter,
     FilterFullError,
@@ -15,6 +16,7 @@ from .filters import (
 from .sketches import HyperLogLog
 
 __all__ = [
+    "BinaryFuseFilter",
     "BloomFilter",
     "CountingBloomFilter",
     "FilterFullError",
