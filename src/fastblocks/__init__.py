@@ -5,7 +5,15 @@ module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 """
 
 from . import filters, hashing, sketches
-from .filters import BloomFilter, FilterFullError
+from .filters import BloomFilter, CuckooFilter, FilterFullError
 
 __version__ = "0.1.0"
-__all__ = ["BloomFilter", "FilterFullError", "__version__", "filters", "hashing", "sketches"]
+__all__ = [
+    "BloomFilter",
+    "CuckooFilter",
+    "FilterFullError",
+    "__version__",
+    "filters",
+    "hashing",
+    "sketches",
+]

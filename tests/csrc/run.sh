@@ -2,7 +2,7 @@
 # Builds the C unit tests with sanitizers and runs each under every dispatch level of this CPU.
 #
 #   tests/csrc/run.sh           ASan and UBSan; then a strict -O3 build, not run
-#   tests/csrc/run.sh thread    the threads test under TSan
+#   tests/csrc/run.sh thread    the threads tests under TSan
 #
 # The compiler is $CC (default cc). Exit status 1 if anything failed.
 set -u
@@ -82,6 +82,7 @@ thread)
     sanitize="$sanitize -fsanitize=thread"
     compile_library || exit 1
     build_and_run test_bloom_threads portable
+    build_and_run test_cuckoo_threads portable
     ;;
 esac
 echo "$passed passed, $failed failed"

@@ -23,6 +23,7 @@ __all__ = [
     "status",
     "unchangeable",
     "unequal",
+    "unsettled",
 ]
 
 
@@ -114,6 +115,10 @@ def read_only(method: str) -> io.UnsupportedOperation:
     return io.UnsupportedOperation(
         f"{method}: this object is mapped read-only; open it with mode='r+' to change it"
     )
+
+
+def unsettled() -> RuntimeError:
+    return RuntimeError("another process keeps changing the file; try again")
 
 
 def unequal(name: str, ours: Any, theirs: Any) -> ValueError:

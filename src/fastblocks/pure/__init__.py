@@ -5,6 +5,6 @@ enough to be read. Chosen by name, never by fall-back.
 """
 
 from . import filters, hashing, sketches
-from .filters import BloomFilter, FilterFullError
+from .filters import BloomFilter, CuckooFilter, FilterFullError
 
-__all__ = ["BloomFilter", "FilterFullError", "filters", "hashing", "sketches"]
+__all__ = ["BloomFilter", "CuckooFilter", "FilterFullError", "filters", "hashing", "sketches"]

@@ -3,5 +3,6 @@
 from fastblocks._core.errors import FilterFullError
 
 from .bloom import BloomFilter
+from .cuckoo import CuckooFilter
 
-__all__ = ["BloomFilter", "FilterFullError"]
+__all__ = ["BloomFilter", "CuckooFilter", "FilterFullError"]
