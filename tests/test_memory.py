@@ -34,6 +34,19 @@ def churn_bloom(tmp_path):
     assert h != f
 
 
+def churn_cuckoo(tmp_path):
+    f = fastblocks.CuckooFilter(200_000)
+    f.update(["a", "é"], np.arange(MANY), pa.array([f"{i:08}" for i in range(MANY)]))
+    f.contains_many(np.arange(MANY), out=np.empty(MANY, bool))
+    g = fastblocks.CuckooFilter.from_bytes((f.copy() | f).to_bytes())
+    g.save(tmp_path / "f")
+    h = fastblocks.CuckooFilter.open(tmp_path / "f", "r+")
+    assert h.remove_many(np.arange(MANY)).all()
+    assert h != f
+    with pytest.raises(fastblocks.FilterFullError):
+        f.add_many(np.zeros(MANY, int))
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()
@@ -63,7 +76,7 @@ def churn_hashing(tmp_path):
     fastblocks.hashing.xxh3_64_many(iter([key, bytearray(9), memoryview(b"abc")[::2]]))
 
 
-@pytest.mark.parametrize("churn", [churn_bloom, churn_errors, churn_hashing])
+@pytest.mark.parametrize("churn", [churn_bloom, churn_cuckoo, churn_errors, churn_hashing])
 def test_nothing_leaks(churn, tmp_path):
     for _ in range(100):  # until the allocators have settled
         churn(tmp_path)

@@ -54,3 +54,16 @@ g = fastblocks.pure.BloomFilter(1000, 0.01, seed=1)
 assert_type(g.contains_many(["a"]), NDArray[np.bool_])
 assert_type(g & g, fastblocks.pure.BloomFilter)
 assert_type(fastblocks.pure.BloomFilter.open("path"), fastblocks.pure.BloomFilter)
+
+c = fastblocks.CuckooFilter(1000, 0.01, seed=1)
+assert_type("a" in c, bool)
+assert_type(c.remove("a"), bool)
+assert_type(c.remove_many(np.arange(3)), NDArray[np.bool_])
+assert_type(c | c, fastblocks.CuckooFilter)
+assert_type(len(c), int)
+assert_type(c.fingerprint_bits, int)
+assert_type(c.load_factor, float)
+c.update([1], c, np.arange(3))
+c.remove(None)  # type: ignore[arg-type]
+c.merge(f)  # type: ignore[arg-type]
+assert_type(fastblocks.pure.CuckooFilter(5).remove_many([1]), NDArray[np.bool_])

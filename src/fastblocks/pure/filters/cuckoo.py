@@ -125,7 +125,7 @@ class CuckooFilter(Flat):
     def _get(self, bucket: int, slot: int) -> int:
         word, shift = self._slot(bucket, slot)
         both = self._words[word] | self._words[word + 1] << 64
-        return both >> shift & (2**self._bits - 1)
+        return int(both >> shift & (2**self._bits - 1))
 
     def _set(self, bucket: int, slot: int, fp: int) -> None:
         word, shift = self._slot(bucket, slot)
@@ -325,8 +325,8 @@ class CuckooFilter(Flat):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CuckooFilter):
             return NotImplemented
-        if self._differing(other) is not None:
-            return False
+        if other is self or self._differing(other) is not None:
+            return other is self
         return self.copy()._counts() == other.copy()._counts()
 
     __hash__ = None  # type: ignore[assignment]
