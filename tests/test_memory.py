@@ -35,7 +35,7 @@ def churn_bloom(tmp_path):
 
 
 def churn_cuckoo(tmp_path):
-    f = fastblocks.CuckooFilter(200_000)
+    f = fastblocks.CuckooFilter(65_000)
     f.update(["a", "é"], np.arange(MANY), pa.array([f"{i:08}" for i in range(MANY)]))
     f.contains_many(np.arange(MANY), out=np.empty(MANY, bool))
     g = fastblocks.CuckooFilter.from_bytes((f.copy() | f).to_bytes())
