@@ -82,7 +82,7 @@ class Pure(Native):
     name = "fastblocks.pure"
     role: ClassVar[Role] = "pure"
     module = "fastblocks.pure"
-    max_keys = 1_000
+    max_keys = 500
 
 
 class PyProbables(Cuckoo):
@@ -95,7 +95,7 @@ class PyProbables(Cuckoo):
     name = "pyprobables"
     module = "probables"
     distribution = "pyprobables"
-    max_keys = 5_000
+    max_keys = 2_000
 
     def create(self, capacity: int, fp_rate: float) -> Any:
         """Return an empty filter with the shortest fingerprints that reach the rate."""

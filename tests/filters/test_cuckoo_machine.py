@@ -188,4 +188,4 @@ class CuckooMachine(RuleBasedStateMachine):
 
 
 TestCuckooMachine = CuckooMachine.TestCase
-TestCuckooMachine.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestCuckooMachine.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
