@@ -20,6 +20,7 @@ MODULES = {
     "filters.binary_fuse": ["binary_fuse"],
     "filters.bloom": ["bloom", "split_block"],
     "filters.counting_bloom": ["counting_bloom", "split_block"],
+    "filters.cuckoo": ["cuckoo"],
     "filters.rotating_bloom": ["rotating_bloom", "bloom", "split_block"],
     "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
     "sketches.hyperloglog": ["hyperloglog"],

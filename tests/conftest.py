@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import faulthandler
+import sys
 import types
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,3 +30,12 @@ IMPLEMENTATIONS = {"native": fastblocks, "pure": fastblocks.pure}
 def impl(request: pytest.FixtureRequest) -> types.ModuleType:
     """The package under test: `fastblocks`, then `fastblocks.pure`."""
     return IMPLEMENTATIONS[request.param]
+
+
+@pytest.fixture
+def switch_often() -> Iterator[None]:
+    """Threads take turns every few microseconds."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)

@@ -127,6 +127,19 @@ def churn_binary_fuse(tmp_path):
             call()
 
 
+def churn_cuckoo(tmp_path):
+    f = fastblocks.CuckooFilter(65_000)
+    f.update(["a", "é"], np.arange(MANY), pa.array([f"{i:08}" for i in range(MANY)]))
+    f.contains_many(np.arange(MANY), out=np.empty(MANY, bool))
+    g = fastblocks.CuckooFilter.from_bytes((f.copy() | f).to_bytes())
+    g.save(tmp_path / "f")
+    h = fastblocks.CuckooFilter.open(tmp_path / "f", "r+")
+    assert h.remove_many(np.arange(MANY)).all()
+    assert h != f
+    with pytest.raises(fastblocks.FilterFullError):
+        f.add_many(np.zeros(MANY, int))
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()

@@ -220,4 +220,22 @@ FB_INLINE void fb_atomic_store_int(int *p, int v) { *(volatile int *)p = v; }
 FB_INLINE void fb_atomic_fence(void) { MemoryBarrier(); }
 #endif
 
+/* 64 bits at any address, with acquire. Of bytes that another thread is changing, each is as it was before
+ * or after. The aligned word that the first byte lies in and the next word must be readable. */
+#if defined(__GNUC__) && defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+typedef uint64_t fb_unaligned64_t __attribute__((aligned(1), may_alias));
+FB_INLINE uint64_t fb_acquire_unaligned64(const uint8_t *p) {
+    uint64_t v = *(const volatile fb_unaligned64_t *)p; /* loads keep their order on this machine */
+    __atomic_signal_fence(__ATOMIC_ACQUIRE);
+    return v;
+}
+#else
+FB_INLINE uint64_t fb_acquire_unaligned64(const uint8_t *p) {
+    const size_t past = (uintptr_t)p % 8;
+    const uint64_t *word = (const uint64_t *)(const void *)(p - past);
+    return fb_atomic_acquire64(word) >> 8 * past |
+           fb_atomic_acquire64(word + 1) << 1 << (63 - 8 * past);
+}
+#endif
+
 #endif

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 
 import fastblocks
-from tests.filters.test_bloom_threads import run_together
+from tests.threads import run_together
 
 
 def test_many_threads_build_and_read(tmp_path):

@@ -7,37 +7,12 @@ import numpy as np
 import pytest
 
 import fastblocks
+from tests.threads import run_together
 
 THREADS = 8
 
 
-@pytest.fixture(autouse=True)
-def _switch_often():
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
-
-
-def run_together(*targets):
-    """Run each target in a thread of its own, all from one starting line; raise what they raise."""
-    line = threading.Barrier(len(targets))
-    errors = []
-
-    def run(target):
-        try:
-            line.wait()
-            target()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(target,)) for target in targets]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
+pytestmark = pytest.mark.usefixtures("switch_often")
 
 
 def test_adds_of_every_kind_at_once_lose_nothing():

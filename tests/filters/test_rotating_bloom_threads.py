@@ -8,7 +8,7 @@ import pytest
 
 import fastblocks
 from tests.filters.clock import Clock
-from tests.filters.test_bloom_threads import run_together
+from tests.threads import run_together
 
 THREADS = 8
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastblocks
-from tests.filters.test_bloom_threads import THREADS, run_together
+from tests.threads import THREADS, run_together
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastblocks
-from tests.filters.test_bloom_threads import _switch_often, run_together  # noqa: F401
+from tests.threads import run_together
 
 THREADS = 8
 

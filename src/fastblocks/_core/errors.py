@@ -24,6 +24,7 @@ __all__ = [
     "status",
     "unchangeable",
     "unequal",
+    "unsettled",
 ]
 
 
@@ -120,6 +121,10 @@ def read_only(method: str) -> io.UnsupportedOperation:
 
 def replaced() -> OSError:
     return OSError("the file was replaced while it was being opened; open it again")
+
+
+def unsettled() -> RuntimeError:
+    return RuntimeError("another process keeps changing the file; try again")
 
 
 def unequal(name: str, ours: Any, theirs: Any) -> ValueError:
