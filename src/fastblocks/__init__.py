@@ -6,6 +6,16 @@ module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 
 from . import filters, hashing, sketches
 from .filters import BloomFilter, FilterFullError
+from .sketches import HeavyHitter, TopK
 
 __version__ = "0.1.0"
-__all__ = ["BloomFilter", "FilterFullError", "__version__", "filters", "hashing", "sketches"]
+__all__ = [
+    "BloomFilter",
+    "FilterFullError",
+    "HeavyHitter",
+    "TopK",
+    "__version__",
+    "filters",
+    "hashing",
+    "sketches",
+]

@@ -21,6 +21,7 @@ __all__ = [
     "out_array",
     "read_only",
     "status",
+    "total_overflow",
     "unchangeable",
     "unequal",
 ]
@@ -118,6 +119,10 @@ def read_only(method: str) -> io.UnsupportedOperation:
 
 def unequal(name: str, ours: Any, theirs: Any) -> ValueError:
     return ValueError(f"cannot combine: {name} differs ({ours} and {theirs})")
+
+
+def total_overflow() -> OverflowError:
+    return OverflowError("the sum of all counts would exceed 2**63 - 1")
 
 
 def not_a(name: str, cls: type, value: Any) -> TypeError:

@@ -6,5 +6,14 @@ enough to be read. Chosen by name, never by fall-back.
 
 from . import filters, hashing, sketches
 from .filters import BloomFilter, FilterFullError
+from .sketches import HeavyHitter, TopK
 
-__all__ = ["BloomFilter", "FilterFullError", "filters", "hashing", "sketches"]
+__all__ = [
+    "BloomFilter",
+    "FilterFullError",
+    "HeavyHitter",
+    "TopK",
+    "filters",
+    "hashing",
+    "sketches",
+]

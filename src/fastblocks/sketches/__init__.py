@@ -1,3 +1,7 @@
 """Sketches: how often, how many different, which are hottest, in small fixed memory."""
 
-__all__: list[str] = []
+from fastblocks._core.types import HeavyHitter
+
+from .topk import TopK
+
+__all__ = ["HeavyHitter", "TopK"]

@@ -1,3 +1,7 @@
 """Sketches in plain Python."""
 
-__all__: list[str] = []
+from fastblocks._core.types import HeavyHitter
+
+from .topk import TopK
+
+__all__ = ["HeavyHitter", "TopK"]
