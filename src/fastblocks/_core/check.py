@@ -91,7 +91,9 @@ def counts(value: Any, n: int, high: int) -> Any:
     """
     import numpy as np
 
-    if isinstance(value, (str, bytes, bytearray, memoryview)):
+    if isinstance(value, (str, bytes, bytearray, memoryview)) or not (
+        hasattr(value, "__index__") or hasattr(value, "__array__") or hasattr(value, "__iter__")
+    ):
         raise TypeError(f"counts must be an int or an array of them, not {type(value).__name__}")
     if hasattr(value, "__index__") and not isinstance(value, np.ndarray):
         return integer("counts", value, 0, high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 import struct
 import sys
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    import numpy as np
     from numpy.typing import NDArray
     from typing_extensions import Self
 
@@ -62,7 +62,7 @@ class Counter(NamedTuple):
 
 
 def weight_of(age: int, half_life: int) -> float:
-    """2**(age / half_life), by sums and products only, so that every platform gets the same bits."""
+    """2**(age / half_life), by sums and products only: the same bits on every platform."""
     x = float(age % half_life) / float(half_life) * 16.0
     whole = min(int(x), 15)
     rest = (x - float(whole)) * (1.0 / 16.0)
@@ -469,7 +469,7 @@ class TopK(Flat):
 
     def _read(self, payload: bytes) -> bool:
         word, n, age, n_text, n_cells, unused = HEAD.unpack_from(payload)
-        text_at = HEAD.size + 8 * n_cells + 32 * n
+        text_at: int = HEAD.size + 8 * n_cells + 32 * n
         padding = -n_text % 8
         if (
             any(unused)
@@ -494,7 +494,7 @@ class TopK(Flat):
             or not all(value <= limit and math.copysign(1.0, value) > 0 for value in values)
             or limit > (MAX_TOTAL if self._decay is None else LIMIT)
             or not all(c.count > 0 and c.error <= c.count for c in counters)
-            or any(a.heat() >= b.heat() for a, b in zip(counters, counters[1:], strict=False))
+            or any(a.heat() >= b.heat() for a, b in itertools.pairwise(counters))
         ):
             return False
         self._age = age
@@ -513,7 +513,7 @@ class TopK(Flat):
                 return False
             self._counters[counter.hash] = counter
             self._keys[counter.hash] = key
-        return text_at == end
+        return bool(text_at == end)
 
 
 def form_of(key: str | bytes | int) -> int:
