@@ -63,7 +63,32 @@ def churn_hashing(tmp_path):
     fastblocks.hashing.xxh3_64_many(iter([key, bytearray(9), memoryview(b"abc")[::2]]))
 
 
-@pytest.mark.parametrize("churn", [churn_bloom, churn_errors, churn_hashing])
+def churn_topk(tmp_path):
+    hot = fastblocks.TopK(1000, 1e6)
+    hot.add_many(np.arange(MANY), np.arange(MANY))
+    hot.add_many(pa.array(["x" * 8] * MANY))
+    hot.add_many(iter([f"key {i}" for i in range(MANY)]), 2)
+    hot.add_many([bytearray(b"y")] * 600)
+    hot.estimate_many(["a"] * MANY)
+    other = hot.copy()
+    other.merge(hot, fastblocks.TopK.from_bytes(hot.to_bytes()))
+    other.save(tmp_path / "t")
+    opened = fastblocks.TopK.open(tmp_path / "t")
+    assert opened.top(5) and opened == other and opened.nbytes
+    other.clear()
+    for call in (
+        lambda: hot.add("a", -1),
+        lambda: hot.add_many(["a"] * MANY + [None]),
+        lambda: hot.add_many(["a"], [1, 2]),
+        lambda: opened.add("a"),
+        lambda: fastblocks.TopK(1000, -1),
+        lambda: fastblocks.TopK.from_bytes(hot.to_bytes()[:-8]),
+    ):
+        with pytest.raises((TypeError, ValueError, OSError)):
+            call()
+
+
+@pytest.mark.parametrize("churn", [churn_bloom, churn_errors, churn_hashing, churn_topk])
 def test_nothing_leaks(churn, tmp_path):
     for _ in range(100):  # until the allocators have settled
         churn(tmp_path)

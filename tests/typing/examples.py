@@ -54,3 +54,17 @@ g = fastblocks.pure.BloomFilter(1000, 0.01, seed=1)
 assert_type(g.contains_many(["a"]), NDArray[np.bool_])
 assert_type(g & g, fastblocks.pure.BloomFilter)
 assert_type(fastblocks.pure.BloomFilter.open("path"), fastblocks.pure.BloomFilter)
+
+t = fastblocks.TopK(10, 60.0, seed=1, timer=lambda: 0.0)
+assert_type(t.top(), list[fastblocks.HeavyHitter])
+assert_type(t.top(3)[0].key, str | bytes | int)
+assert_type(t.copy(), fastblocks.TopK)
+assert_type("a" in t, bool)
+assert_type(len(t), int)
+assert_type(t.decay, float | None)
+t.add("a", 3)
+t.add_many(np.arange(3), counts=np.arange(3))
+t.merge(t, fastblocks.TopK(10))
+t.add(None)  # type: ignore[arg-type]
+fastblocks.TopK("5")  # type: ignore[arg-type]
+fastblocks.TopK(5, 1.0, 3)  # type: ignore[call-arg]
