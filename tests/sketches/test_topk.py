@@ -473,7 +473,12 @@ def test_bad_timers(impl):
         impl.TopK(5, timer=5)
     clock = Clock()
     hot = filled(impl, ["a"], decay=1.0, timer=clock)
-    for now, error in (("x", TypeError), (None, TypeError), (math.nan, ValueError), (1e10, ValueError)):
+    for now, error in (
+        ("x", TypeError),
+        (None, TypeError),
+        (math.nan, ValueError),
+        (1e10, ValueError),
+    ):
         clock.now = now
         for call in (
             lambda: hot.add("a"),
@@ -516,14 +521,20 @@ def test_other_types_are_refused_and_change_nothing(impl, key):
         lambda k: hot.add_many(iter(["a", k])),
         lambda k: hot.estimate_many(["a", k]),
     ):
-        with pytest.raises(TypeError, match="a key must be str, bytes, bytearray, memoryview or int"):
+        with pytest.raises(
+            TypeError, match="a key must be str, bytes, bytearray, memoryview or int"
+        ):
             call(key)
     assert hot.to_bytes() == before
 
 
 def test_keys_out_of_range_and_unencodable(impl):
     hot = impl.TopK(5)
-    for key, error in ((2**64, OverflowError), (-(2**63) - 1, OverflowError), ("\ud800", UnicodeEncodeError)):
+    for key, error in (
+        (2**64, OverflowError),
+        (-(2**63) - 1, OverflowError),
+        ("\ud800", UnicodeEncodeError),
+    ):
         for call in (hot.add, hot.estimate, lambda k: hot.add_many(["a", k])):
             with pytest.raises(error):
                 call(key)
