@@ -74,7 +74,8 @@ def churn_topk(tmp_path):
     other.merge(hot, fastblocks.TopK.from_bytes(hot.to_bytes()))
     other.save(tmp_path / "t")
     opened = fastblocks.TopK.open(tmp_path / "t")
-    assert opened.top(5) and opened == other and opened.nbytes
+    assert len(opened.top(5)) == 5
+    assert opened.nbytes > LARGE
     other.clear()
     for call in (
         lambda: hot.add("a", -1),

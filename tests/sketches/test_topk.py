@@ -337,7 +337,7 @@ def test_hottest_of_a_long_tail_are_found_in_order():
 
 
 def test_merge_of_parts_that_fit_is_exact(impl):
-    words = "a b a c a b d".split()
+    words = list("abacabd")
     whole, left, right = filled(impl, words), filled(impl, words[:3]), filled(impl, words[3:])
     assert left.merge(right, impl.TopK(10)) is None
     assert left == whole
@@ -521,9 +521,7 @@ def test_other_types_are_refused_and_change_nothing(impl, key):
         lambda k: hot.add_many(iter(["a", k])),
         lambda k: hot.estimate_many(["a", k]),
     ):
-        with pytest.raises(
-            TypeError, match="a key must be str, bytes, bytearray, memoryview or int"
-        ):
+        with pytest.raises(TypeError, match="a key must be str, bytes, bytearray, mem"):
             call(key)
     assert hot.to_bytes() == before
 

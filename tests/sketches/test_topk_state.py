@@ -208,10 +208,10 @@ def test_any_word_of_the_payload_may_be_anything(impl, data):
     values = [0, 1, 2**63, 2**64 - 1, 9 << 8, 2**58, 0x7FF0 << 48]
     for at in [*range(8), *range(8, words, step), words - 1]:
         for value in values:
-            try:
+            hot = None
+            with contextlib.suppress(ValueError):
                 hot = impl.TopK.from_bytes(repaired(data, changed(payload, 8 * at, value)))
-            except ValueError as error:
-                assert "corrupt" in str(error)
+            if hot is None:
                 continue
             hot.top()
             with contextlib.suppress(OverflowError):  # the total may be anything
