@@ -18,6 +18,7 @@ from bench.sketches.topk_libraries import PEERS, CounterFloor, Heavy, Native, Pu
 LIBRARIES = (Native, Pure, *PEERS, CounterFloor)
 
 K = 1000
+ROUNDS = 3
 VISITS = 100_000
 SIZES = (100, 300, 1000)
 STREAM = 300_000
@@ -25,7 +26,7 @@ SMALL = 20_000
 CITIES = "100 k city names, drawn by population"
 
 
-@work("`t.add(key)`", f"{CITIES}; includes making the summary", headline=True)
+@work("`t.add(key)`", f"{CITIES}; includes making the summary", headline=True, rounds=ROUNDS)
 def bench_add(lib: Heavy, timed: Timed) -> None:
     """A new summary, filled key by key."""
     keys = lib.some(city_visits(VISITS))
@@ -39,7 +40,7 @@ def bench_add(lib: Heavy, timed: Timed) -> None:
     timed(fill, items=len(keys))
 
 
-@work("`t.add_many(list)`", f"{CITIES}; includes making the summary", headline=True)
+@work("`t.add_many(list)`", f"{CITIES}; includes making the summary", headline=True, rounds=ROUNDS)
 def bench_add_list(lib: Heavy, timed: Timed) -> None:
     """A new summary, filled in one call."""
     keys = list(lib.some(city_visits(VISITS)))
@@ -53,7 +54,12 @@ def bench_add_list(lib: Heavy, timed: Timed) -> None:
     timed(fill, items=len(keys))
 
 
-@work("`t.add_many(ints)`", "uint64[300 k], Zipf 1.1; includes making the summary", headline=True)
+@work(
+    "`t.add_many(ints)`",
+    "uint64[300 k], Zipf 1.1; includes making the summary",
+    headline=True,
+    rounds=ROUNDS,
+)
 def bench_add_ints(lib: Heavy, timed: Timed, quick: bool) -> None:
     """A new summary of integers; peers without array input get a list."""
     keys = zipf(SMALL if quick else STREAM, 1.1)[: lib.max_keys]
@@ -67,7 +73,7 @@ def bench_add_ints(lib: Heavy, timed: Timed, quick: bool) -> None:
     timed(fill, items=len(keys))
 
 
-@work("`t.top(100)`", CITIES, unit="call")
+@work("`t.top(100)`", CITIES, unit="call", rounds=ROUNDS)
 def bench_top(lib: Heavy, timed: Timed) -> None:
     """The hundred hottest of a full summary."""
     keys = lib.some(city_visits(VISITS))
