@@ -24,6 +24,7 @@ MODULES = {
     "filters.rotating_bloom": ["rotating_bloom", "bloom", "split_block"],
     "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
     "sketches.hyperloglog": ["hyperloglog"],
+    "sketches.topk": ["topk"],
 }
 CORE = sorted(glob("csrc/core/*.c"))
 INCLUDE = ["csrc", "csrc/core", "src/fastblocks/_core"]

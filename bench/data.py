@@ -45,6 +45,7 @@ def _read_places(limit: int | None = None) -> str:
         "names": [city["name"] for city in cities],
         "countries": [city["countrycode"] for city in cities],
         "ids": [city["geonameid"] for city in cities],
+        "populations": [city["population"] for city in cities],
         "airports": sorted(import_module("airportsdata").load("ICAO"))[:limit],
     }
     return json.dumps(places, ensure_ascii=False)
@@ -80,6 +81,40 @@ def absent_names() -> list[str]:
 def city_ids() -> UINT64:
     """Return the distinct GeoNames ids of the cities, about 235,000, in the file's order."""
     return np.array(list(dict.fromkeys(_places()["ids"])), dtype=np.uint64)
+
+
+@cache
+def city_populations() -> dict[str, int]:
+    """Return every city name with the number of people who live in cities of that name."""
+    places = _places()
+    people: dict[str, int] = {}
+    for name, population in zip(places["names"], places["populations"], strict=True):
+        people[name] = people.get(name, 0) + population
+    return people
+
+
+@cache
+def city_visits(n: int) -> list[str]:
+    """Return `n` city names, drawn with replacement and as often as people live there.
+
+    Each is an object of its own, next to the one before, as in a stream that has just been read.
+    """
+    people = city_populations()
+    names, weights = list(people), np.array(list(people.values()), dtype=float)
+    picks = np.random.default_rng(0).choice(len(names), n, p=weights / weights.sum())
+    visits: list[str] = json.loads(json.dumps([names[pick] for pick in picks.tolist()]))
+    return visits
+
+
+@cache
+def zipf(n: int, a: float, universe: int = 1_000_000, stream: int = 0) -> UINT64:
+    """Return `n` seeded integers in [1, universe], where i comes in proportion to i to the -a."""
+    shares = np.arange(1, universe + 1, dtype=float) ** -a
+    ends = np.cumsum(shares)
+    points = np.random.default_rng((stream, n)).random(n) * ends[-1]
+    found = np.searchsorted(ends, points, side="right") + 1
+    keys: UINT64 = np.minimum(found, universe).astype(np.uint64)
+    return keys
 
 
 def integers(n: int, stream: int = 0) -> UINT64:

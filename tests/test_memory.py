@@ -140,6 +140,32 @@ def churn_cuckoo(tmp_path):
         f.add_many(np.zeros(MANY, int))
 
 
+def churn_topk(tmp_path):
+    hot = fastblocks.TopK(1000, 1e6)
+    hot.add_many(np.arange(MANY), np.arange(MANY))
+    hot.add_many(pa.array(["x" * 8] * MANY))
+    hot.add_many(iter(["key"] * MANY), 2)
+    hot.add_many([bytearray(b"y")] * 600)
+    hot.estimate_many(["a"] * MANY)
+    other = hot.copy()
+    other.merge(hot, fastblocks.TopK.from_bytes(hot.to_bytes()))
+    other.save(tmp_path / "t")
+    opened = fastblocks.TopK.open(tmp_path / "t")
+    assert len(opened.top(5)) == 5
+    assert opened.nbytes > LARGE
+    other.clear()
+    for call in (
+        lambda: hot.add("a", -1),
+        lambda: hot.add_many(["a"] * MANY + [None]),
+        lambda: hot.add_many(["a"], [1, 2]),
+        lambda: opened.add("a"),
+        lambda: fastblocks.TopK(1000, -1),
+        lambda: fastblocks.TopK.from_bytes(hot.to_bytes()[:-8]),
+    ):
+        with pytest.raises((TypeError, ValueError, OSError)):
+            call()
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()

@@ -31,7 +31,8 @@ def public_objects():
             yield f"{family}.{name}", value
             if inspect.isclass(value) and not issubclass(value, Exception):
                 for member in public_names(value):
-                    yield f"{family}.{name}.{member}", getattr(value, member)
+                    if getattr(value, member) is not getattr(tuple, member, None):
+                        yield f"{family}.{name}.{member}", getattr(value, member)
 
 
 PUBLIC = dict(public_objects())

@@ -2,6 +2,8 @@
 
 import threading
 
+THREADS = 8
+
 
 def run_together(*targets):
     """Run each target in a thread of its own, all from one starting line; raise what they raise."""

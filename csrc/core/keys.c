@@ -62,11 +62,11 @@ size_t fb_keys_first_bad_ucs4(const uint32_t *data, size_t n, size_t width) {
 
 /* One Arrow view: int32 length, then 12 bytes inline, or 4 bytes of prefix, int32 buffer index and
  * int32 offset into that buffer. */
-static uint64_t hash_view(const uint8_t *view, const void *const *buffers, uint64_t seed) {
-    uint32_t len = fb_read32(view);
-    if (len <= 12) return fb_xxh3_64(view + 4, len, seed);
+static const uint8_t *view_bytes(const uint8_t *view, const void *const *buffers, size_t *len) {
+    *len = fb_read32(view);
+    if (*len <= 12) return view + 4;
     const uint8_t *buffer = (const uint8_t *)buffers[fb_read32(view + 8)];
-    return fb_xxh3_64(buffer + fb_read32(view + 12), len, seed);
+    return buffer + fb_read32(view + 12);
 }
 
 /* The length of `width` bytes without trailing zeros, found a word at a time. */
@@ -114,8 +114,11 @@ static void hash_part(const fb_keys_part_t *part, size_t at, size_t n, uint64_t 
         case FB_KEYS_OFFSET32: OFFSETS(int32_t); break;
         case FB_KEYS_OFFSET64: OFFSETS(int64_t); break;
         case FB_KEYS_VIEWS:
-            for (size_t i = 0; i < n; i++)
-                hashes[i] = hash_view(data + 16 * (at + i), part->buffers, seed);
+            for (size_t i = 0; i < n; i++) {
+                size_t len;
+                const uint8_t *key = view_bytes(data + 16 * (at + i), part->buffers, &len);
+                hashes[i] = fb_xxh3_64(key, len, seed);
+            }
             break;
     }
 }
@@ -135,4 +138,49 @@ size_t fb_keys_next(fb_keys_cursor_t *cursor, uint64_t seed, uint64_t *hashes, s
         }
     }
     return done;
+}
+
+#define BOUNDED(type)                                                                       \
+    do {                                                                                    \
+        type bounds[2];                                                                     \
+        memcpy(bounds, (const uint8_t *)part->offsets + at * sizeof(type), sizeof bounds); \
+        *len = (size_t)(bounds[1] - bounds[0]);                                             \
+        return data + bounds[0];                                                            \
+    } while (0)
+
+const uint8_t *fb_keys_bytes(const fb_keys_part_t *part, size_t at, size_t *len) {
+    const uint8_t *data = (const uint8_t *)part->data;
+    const size_t width = part->width;
+    switch (part->layout) {
+        case FB_KEYS_PADDED: *len = unpadded(data + at * width, width); return data + at * width;
+        case FB_KEYS_FIXED: *len = width; return data + at * width;
+        case FB_KEYS_UCS4:
+            *len = utf8_from_ucs4((const uint32_t *)part->data + at * width, width, part->scratch);
+            return part->scratch;
+        case FB_KEYS_OFFSET32: BOUNDED(int32_t);
+        case FB_KEYS_OFFSET64: BOUNDED(int64_t);
+        case FB_KEYS_VIEWS: return view_bytes(data + 16 * at, part->buffers, len);
+        default: *len = 0; return data;
+    }
+}
+
+#define WIDENED(type)                                 \
+    do {                                              \
+        type key;                                     \
+        memcpy(&key, data + at * sizeof key, sizeof key); \
+        return (uint64_t)(int64_t)key;                \
+    } while (0)
+
+uint64_t fb_keys_word(const fb_keys_part_t *part, size_t at) {
+    const uint8_t *data = (const uint8_t *)part->data;
+    switch (part->layout) {
+        case FB_KEYS_INT8: WIDENED(int8_t);
+        case FB_KEYS_INT16: WIDENED(int16_t);
+        case FB_KEYS_INT32: WIDENED(int32_t);
+        case FB_KEYS_UINT8: WIDENED(uint8_t);
+        case FB_KEYS_UINT16: WIDENED(uint16_t);
+        case FB_KEYS_UINT32: WIDENED(uint32_t);
+        case FB_KEYS_INT64: WIDENED(int64_t);
+        default: return 0;
+    }
 }

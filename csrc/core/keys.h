@@ -55,6 +55,13 @@ typedef struct {
 /* Writes the hashes of the next keys, `max` at most, and returns how many; 0 at the end. */
 size_t fb_keys_next(fb_keys_cursor_t *cursor, uint64_t seed, uint64_t *hashes, size_t max);
 
+/* The bytes of key `at` of a part that is neither of integers nor of hashes, and their number: in the
+ * part's memory or, of UCS4, in its scratch. */
+const uint8_t *fb_keys_bytes(const fb_keys_part_t *part, size_t at, size_t *len);
+
+/* Key `at` of a part of integers, widened to 64 bits. */
+uint64_t fb_keys_word(const fb_keys_part_t *part, size_t at);
+
 /* Index of the first of n keys of `width` code points that is no valid Unicode (a surrogate or
  * above U+10FFFF), or n. Call it before a UCS4 part is made. */
 size_t fb_keys_first_bad_ucs4(const uint32_t *data, size_t n, size_t width);

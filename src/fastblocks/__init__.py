@@ -14,7 +14,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
-from .sketches import HyperLogLog
+from .sketches import HeavyHitter, HyperLogLog, TopK
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,9 +23,11 @@ __all__ = [
     "CountingBloomFilter",
     "CuckooFilter",
     "FilterFullError",
+    "HeavyHitter",
     "HyperLogLog",
     "RotatingBloomFilter",
     "ScalableBloomFilter",
+    "TopK",
     "__version__",
     "filters",
     "hashing",

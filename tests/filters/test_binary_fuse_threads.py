@@ -4,9 +4,12 @@ import sys
 import threading
 
 import numpy as np
+import pytest
 
 import fastblocks
 from tests.threads import run_together
+
+pytestmark = pytest.mark.usefixtures("switch_often")
 
 
 def test_many_threads_build_and_read(tmp_path):

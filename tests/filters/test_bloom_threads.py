@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 
 import fastblocks
-from tests.threads import run_together
-
-THREADS = 8
-
+from tests.threads import THREADS, run_together
 
 pytestmark = pytest.mark.usefixtures("switch_often")
 

@@ -1,23 +1,14 @@
 """CountingBloomFilter under many threads: nothing lost, nothing missed."""
 
-import sys
 import threading
 
 import numpy as np
 import pytest
 
 import fastblocks
-from tests.threads import run_together
+from tests.threads import THREADS, run_together
 
-THREADS = 8
-
-
-@pytest.fixture(autouse=True)
-def _switch_often():
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
+pytestmark = pytest.mark.usefixtures("switch_often")
 
 
 def test_changes_of_every_kind_at_once_are_exact():

@@ -7,9 +7,7 @@ import pytest
 
 import fastblocks
 from fastblocks import FilterFullError
-from tests.threads import run_together
-
-THREADS = 8
+from tests.threads import THREADS, run_together
 
 pytestmark = pytest.mark.usefixtures("switch_often")
 

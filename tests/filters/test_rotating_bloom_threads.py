@@ -1,6 +1,5 @@
 """RotatingBloomFilter under many threads: exactly one is told that a key is new."""
 
-import sys
 import threading
 
 import numpy as np
@@ -8,17 +7,9 @@ import pytest
 
 import fastblocks
 from tests.filters.clock import Clock
-from tests.threads import run_together
+from tests.threads import THREADS, run_together
 
-THREADS = 8
-
-
-@pytest.fixture(autouse=True)
-def _switch_often():
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
+pytestmark = pytest.mark.usefixtures("switch_often")
 
 
 def test_every_key_is_new_to_exactly_one_thread():

@@ -1,6 +1,5 @@
 """ScalableBloomFilter under many threads: growth in one, lookups in others, nothing lost."""
 
-import sys
 import threading
 
 import numpy as np
@@ -9,13 +8,7 @@ import pytest
 import fastblocks
 from tests.threads import THREADS, run_together
 
-
-@pytest.fixture(autouse=True)
-def _switch_often():
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
+pytestmark = pytest.mark.usefixtures("switch_often")
 
 
 def test_adds_of_every_kind_at_once_lose_nothing():

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import fastblocks
-from tests.threads import run_together
+from tests.threads import THREADS, run_together
 
-THREADS = 8
+pytestmark = pytest.mark.usefixtures("switch_often")
 
 
 def of(keys, p=14):

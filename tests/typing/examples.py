@@ -106,10 +106,8 @@ assert_type(rotating.approx_len(), int)
 assert_type(
     fastblocks.RotatingBloomFilter.from_bytes(b"", timer=None), fastblocks.RotatingBloomFilter
 )
-assert_type(
-    fastblocks.RotatingBloomFilter.open("path", "r+", timer=rotating.timer),
-    fastblocks.RotatingBloomFilter,
-)
+opened = fastblocks.RotatingBloomFilter.open("path", "r+", timer=rotating.timer)
+assert_type(opened, fastblocks.RotatingBloomFilter)
 rotating.update([1], rotating)
 rotating |= rotating
 fastblocks.RotatingBloomFilter(1000, 0.01)  # type: ignore[call-arg]

@@ -22,6 +22,7 @@ __all__ = [
     "read_only",
     "replaced",
     "status",
+    "total_overflow",
     "unchangeable",
     "unequal",
     "unsettled",
@@ -129,6 +130,10 @@ def unsettled() -> RuntimeError:
 
 def unequal(name: str, ours: Any, theirs: Any) -> ValueError:
     return ValueError(f"cannot combine: {name} differs ({ours} and {theirs})")
+
+
+def total_overflow() -> OverflowError:
+    return OverflowError("the sum of all counts would exceed 2**63 - 1")
 
 
 def not_a(name: str, cls: type, value: Any) -> TypeError:

@@ -74,6 +74,9 @@ cdef class KeyBatch:
     cdef object array      # the NumPy array whose memory the parts point into, if it is one
     cdef bint foreign      # they point into memory of Arrow
     cdef tuple owners      # what keeps that alive
+    cdef list items        # the keys themselves, if they are Python objects and are held
+    cdef bint text         # they are strings, so UTF-8
+    cdef bint unsigned     # they are uint64
     cdef void *memory      # freed with the batch: hashes or scratch
     cdef void *chunks      # ArrowArray[n_chunks], released with the batch
     cdef size_t n_chunks
@@ -85,7 +88,14 @@ cdef class KeyBatch:
     # writing to it might change keys that are yet to be read (then see arrays.delivered).
     cdef object result_array(self, object out, str dtype)
 
-cdef KeyBatch key_batch(object keys, uint64_t seed)
+    # Key i as a str, bytes or int. Of Python objects only if the batch holds them.
+    cdef object key_at(self, size_t i)
+
+# `hold`: keep the Python objects too, in a list of their own, and not only their hashes.
+cdef KeyBatch key_batch(object keys, uint64_t seed, bint hold=*)
+
+# A key as an object that nobody can change: a str, bytes or int and no subclass of these.
+cdef object plain_key(object key)
 
 # Below this many keys a batch keeps the GIL: giving it up could cost more than the work.
 cdef enum:

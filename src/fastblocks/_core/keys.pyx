@@ -6,12 +6,14 @@ strided or byte-swapped, and Python objects, of which only the hashes are kept.
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_Check
+from cpython.bytes cimport PyBytes_Check, PyBytes_CheckExact, PyBytes_FromStringAndSize
 from cpython.list cimport PyList_CheckExact
-from cpython.long cimport PyLong_AsUnsignedLongLong
+from cpython.long cimport PyLong_AsUnsignedLongLong, PyLong_CheckExact
 from cpython.memoryview cimport PyMemoryView_Check
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.ref cimport Py_DECREF
+from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport strcmp
@@ -25,6 +27,8 @@ from fastblocks._core.cpu cimport fb_cpu_level
 
 cdef extern from "keys.h" nogil:
     size_t fb_keys_first_bad_ucs4(const uint32_t *data, size_t n, size_t width)
+    const uint8_t *fb_keys_bytes(const fb_keys_part_t *part, size_t at, size_t *len)
+    uint64_t fb_keys_word(const fb_keys_part_t *part, size_t at)
 
 cdef extern from "xxh3.h" nogil:
     uint64_t fb_xxh3_64(const void *p, size_t len, uint64_t seed)
@@ -88,6 +92,16 @@ cdef uint64_t word_of_int(object key) except? 0xC7A3:
     return PyLong_AsUnsignedLongLong(key if key >= 0 else key + 2**64)
 
 
+cdef object plain_key(object key):
+    if PyUnicode_CheckExact(key) or PyBytes_CheckExact(key) or PyLong_CheckExact(key):
+        return key
+    if PyUnicode_Check(key):
+        return str.__str__(key)
+    if PyBytes_Check(key) or PyByteArray_Check(key) or PyMemoryView_Check(key):
+        return memoryview(key).tobytes()
+    return operator.index(key)
+
+
 # ---- batches -----------------------------------------------------------------------------------
 
 cdef class KeyBatch:
@@ -119,11 +133,36 @@ cdef class KeyBatch:
             return result
         return out_array(None, self.n, dtype)
 
+    cdef object key_at(self, size_t i):
+        cdef const fb_keys_part_t *part = self.parts
+        cdef const uint8_t *data
+        cdef uint64_t word
+        cdef size_t length = 0
+        if self.items is not None:
+            return plain_key(self.items[i])
+        while i >= part.n:
+            i -= part.n
+            part += 1
+        if FB_KEYS_INT8 <= part.layout <= FB_KEYS_UINT32:
+            word = fb_keys_word(part, i)
+            if self.unsigned:
+                return word
+            return <int64_t>word
+        data = fb_keys_bytes(part, i, &length)
+        if self.text:
+            try:
+                return PyUnicode_DecodeUTF8(<const char *>data, length, NULL)
+            except UnicodeDecodeError:  # in an Arrow string, whose maker did not check
+                pass
+        return PyBytes_FromStringAndSize(<const char *>data, length)
 
-cdef KeyBatch key_batch(object keys, uint64_t seed):
+
+cdef KeyBatch key_batch(object keys, uint64_t seed, bint hold=False):
     cdef KeyBatch batch = KeyBatch.__new__(KeyBatch)
+    if hold:
+        batch.items = []
     if PyList_CheckExact(keys):
-        read_list(batch, keys, seed)
+        read_list(batch, list(keys) if hold else keys, seed)
     elif is_array(keys):
         read_array(batch, keys, seed)
     elif isinstance(keys, (str, bytes, bytearray, memoryview)):
@@ -174,10 +213,14 @@ cdef int read_list(KeyBatch batch, list keys, uint64_t seed) except -1:
             try:
                 if not fb_py_hash_common(<object>item, seed, hashes + i):
                     hash_other(<object>item, seed, hashes + i)
+                    if batch.items is not None:  # what can be changed is held as it is now
+                        keys[i] = plain_key(<object>item)
             finally:
                 Py_DECREF(<object>item)
     except (TypeError, OverflowError, UnicodeEncodeError) as error:
         raise errors.in_batch(error, i) from error
+    if batch.items is not None:
+        batch.items = keys
     return hold_hashes(batch, n)
 
 
@@ -186,6 +229,8 @@ cdef int read_iterable(KeyBatch batch, object keys, uint64_t seed) except -1:
         iterator = iter(keys)
     except TypeError:
         raise errors.not_iterable(keys) from None
+    if batch.items is not None:
+        return read_list(batch, list(iterator), seed)
     cdef size_t n = 0, room = 0
     cdef uint64_t *hashes
     for key in iterator:
@@ -223,7 +268,10 @@ cdef int read_array(KeyBatch batch, object array, uint64_t seed) except -1:
         return read_list(batch, array.tolist(), seed)
     array = plain_array(array)
     cdef fb_keys_part_t *part = batch.new_parts(1)
+    batch.items = None
     batch.array = array
+    batch.text = kind == "U"
+    batch.unsigned = kind == "u"
     part.n = batch.n = array.size
     part.data = data_of(array)
     part.width = array.dtype.itemsize
@@ -276,6 +324,7 @@ cdef int read_arrow_array(KeyBatch batch, object keys) except -1:
     if schema.release == NULL or array.release == NULL:
         raise errors.consumed()
     cdef fb_keys_part_t *part = batch.new_parts(1)
+    note_kind(batch, column_of(schema))
     batch.n = read_arrow_chunk(part, schema, array, 0)
     return 0
 
@@ -297,6 +346,7 @@ cdef int read_arrow_stream(KeyBatch batch, object keys, object capsule) except -
         raise stream_error(stream)
     try:
         layout_of(column_of(&schema))
+        note_kind(batch, column_of(&schema))
         while True:
             chunk.release = NULL
             if stream.get_next(stream, &chunk) != 0:
@@ -330,6 +380,15 @@ cdef const ArrowSchema *column_of(const ArrowSchema *schema) except NULL:
     if schema.n_children != 1:
         raise errors.arrow_format(f"struct of {schema.n_children} columns")
     return schema.children[0]
+
+
+cdef int note_kind(KeyBatch batch, const ArrowSchema *column) except -1:
+    """What the layout does not tell: whether bytes are text, and words unsigned."""
+    cdef bytes format = column.format
+    batch.items = None
+    batch.text = format in (b"u", b"U", b"vu")
+    batch.unsigned = format == b"L"
+    return 0
 
 
 cdef object stream_error(ArrowArrayStream *stream):

@@ -1,11 +1,11 @@
-"""Type aliases of what every block takes."""
+"""Types of what blocks take and return."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol, SupportsIndex, TypeAlias
+from typing import Any, NamedTuple, Protocol, SupportsIndex, TypeAlias
 
-__all__ = ["ArrowArray", "ArrowStream", "Key", "Keys"]
+__all__ = ["ArrowArray", "ArrowStream", "HeavyHitter", "Key", "Keys"]
 
 
 class ArrowArray(Protocol):
@@ -24,3 +24,17 @@ Key: TypeAlias = str | bytes | bytearray | memoryview | SupportsIndex
 
 # NumPy arrays and pandas Series are iterables of what NumPy calls its scalars.
 Keys: TypeAlias = Iterable[Any] | ArrowArray | ArrowStream
+
+
+class HeavyHitter(NamedTuple):
+    """A key and how often it came: at most `count` times, at least `count - error` times."""
+
+    key: str | bytes | int
+    count: int | float  # type: ignore[assignment]  # hides tuple.count
+    error: int | float
+
+
+HeavyHitter.__module__ = "fastblocks.sketches"
+HeavyHitter.key.__doc__ = "The key, as it was first seen."
+HeavyHitter.count.__doc__ = "It came at most so often: an int, or a float if counts decay."
+HeavyHitter.error.__doc__ = "By how much `count` may be too large."

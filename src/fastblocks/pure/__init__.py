@@ -14,7 +14,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
-from .sketches import HyperLogLog
+from .sketches import HeavyHitter, HyperLogLog, TopK
 
 __all__ = [
     "BinaryFuseFilter",
@@ -22,9 +22,11 @@ __all__ = [
     "CountingBloomFilter",
     "CuckooFilter",
     "FilterFullError",
+    "HeavyHitter",
     "HyperLogLog",
     "RotatingBloomFilter",
     "ScalableBloomFilter",
+    "TopK",
     "filters",
     "hashing",
     "sketches",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from fastblocks._core.types import Key, Keys
 
-__all__ = ["bytes_of_key", "bytes_of_keys", "fill_out"]
+__all__ = ["bytes_of_key", "bytes_of_keys", "fill_out", "plain_key", "plain_keys"]
 
 
 def bytes_of_key(key: Key) -> bytes:
@@ -31,9 +31,29 @@ def bytes_of_key(key: Key) -> bytes:
     return (number % 2**64).to_bytes(8, "little")
 
 
+def plain_key(key: Key) -> str | bytes | int:
+    """A key as an object that nobody can change: a str, bytes or int, no subclass of these."""
+    if isinstance(key, str):
+        return str.__str__(key)
+    if isinstance(key, (bytes, bytearray, memoryview)):
+        return memoryview(key).tobytes()
+    return operator.index(key)
+
+
 def bytes_of_keys(keys: Keys) -> list[bytes]:
     """The bytes of every key of a batch; raises if one is no key."""
+    return _bytes_of_items(*items_of(keys))
+
+
+def plain_keys(keys: Keys) -> tuple[list[str | bytes | int], list[bytes]]:
+    """Every key of a batch as `plain_key`, and its bytes."""
     items, nulls = items_of(keys)
+    held = list(items)
+    data = _bytes_of_items(held, nulls)
+    return [plain_key(key) for key in held], data
+
+
+def _bytes_of_items(items: Any, nulls: bool) -> list[bytes]:
     result = []
     for i, key in enumerate(items):
         if nulls and key is None:
@@ -92,8 +112,8 @@ def items_of_arrow(keys: Any) -> list[Any]:
         or kinds.is_large_string(column.type)
         or kinds.is_string_view(column.type)
     ):
-        column = column.cast(pa.large_binary())  # its bytes, be they valid UTF-8 or not
-    elif not (
+        return [_text(data) for data in column.cast(pa.large_binary()).to_pylist()]
+    if not (
         kinds.is_integer(column.type)
         or kinds.is_binary(column.type)
         or kinds.is_large_binary(column.type)
@@ -103,6 +123,14 @@ def items_of_arrow(keys: Any) -> list[Any]:
         raise errors.arrow_format(str(column.type))
     items: list[Any] = column.to_pylist()
     return items
+
+
+def _text(data: bytes | None) -> str | bytes | None:
+    """A key from an Arrow string array: bytes if it is, against the rules, not valid UTF-8."""
+    try:
+        return None if data is None else data.decode()
+    except UnicodeDecodeError:
+        return data
 
 
 def fill_out(out: NDArray[Any] | None, values: list[Any], dtype: str) -> NDArray[Any]:

@@ -1,5 +1,6 @@
 """Sketches in plain Python."""
 
 from .hyperloglog import HyperLogLog
+from .topk import HeavyHitter, TopK
 
-__all__ = ["HyperLogLog"]
+__all__ = ["HeavyHitter", "HyperLogLog", "TopK"]
