@@ -74,9 +74,10 @@ def bench_estimate(lib: HyperLogLog, timed: Timed) -> None:
 
 
 @work(
-    "Relative error and memory",
+    "Relative error against memory",
     "root mean square of 50 sketches of 30 k integers, by p",
-    chart="cost",
+    chart="curve",
+    axes=("bytes", "error"),
     points=PRECISIONS,
     rounds=1,
     libraries=("fastblocks", "datasketches", "datasketches HLL_4"),
@@ -91,7 +92,7 @@ def bench_accuracy(lib: HyperLogLog, record: Record, point: float, quick: bool) 
         squares += (lib.estimate(s) / n - 1) ** 2
     error, standard = math.sqrt(squares / runs), 1.04 / 2 ** (p / 2)
     expect(error < 2 * standard, f"the error is {error:.2%}, {error / standard:.1f} times the due")
-    record(rate=error, bits=8.0 * lib.bytes(s), standard=standard, keys=n, runs=runs)
+    record(error=error, bytes=lib.bytes(s), standard=standard, keys=n, runs=runs)
 
 
 def _time_filling(lib: HyperLogLog, timed: Timed, add: Callable[..., None], keys: Any) -> None:
