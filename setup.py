@@ -18,6 +18,7 @@ MODULES = {
     "_core.status": [],
     "hashing.xxh3": [],
     "filters.bloom": ["csrc/filters/bloom.c"],
+    "sketches.frequency": ["csrc/sketches/frequency.c"],
 }
 CORE = sorted(glob("csrc/core/*.c"))
 INCLUDE = ["csrc", "csrc/core", "src/fastblocks/_core"]

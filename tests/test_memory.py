@@ -34,6 +34,20 @@ def churn_bloom(tmp_path):
     assert h != f
 
 
+def churn_frequency(tmp_path):
+    s = fastblocks.FrequencySketch(20_000)
+    s.record_many(np.arange(MANY))
+    s.record_many(["x" * 8] * MANY)
+    s.estimate_many(np.arange(MANY), out=np.empty(MANY, np.uint8))
+    t = s.copy()
+    t.merge(s, s)
+    fastblocks.FrequencySketch.from_bytes(t.to_bytes()).save(tmp_path / "s")
+    u = fastblocks.FrequencySketch.open(tmp_path / "s", "r+")
+    u.record("z")
+    u.age()
+    assert u != s
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()
@@ -63,7 +77,7 @@ def churn_hashing(tmp_path):
     fastblocks.hashing.xxh3_64_many(iter([key, bytearray(9), memoryview(b"abc")[::2]]))
 
 
-@pytest.mark.parametrize("churn", [churn_bloom, churn_errors, churn_hashing])
+@pytest.mark.parametrize("churn", [churn_bloom, churn_frequency, churn_errors, churn_hashing])
 def test_nothing_leaks(churn, tmp_path):
     for _ in range(100):  # until the allocators have settled
         churn(tmp_path)

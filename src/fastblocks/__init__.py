@@ -6,6 +6,15 @@ module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 
 from . import filters, hashing, sketches
 from .filters import BloomFilter, FilterFullError
+from .sketches import FrequencySketch
 
 __version__ = "0.1.0"
-__all__ = ["BloomFilter", "FilterFullError", "__version__", "filters", "hashing", "sketches"]
+__all__ = [
+    "BloomFilter",
+    "FilterFullError",
+    "FrequencySketch",
+    "__version__",
+    "filters",
+    "hashing",
+    "sketches",
+]

@@ -50,6 +50,18 @@ fastblocks.BloomFilter("5")  # type: ignore[arg-type]
 fastblocks.BloomFilter(5, 0.1, 3)  # type: ignore[call-arg]
 fastblocks.BloomFilter.open("path", "w")  # type: ignore[arg-type]
 
+s = fastblocks.FrequencySketch(1000, seed=1)
+assert_type(s.estimate("a"), int)
+assert_type(s.estimate_many(pa.array(["a"])), NDArray[np.uint8])
+assert_type(s.records, int)
+assert_type(s.sample_size, int)
+assert_type(s.copy(), fastblocks.FrequencySketch)
+s.record_many(np.arange(3))
+s.merge(s, s)
+s.record(None)  # type: ignore[arg-type]
+s.merge({1})  # type: ignore[arg-type]
+fastblocks.FrequencySketch(5, 3)  # type: ignore[call-arg]
+
 g = fastblocks.pure.BloomFilter(1000, 0.01, seed=1)
 assert_type(g.contains_many(["a"]), NDArray[np.bool_])
 assert_type(g & g, fastblocks.pure.BloomFilter)

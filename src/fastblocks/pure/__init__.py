@@ -6,5 +6,13 @@ enough to be read. Chosen by name, never by fall-back.
 
 from . import filters, hashing, sketches
 from .filters import BloomFilter, FilterFullError
+from .sketches import FrequencySketch
 
-__all__ = ["BloomFilter", "FilterFullError", "filters", "hashing", "sketches"]
+__all__ = [
+    "BloomFilter",
+    "FilterFullError",
+    "FrequencySketch",
+    "filters",
+    "hashing",
+    "sketches",
+]

@@ -1,3 +1,5 @@
 """Sketches: how often, how many different, which are hottest, in small fixed memory."""
 
-__all__: list[str] = []
+from .frequency import FrequencySketch
+
+__all__ = ["FrequencySketch"]

@@ -1,3 +1,5 @@
 """Sketches in plain Python."""
 
-__all__: list[str] = []
+from .frequency import FrequencySketch
+
+__all__ = ["FrequencySketch"]

@@ -1,0 +1,134 @@
+"""The sketches that count under many threads: nothing lost, with the GIL and without."""
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import fastblocks
+
+THREADS = 8
+
+
+@pytest.fixture(autouse=True)
+def _switch_often():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+def run_together(*targets):
+    """Run each target in a thread of its own, all from one starting line; raise what they raise."""
+    line = threading.Barrier(len(targets))
+    errors = []
+
+    def run(target):
+        try:
+            line.wait()
+            target()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(target,)) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def test_records_of_every_kind_at_once_lose_nothing():
+    """The number of records is exact as long as no count reaches 15."""
+    n = 20_000
+    s = fastblocks.FrequencySketch(THREADS * n)
+    part = fastblocks.FrequencySketch(THREADS * n)
+    part.record_many(np.arange(n))
+
+    def writer(i):
+        keys = np.arange(i * n, (i + 1) * n)
+        if i % 4 == 0:
+            return lambda: s.record_many(keys)  # without the GIL
+        if i % 4 == 1:
+            return lambda: [s.record(key) for key in keys.tolist()]
+        if i % 4 == 2:
+            return lambda: [s.record_many(few) for few in np.array_split(keys, 200)]
+        return lambda: s.merge(part)
+
+    run_together(*(writer(i) for i in range(THREADS)))
+    assert s.records == THREADS * n
+    counts = s.estimate_many(np.arange(3 * n))
+    assert counts.min() >= 1
+    assert s.estimate_many(np.arange(n)).min() >= 3  # recorded once, merged twice
+
+
+def test_agings_at_once_keep_the_records_in_range():
+    s = fastblocks.FrequencySketch(200)
+
+    def write():
+        for round in range(30):
+            s.record_many(np.arange(2000) + round)
+            for key in range(500):
+                s.record(key)
+
+    def look():
+        for _ in range(200):
+            assert 0 <= s.records < s.sample_size
+            assert s.estimate_many(np.arange(1000)).max() <= 15
+            assert fastblocks.FrequencySketch.from_bytes(s.to_bytes()).records < s.sample_size
+
+    run_together(write, write, s.age, look, look)
+
+
+def test_opposite_merges_do_not_deadlock():
+    a, b = (fastblocks.FrequencySketch(10_000) for _ in range(2))
+    a.record("a")
+    b.record("b")
+
+    def merge(x, y):
+        for _ in range(300):
+            x.merge(y)
+            assert x == x
+            assert 0 < x.records < x.sample_size
+
+    run_together(lambda: merge(a, b), lambda: merge(b, a), lambda: merge(a, a))
+
+
+def test_whole_sketch_operations_exclude_each_other():
+    """A copy taken while another thread clears and refills is one of the states in between."""
+    s, full = (fastblocks.FrequencySketch(100_000) for _ in range(2))
+    full.record_many(np.arange(5000))
+    stop = threading.Event()
+
+    def change():
+        for _ in range(200):
+            s.merge(full)
+            s.clear()
+        stop.set()
+
+    def look():
+        while not stop.is_set():
+            for seen in (s.copy(), fastblocks.FrequencySketch.from_bytes(s.to_bytes())):
+                assert not seen or seen == full
+
+    run_together(change, look, look)
+
+
+def test_batches_give_up_the_gil():
+    s = fastblocks.FrequencySketch(1000)
+    keys = np.arange(5_000_000)
+    for call in (s.record_many, s.estimate_many):
+        ran = []
+        go = threading.Event()
+        thread = threading.Thread(target=lambda go=go, ran=ran: go.wait() and ran.append(True))
+        thread.start()
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(60)  # so that the thread can only run if the GIL is given up
+        go.set()
+        call(keys)
+        in_time = bool(ran)
+        sys.setswitchinterval(before)
+        thread.join()
+        assert in_time
