@@ -18,6 +18,7 @@ MODULES = {
     "_core.status": [],
     "hashing.xxh3": [],
     "filters.bloom": ["csrc/filters/bloom.c"],
+    "sketches.count_min": ["csrc/sketches/count_min.c"],
     "sketches.frequency": ["csrc/sketches/frequency.c"],
 }
 CORE = sorted(glob("csrc/core/*.c"))

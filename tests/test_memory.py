@@ -34,6 +34,23 @@ def churn_bloom(tmp_path):
     assert h != f
 
 
+def churn_count_min(tmp_path):
+    s = fastblocks.CountMinSketch(10_000, 4)
+    s.add_many(np.arange(MANY), np.arange(MANY))
+    s.add_many(["x" * 8] * MANY, [1] * MANY)
+    s.add_many(["x"], 2**40)
+    s.estimate_many(np.arange(MANY), out=np.empty(MANY, np.uint32))
+    t = s.copy()
+    t.merge(s, s)
+    fastblocks.CountMinSketch.from_bytes(t.to_bytes()).save(tmp_path / "s")
+    u = fastblocks.CountMinSketch.open(tmp_path / "s", "r+")
+    u.add("z", 5)
+    assert u != s
+    for bad in (["a"], -1, [1.5] * MANY, None):
+        with pytest.raises((TypeError, ValueError)):
+            s.add_many(np.arange(MANY), bad)
+
+
 def churn_frequency(tmp_path):
     s = fastblocks.FrequencySketch(20_000)
     s.record_many(np.arange(MANY))
@@ -77,7 +94,9 @@ def churn_hashing(tmp_path):
     fastblocks.hashing.xxh3_64_many(iter([key, bytearray(9), memoryview(b"abc")[::2]]))
 
 
-@pytest.mark.parametrize("churn", [churn_bloom, churn_frequency, churn_errors, churn_hashing])
+@pytest.mark.parametrize(
+    "churn", [churn_bloom, churn_count_min, churn_frequency, churn_errors, churn_hashing]
+)
 def test_nothing_leaks(churn, tmp_path):
     for _ in range(100):  # until the allocators have settled
         churn(tmp_path)

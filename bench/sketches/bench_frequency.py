@@ -1,7 +1,7 @@
 """Frequency sketch.
 
-No other package has TinyLFU's sketch on its own; the nearest is a count-min sketch of as many bytes, which
-never ages. The stream is Zipf-distributed, exponent 0.9, over city names or integers.
+No other package has TinyLFU's sketch on its own; the nearest is a count-min sketch of as many bytes,
+which never ages. The stream is Zipf-distributed, exponent 0.9, over city names or integers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.data import UINT64, city_names, integers
 from bench.model import Role, Timed, expect, work
-from bench.sketches.counting_libraries import Counting, CounterFloor, EmptyLoop, PyProbables
+from bench.sketches.counting_libraries import CounterFloor, Counting, EmptyLoop, PyProbables
 
 STREAM = 100_000
 SMALL = 2_000

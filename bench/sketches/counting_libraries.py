@@ -55,6 +55,7 @@ class CounterFloor(Counting):
 
     name = "Counter"
     role: ClassVar[Role] = "floor"
+    max_keys = 200_000
 
     def create(self, *args: Any) -> Any:
         """Return an empty counter."""

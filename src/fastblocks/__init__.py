@@ -6,11 +6,12 @@ module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 
 from . import filters, hashing, sketches
 from .filters import BloomFilter, FilterFullError
-from .sketches import FrequencySketch
+from .sketches import CountMinSketch, FrequencySketch
 
 __version__ = "0.1.0"
 __all__ = [
     "BloomFilter",
+    "CountMinSketch",
     "FilterFullError",
     "FrequencySketch",
     "__version__",

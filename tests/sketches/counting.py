@@ -68,4 +68,34 @@ FREQUENCY = Counting(
     ],
     [(0, 200), (1, 1), (7, 0x80), (8, 1), (63, 1)],
 )
-COUNTING = [FREQUENCY]
+COUNT_MIN = Counting(
+    "CountMinSketch",
+    (21, 3),
+    "add",
+    "count_min_v1.bin",
+    {
+        "add": lambda s, other: s.add("x", 7),
+        "add_many": lambda s, other: s.add_many(range(1000), range(1000)),
+        "merge": lambda s, other: s.merge(other),
+        "clear": lambda s, other: s.clear(),
+    },
+    [
+        ({"seed": 4}, r"seed differs \(3 and 4\)"),
+        ({"conservative": False}, r"conservative differs \(True and False\)"),
+    ],
+    [
+        (32, 0, "parameters contradict"),  # width
+        (32, 23, "parameters contradict"),
+        (32, 2**32 + 1, "parameters contradict"),
+        (32, 2**63, "parameters contradict"),
+        (40, 0, "parameters contradict"),  # depth
+        (40, 4, "parameters contradict"),
+        (40, 33, "parameters contradict"),
+        (40, 2**32 + 3, "parameters contradict"),
+        (48, 2, "parameters contradict"),  # conservative
+        (64, 1, "parameters contradict"),  # unused
+        (112, 1, "parameters contradict"),
+    ],
+    [(8, 1), (63, 1), (64 + 4 * 63, 1), (64 + 4 * 63 + 3, 0x80)],  # the last: behind 63 counters
+)
+COUNTING = [COUNT_MIN, FREQUENCY]

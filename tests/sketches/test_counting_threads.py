@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastblocks
+from tests.sketches.counting import COUNTING
 
 THREADS = 8
 
@@ -64,6 +65,32 @@ def test_records_of_every_kind_at_once_lose_nothing():
     assert s.estimate_many(np.arange(n)).min() >= 3  # recorded once, merged twice
 
 
+@pytest.mark.parametrize("conservative", [False, True], ids=["plain", "conservative"])
+def test_counts_of_every_kind_at_once_lose_nothing(conservative):
+    n = 5000
+    s = fastblocks.CountMinSketch(4099, 4, conservative=conservative)
+    part, expected = s.copy(), s.copy()
+    keys = np.arange(n)
+    part.add_many(keys, keys)
+    for _ in range(THREADS):
+        expected.add_many(keys, keys)
+
+    def writer(i):
+        if i % 4 == 0:
+            return lambda: s.add_many(keys, keys)  # without the GIL
+        if i % 4 == 1:
+            return lambda: [s.add(key, key) for key in range(n)]
+        if i % 4 == 2:
+            return lambda: [s.add_many(few, few) for few in np.array_split(keys, 100)]
+        return lambda: s.merge(part)
+
+    run_together(*(writer(i) for i in range(THREADS)))
+    assert s.total == expected.total == THREADS * n * (n - 1) // 2
+    assert (s.estimate_many(keys) >= THREADS * keys).all()
+    if not conservative:
+        assert s == expected
+
+
 def test_agings_at_once_keep_the_records_in_range():
     s = fastblocks.FrequencySketch(200)
 
@@ -82,24 +109,25 @@ def test_agings_at_once_keep_the_records_in_range():
     run_together(write, write, s.age, look, look)
 
 
-def test_opposite_merges_do_not_deadlock():
-    a, b = (fastblocks.FrequencySketch(10_000) for _ in range(2))
-    a.record("a")
-    b.record("b")
+@pytest.mark.parametrize("counting", COUNTING, ids=lambda c: c.name)
+def test_opposite_merges_do_not_deadlock(counting):
+    a, b = (counting.filled(fastblocks) for _ in range(2))
 
     def merge(x, y):
         for _ in range(300):
             x.merge(y)
             assert x == x
-            assert 0 < x.records < x.sample_size
+            x.estimate("a")
 
     run_together(lambda: merge(a, b), lambda: merge(b, a), lambda: merge(a, a))
 
 
-def test_whole_sketch_operations_exclude_each_other():
+@pytest.mark.parametrize("counting", COUNTING, ids=lambda c: c.name)
+def test_whole_sketch_operations_exclude_each_other(counting):
     """A copy taken while another thread clears and refills is one of the states in between."""
-    s, full = (fastblocks.FrequencySketch(100_000) for _ in range(2))
-    full.record_many(np.arange(5000))
+    args = {"FrequencySketch": (50_000,), "CountMinSketch": (20_000, 4)}[counting.name]
+    s, full = (counting.cls(fastblocks)(*args) for _ in range(2))
+    counting.add_many(full, np.arange(5000))
     stop = threading.Event()
 
     def change():
@@ -110,16 +138,17 @@ def test_whole_sketch_operations_exclude_each_other():
 
     def look():
         while not stop.is_set():
-            for seen in (s.copy(), fastblocks.FrequencySketch.from_bytes(s.to_bytes())):
+            for seen in (s.copy(), counting.cls(fastblocks).from_bytes(s.to_bytes())):
                 assert not seen or seen == full
 
     run_together(change, look, look)
 
 
-def test_batches_give_up_the_gil():
-    s = fastblocks.FrequencySketch(1000)
-    keys = np.arange(5_000_000)
-    for call in (s.record_many, s.estimate_many):
+@pytest.mark.parametrize("counting", COUNTING, ids=lambda c: c.name)
+def test_batches_give_up_the_gil(counting):
+    s = counting.empty(fastblocks)
+    keys = np.arange(2_000_000)
+    for call in (lambda keys: counting.add_many(s, keys), s.estimate_many):
         ran = []
         go = threading.Event()
         thread = threading.Thread(target=lambda go=go, ran=ran: go.wait() and ran.append(True))

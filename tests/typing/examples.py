@@ -62,6 +62,23 @@ s.record(None)  # type: ignore[arg-type]
 s.merge({1})  # type: ignore[arg-type]
 fastblocks.FrequencySketch(5, 3)  # type: ignore[call-arg]
 
+c = fastblocks.CountMinSketch.from_error(0.01, 0.01, conservative=False)
+assert_type(c, fastblocks.CountMinSketch)
+assert_type(c.estimate("a"), int)
+assert_type(c.estimate_many(pa.array(["a"])), NDArray[np.uint32])
+assert_type(c.epsilon, float)
+assert_type(c.error_bound(), float)
+assert_type(c.total, int)
+assert_type(c.conservative, bool)
+c.add("a", 5)
+c.add_many(["a", "b"], [1, 2])
+c.add_many(np.arange(3), np.arange(3))
+c.add_many(np.arange(3), 7)
+c.merge(c)
+c.add("a", "b")  # type: ignore[arg-type]
+c.add_many(["a"], 1.5)  # type: ignore[arg-type]
+fastblocks.CountMinSketch(5)  # type: ignore[call-arg]
+
 g = fastblocks.pure.BloomFilter(1000, 0.01, seed=1)
 assert_type(g.contains_many(["a"]), NDArray[np.bool_])
 assert_type(g & g, fastblocks.pure.BloomFilter)

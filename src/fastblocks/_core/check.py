@@ -10,6 +10,7 @@ from typing import Any
 from . import errors
 
 __all__ = [
+    "boolean",
     "counts",
     "integer",
     "is_numpy_column",
@@ -38,6 +39,13 @@ def integer(name: str, value: Any, low: int, high: int) -> int:
     if not low <= number <= high:
         raise ValueError(f"{name} must be in [{low}, {high}], not {number}")
     return number
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Return `value` if it is a ``bool``, or raise naming `name`."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
+    return value
 
 
 def real(name: str, value: Any, low: float, high: float) -> float:
@@ -91,7 +99,8 @@ def counts(value: Any, n: int, high: int) -> Any:
     """
     import numpy as np
 
-    if isinstance(value, (str, bytes, bytearray, memoryview)):
+    text = isinstance(value, (str, bytes, bytearray, memoryview))
+    if text or not (hasattr(value, "__index__") or hasattr(value, "__iter__")):
         raise TypeError(f"counts must be an int or an array of them, not {type(value).__name__}")
     if hasattr(value, "__index__") and not isinstance(value, np.ndarray):
         return integer("counts", value, 0, high)

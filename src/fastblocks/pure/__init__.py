@@ -6,10 +6,11 @@ enough to be read. Chosen by name, never by fall-back.
 
 from . import filters, hashing, sketches
 from .filters import BloomFilter, FilterFullError
-from .sketches import FrequencySketch
+from .sketches import CountMinSketch, FrequencySketch
 
 __all__ = [
     "BloomFilter",
+    "CountMinSketch",
     "FilterFullError",
     "FrequencySketch",
     "filters",

@@ -149,7 +149,7 @@ cdef class FrequencySketch(Flat):
                 fb_frequency_record(&self.sketch, h)
 
     def record_many(self, keys):
-        """Count one occurrence of each key of a batch: all of them, or none if there is an error.
+        """Count one occurrence of each key of a batch: of all, or of none if there is an error.
 
         Parameters
         ----------

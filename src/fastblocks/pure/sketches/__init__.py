@@ -1,5 +1,6 @@
 """Sketches in plain Python."""
 
+from .count_min import CountMinSketch
 from .frequency import FrequencySketch
 
-__all__ = ["FrequencySketch"]
+__all__ = ["CountMinSketch", "FrequencySketch"]

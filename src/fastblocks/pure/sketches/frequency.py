@@ -102,7 +102,7 @@ class FrequencySketch(Flat):
             self._record(data)
 
     def record_many(self, keys: Keys) -> None:
-        """Count one occurrence of each key of a batch: all of them, or none if there is an error."""
+        """Count one occurrence of each key of a batch: of all, or of none if there is an error."""
         self._check_writable("record_many")
         batch = _keys.bytes_of_keys(keys)
         with self._lock:

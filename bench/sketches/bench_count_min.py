@@ -1,0 +1,179 @@
+"""Count-min sketch.
+
+A million counters of 32 bits (datasketches: of 64), in four rows. The requests for city names are
+Zipf-distributed, exponent 1.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bench.data import UINT64, city_names, integers
+from bench.model import Record, Role, Timed, expect, work
+from bench.sketches.counting_libraries import Counting, CounterFloor, PyProbables
+
+WIDTH, DEPTH = 262_144, 4
+STREAM = 100_000
+SMALL = 2_000
+FEW = 2_000  # keys that are checked
+NAMES = "100 k Zipf requests for city names, 262,144 x 4"
+BYTES = (16_384, 65_536, 262_144, 1_048_576)
+
+
+class Native(Counting):
+    """fastblocks itself."""
+
+    name = "fastblocks"
+    role: ClassVar[Role] = "native"
+    module = "fastblocks"
+    distribution = "fastblocks"
+    counter_bytes: ClassVar[int] = 4
+
+    def create(self, width: int, depth: int) -> Any:
+        """Return an empty sketch."""
+        return self.api.CountMinSketch(width, depth)
+
+    def add_batch(self, s: Any, keys: Any) -> None:
+        """Add a batch."""
+        s.add_many(keys)
+
+    def estimate_batch(self, s: Any, keys: Any) -> Any:
+        """Look up a batch."""
+        return s.estimate_many(keys)
+
+    def batch_ints(self, keys: UINT64) -> Any:
+        """Return the array as it is."""
+        return keys
+
+
+class Plain(Native):
+    """fastblocks without conservative update."""
+
+    name = "fastblocks, plain"
+    role: ClassVar[Role] = "floor"
+    only = ("accuracy",)
+
+    def create(self, width: int, depth: int) -> Any:
+        """Return an empty sketch."""
+        return self.api.CountMinSketch(width, depth, conservative=False)
+
+
+class Pure(Native):
+    """The pure-Python twin."""
+
+    name = "fastblocks.pure"
+    role: ClassVar[Role] = "pure"
+    module = "fastblocks.pure"
+    max_keys = 1_000
+
+
+class DataSketches(Counting):
+    """A count-min sketch in C++, with counters of 64-bit floats."""
+
+    name = "datasketches"
+    module = "datasketches"
+    distribution = "datasketches"
+    counter_bytes: ClassVar[int] = 8
+
+    def create(self, width: int, depth: int) -> Any:
+        """Return an empty sketch."""
+        return self.api.count_min_sketch(depth, width)
+
+    def add_each(self, s: Any, keys: Iterable[Any]) -> None:
+        """Add keys one by one."""
+        update = s.update
+        for key in keys:
+            update(key)
+
+    def estimate_each(self, s: Any, keys: Iterable[Any]) -> None:
+        """Look keys up one by one."""
+        estimate = s.get_estimate
+        for key in keys:
+            estimate(key)
+
+    def estimates(self, s: Any, keys: Sequence[Any]) -> list[int]:
+        """Return the estimates."""
+        return [round(s.get_estimate(key)) for key in keys]
+
+
+LIBRARIES = (Native, Plain, Pure, DataSketches, PyProbables, CounterFloor)
+
+
+@cache
+def requests() -> list[str]:
+    """Return Zipf-distributed requests for city names."""
+    names = city_names()
+    weights = np.arange(1, len(names) + 1) ** -1.1
+    picks = np.random.default_rng(1).choice(len(names), STREAM, p=weights / weights.sum())
+    return [names[i] for i in picks.tolist()]
+
+
+@work("`s.add(key)`", NAMES, headline=True, rounds=2)
+def bench_add(lib: Any, timed: Timed) -> None:
+    """Add key by key."""
+    keys, s = lib.some(requests()), lib.create(WIDTH, DEPTH)
+    lib.add_each(s, keys[:FEW])
+    lib.check(s, keys[:FEW])
+    timed(lambda: lib.add_each(s, keys), items=len(keys))
+
+
+@work("`s.estimate(key)`", NAMES, rounds=2)
+def bench_estimate(lib: Any, timed: Timed) -> None:
+    """Look up key by key."""
+    keys, s = lib.some(requests()), lib.create(WIDTH, DEPTH)
+    lib.add_each(s, keys)
+    lib.check(s, keys)
+    timed(lambda: lib.estimate_each(s, keys), items=len(keys))
+
+
+@work("`s.add_many(list)`", NAMES, rounds=2)
+def bench_add_list(lib: Any, timed: Timed) -> None:
+    """A list of str in one call."""
+    keys, s = lib.some(requests()), lib.create(WIDTH, DEPTH)
+    lib.add_batch(s, keys[:FEW])
+    lib.check(s, keys[:FEW])
+    timed(lambda: lib.add_batch(s, keys), items=len(keys))
+
+
+@work("`s.add_many(ints)`", "uint64[1 M], random, 262,144 x 4", headline=True, rounds=2)
+def bench_add_ints(lib: Any, timed: Timed, quick: bool) -> None:
+    """Integers in one call."""
+    ints = integers(SMALL if quick else 1_000_000)[: lib.max_keys]
+    keys, s = lib.batch_ints(ints), lib.create(WIDTH, DEPTH)
+    lib.add_batch(s, keys)
+    lib.check(s, ints[:FEW].tolist())
+    timed(lambda: lib.add_batch(s, keys), items=len(ints))
+
+
+@work("`s.estimate_many(ints)`", "uint64[1 M], random, 262,144 x 4", rounds=2)
+def bench_estimate_ints(lib: Any, timed: Timed, quick: bool) -> None:
+    """Integers in one call."""
+    ints = integers(SMALL if quick else 1_000_000)[: lib.max_keys]
+    keys, s = lib.batch_ints(ints), lib.create(WIDTH, DEPTH)
+    lib.add_batch(s, keys)
+    found = lib.estimate_batch(s, keys)
+    expect(found[:FEW].tolist() == lib.estimates(s, ints[:FEW].tolist()), "batch differs")
+    timed(lambda: lib.estimate_batch(s, keys), items=len(ints))
+
+
+@work(
+    "Mean overestimate against memory",
+    "Zipf 1.1 over integers, 200 k, four rows",
+    rounds=1,
+    points=BYTES,
+    libraries=("fastblocks", "fastblocks, plain", "datasketches"),
+)
+def bench_accuracy(lib: Any, record: Record, point: float, quick: bool) -> None:
+    """Count a stream in `point` bytes, then look up each of its keys."""
+    n = SMALL if quick else 200_000
+    stream = np.random.default_rng(2).zipf(1.1, n).astype(np.uint64) >> np.uint64(1)
+    keys, true = np.unique(stream, return_counts=True)
+    s = lib.create(int(point) // DEPTH // lib.counter_bytes, DEPTH)
+    lib.add_each(s, stream.tolist())
+    error = np.array(lib.estimates(s, keys.tolist())) - true
+    expect(error.min() >= 0, "a key is estimated too low")
+    record(error=float(error.mean()), bytes=point, keys=len(keys), total=n)
