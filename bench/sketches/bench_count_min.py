@@ -7,30 +7,31 @@ Zipf-distributed, exponent 1.1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.data import UINT64, city_names, integers
+from bench.data import integers
 from bench.model import Record, Role, Timed, expect, work
-from bench.sketches.counting_libraries import Counting, CounterFloor, PyProbables
+from bench.sketches.counting_libraries import (
+    CounterFloor,
+    Counting,
+    Native,
+    PyProbables,
+    requests,
+)
 
 WIDTH, DEPTH = 262_144, 4
-STREAM = 100_000
+SKEW = 1.1
 SMALL = 2_000
 FEW = 2_000  # keys that are checked
 NAMES = "100 k Zipf requests for city names, 262,144 x 4"
 BYTES = (16_384, 65_536, 262_144, 1_048_576)
 
 
-class Native(Counting):
+class CountMin(Native):
     """fastblocks itself."""
 
-    name = "fastblocks"
-    role: ClassVar[Role] = "native"
-    module = "fastblocks"
-    distribution = "fastblocks"
     counter_bytes: ClassVar[int] = 4
 
     def create(self, width: int, depth: int) -> Any:
@@ -41,16 +42,8 @@ class Native(Counting):
         """Add a batch."""
         s.add_many(keys)
 
-    def estimate_batch(self, s: Any, keys: Any) -> Any:
-        """Look up a batch."""
-        return s.estimate_many(keys)
 
-    def batch_ints(self, keys: UINT64) -> Any:
-        """Return the array as it is."""
-        return keys
-
-
-class Plain(Native):
+class Plain(CountMin):
     """fastblocks without conservative update."""
 
     name = "fastblocks, plain"
@@ -62,7 +55,7 @@ class Plain(Native):
         return self.api.CountMinSketch(width, depth, conservative=False)
 
 
-class Pure(Native):
+class Pure(CountMin):
     """The pure-Python twin."""
 
     name = "fastblocks.pure"
@@ -100,22 +93,13 @@ class DataSketches(Counting):
         return [round(s.get_estimate(key)) for key in keys]
 
 
-LIBRARIES = (Native, Plain, Pure, DataSketches, PyProbables, CounterFloor)
-
-
-@cache
-def requests() -> list[str]:
-    """Return Zipf-distributed requests for city names."""
-    names = city_names()
-    weights = np.arange(1, len(names) + 1) ** -1.1
-    picks = np.random.default_rng(1).choice(len(names), STREAM, p=weights / weights.sum())
-    return [names[i] for i in picks.tolist()]
+LIBRARIES = (CountMin, Plain, Pure, DataSketches, PyProbables, CounterFloor)
 
 
 @work("`s.add(key)`", NAMES, headline=True, rounds=2)
 def bench_add(lib: Any, timed: Timed) -> None:
     """Add key by key."""
-    keys, s = lib.some(requests()), lib.create(WIDTH, DEPTH)
+    keys, s = lib.some(requests(SKEW)), lib.create(WIDTH, DEPTH)
     lib.add_each(s, keys[:FEW])
     lib.check(s, keys[:FEW])
     timed(lambda: lib.add_each(s, keys), items=len(keys))
@@ -124,7 +108,7 @@ def bench_add(lib: Any, timed: Timed) -> None:
 @work("`s.estimate(key)`", NAMES, rounds=2)
 def bench_estimate(lib: Any, timed: Timed) -> None:
     """Look up key by key."""
-    keys, s = lib.some(requests()), lib.create(WIDTH, DEPTH)
+    keys, s = lib.some(requests(SKEW)), lib.create(WIDTH, DEPTH)
     lib.add_each(s, keys)
     lib.check(s, keys)
     timed(lambda: lib.estimate_each(s, keys), items=len(keys))
@@ -133,7 +117,7 @@ def bench_estimate(lib: Any, timed: Timed) -> None:
 @work("`s.add_many(list)`", NAMES, rounds=2)
 def bench_add_list(lib: Any, timed: Timed) -> None:
     """A list of str in one call."""
-    keys, s = lib.some(requests()), lib.create(WIDTH, DEPTH)
+    keys, s = lib.some(requests(SKEW)), lib.create(WIDTH, DEPTH)
     lib.add_batch(s, keys[:FEW])
     lib.check(s, keys[:FEW])
     timed(lambda: lib.add_batch(s, keys), items=len(keys))

@@ -1,33 +1,31 @@
 """Frequency sketch.
 
-No other package has TinyLFU's sketch on its own; the nearest is a count-min sketch of as many bytes,
-which never ages. The stream is Zipf-distributed, exponent 0.9, over city names or integers.
+No other package has TinyLFU's sketch on its own; the nearest is a count-min sketch of as many
+bytes, which never ages. The stream is Zipf-distributed, exponent 0.9, over names or integers.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, ClassVar
 
-import numpy as np
-
-from bench.data import UINT64, city_names, integers
+from bench.data import integers
 from bench.model import Role, Timed, expect, work
-from bench.sketches.counting_libraries import CounterFloor, Counting, EmptyLoop, PyProbables
+from bench.sketches.counting_libraries import (
+    CounterFloor,
+    EmptyLoop,
+    Native,
+    PyProbables,
+    requests,
+)
 
-STREAM = 100_000
+SKEW = 0.9
 SMALL = 2_000
 FEW = 2_000  # keys that are checked: too few to age
 NAMES = "100 k Zipf requests for city names, capacity 20 k"
 
 
-class Native(Counting):
+class Frequency(Native):
     """fastblocks itself."""
-
-    name = "fastblocks"
-    role: ClassVar[Role] = "native"
-    module = "fastblocks"
-    distribution = "fastblocks"
 
     def create(self, capacity: int) -> Any:
         """Return an empty sketch."""
@@ -43,16 +41,8 @@ class Native(Counting):
         """Record a batch."""
         s.record_many(keys)
 
-    def estimate_batch(self, s: Any, keys: Any) -> Any:
-        """Look up a batch."""
-        return s.estimate_many(keys)
 
-    def batch_ints(self, keys: UINT64) -> Any:
-        """Return the array as it is."""
-        return keys
-
-
-class Pure(Native):
+class Pure(Frequency):
     """The pure-Python twin."""
 
     name = "fastblocks.pure"
@@ -69,22 +59,13 @@ class Probables(PyProbables):
         return super().create(capacity // 2, 4)
 
 
-LIBRARIES = (Native, Pure, Probables, CounterFloor, EmptyLoop)
-
-
-@cache
-def requests() -> list[str]:
-    """Return Zipf-distributed requests for city names."""
-    names = city_names()
-    weights = np.arange(1, len(names) + 1) ** -0.9
-    picks = np.random.default_rng(1).choice(len(names), STREAM, p=weights / weights.sum())
-    return [names[i] for i in picks.tolist()]
+LIBRARIES = (Frequency, Pure, Probables, CounterFloor, EmptyLoop)
 
 
 @work("`s.record(key)`", NAMES, headline=True, rounds=2)
 def bench_add(lib: Any, timed: Timed) -> None:
     """Record key by key."""
-    keys, s = lib.some(requests()), lib.create(20_000)
+    keys, s = lib.some(requests(SKEW)), lib.create(20_000)
     few = keys[:FEW]
     lib.add_each(s, few)
     lib.check(s, few, most=15)
@@ -94,7 +75,7 @@ def bench_add(lib: Any, timed: Timed) -> None:
 @work("`s.estimate(key)`", NAMES, rounds=2)
 def bench_estimate(lib: Any, timed: Timed) -> None:
     """Look up key by key."""
-    keys, s = lib.some(requests()), lib.create(20_000)
+    keys, s = lib.some(requests(SKEW)), lib.create(20_000)
     lib.add_each(s, keys[:FEW])
     lib.check(s, keys[:FEW], most=15)
     timed(lambda: lib.estimate_each(s, keys), items=len(keys))
@@ -103,7 +84,7 @@ def bench_estimate(lib: Any, timed: Timed) -> None:
 @work("`s.record_many(list)`", NAMES, rounds=2)
 def bench_add_list(lib: Any, timed: Timed) -> None:
     """A list of str in one call."""
-    keys, s = lib.some(requests()), lib.create(20_000)
+    keys, s = lib.some(requests(SKEW)), lib.create(20_000)
     lib.add_batch(s, keys[:FEW])
     lib.check(s, keys[:FEW], most=15)
     timed(lambda: lib.add_batch(s, keys), items=len(keys))

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
-from bench.data import UINT64
+import numpy as np
+
+from bench.data import UINT64, city_names
 from bench.model import Library, Role, Unsupported, expect
+
+
+@cache
+def requests(skew: float) -> list[str]:
+    """Return 100,000 Zipf-distributed requests for city names."""
+    names = city_names()
+    weights = np.arange(1, len(names) + 1) ** -skew
+    picks = np.random.default_rng(1).choice(len(names), 100_000, p=weights / weights.sum())
+    return [names[i] for i in picks.tolist()]
 
 
 class Counting(Library):
@@ -48,6 +60,23 @@ class Counting(Library):
         found = self.estimates(s, some)
         low = sum(n < min(counts[key], most) for n, key in zip(found, some, strict=True))
         expect(not low, f"{low} of {len(some)} keys are estimated too low")
+
+
+class Native(Counting):
+    """fastblocks itself."""
+
+    name = "fastblocks"
+    role: ClassVar[Role] = "native"
+    module = "fastblocks"
+    distribution = "fastblocks"
+
+    def estimate_batch(self, s: Any, keys: Any) -> Any:
+        """Look up a batch."""
+        return s.estimate_many(keys)
+
+    def batch_ints(self, keys: UINT64) -> Any:
+        """Return the array as it is."""
+        return keys
 
 
 class CounterFloor(Counting):

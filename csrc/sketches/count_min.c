@@ -65,11 +65,6 @@ FB_INLINE uint64_t add_totals(uint64_t a, uint64_t b) {
     return a + b >= a ? a + b : UINT64_MAX;
 }
 
-FB_INLINE void raise_to(uint32_t *cell, uint32_t level) {
-    const uint32_t was = fb_atomic_load32(cell);
-    fb_atomic_store32(cell, was > level ? was : level);
-}
-
 /* The least of cells[0 .. depth). Four rows at a time: the compiler leaves them a loop otherwise. */
 FB_INLINE uint32_t least_of(uint32_t *const *cells, unsigned depth) {
     uint32_t least = UINT32_MAX;
@@ -83,16 +78,23 @@ FB_INLINE uint32_t least_of(uint32_t *const *cells, unsigned depth) {
     return least;
 }
 
+FB_INLINE uint32_t greater(uint32_t a, uint32_t b) { return a > b ? a : b; }
+
+/* The conservative update. Four rows, the usual number, are read once. */
 FB_INLINE void raise_least(uint32_t *const *cells, unsigned depth, uint64_t count) {
-    const uint32_t level = add_counts(least_of(cells, depth), count);
-    unsigned r = 0;
-    for (; r + 4 <= depth; r += 4) {
-        raise_to(cells[r], level);
-        raise_to(cells[r + 1], level);
-        raise_to(cells[r + 2], level);
-        raise_to(cells[r + 3], level);
+    if (depth == 4) {
+        const uint32_t a = fb_atomic_load32(cells[0]), b = fb_atomic_load32(cells[1]);
+        const uint32_t c = fb_atomic_load32(cells[2]), d = fb_atomic_load32(cells[3]);
+        const uint32_t level = add_counts(lesser(lesser(a, b), lesser(c, d)), count);
+        fb_atomic_store32(cells[0], greater(a, level));
+        fb_atomic_store32(cells[1], greater(b, level));
+        fb_atomic_store32(cells[2], greater(c, level));
+        fb_atomic_store32(cells[3], greater(d, level));
+    } else {
+        const uint32_t level = add_counts(least_of(cells, depth), count);
+        for (unsigned r = 0; r < depth; r++)
+            fb_atomic_store32(cells[r], greater(fb_atomic_load32(cells[r]), level));
     }
-    for (; r < depth; r++) raise_to(cells[r], level);
 }
 
 FB_INLINE void raise_all(uint32_t *const *cells, unsigned depth, uint64_t count) {
@@ -154,11 +156,21 @@ uint32_t fb_count_min_estimate(const fb_count_min_t *s, uint64_t h) {
         at = next, run = next_run, which ^= 1;                                               \
     }
 
+/* The sum of the counts of a slice, in halves that cannot overflow: so no step waits for the last. */
+static uint64_t sum_of(const uint64_t *counts, size_t n) {
+    uint64_t low = 0, high = 0;
+    for (size_t i = 0; i < n; i++) {
+        low += counts[i] & 0xffffffffu;
+        high += counts[i] >> 32;
+    }
+    high += low >> 32;
+    return high >> 32 != 0 ? UINT64_MAX : high << 32 | (low & 0xffffffffu);
+}
+
 static void add_slice(fb_count_min_t *s, const uint64_t *h, size_t n, const uint64_t *counts) {
-    uint64_t total = fb_count_min_total(s);
+    const uint64_t total = fb_count_min_total(s);
     FOR_RUNS(raise_run(s, cells[which], run, counts + at))
-    for (size_t i = 0; i < n; i++) total = add_totals(total, counts[i]);
-    fb_atomic_store64(s->head, total);
+    fb_atomic_store64(s->head, add_totals(total, sum_of(counts, n)));
 }
 
 static void estimate_slice(const fb_count_min_t *s, const uint64_t *h, size_t n, uint32_t *out) {

@@ -108,8 +108,16 @@ def test_bad_counts_change_nothing(impl, counts, error, message):
 
 @pytest.mark.parametrize(
     ("count", "error"),
-    [(-1, ValueError), (2**63, ValueError), (10**30, ValueError), (1.0, TypeError)]
-    + [("1", TypeError), (None, TypeError), (True, TypeError), (float("nan"), TypeError)],
+    [
+        (-1, ValueError),
+        (2**63, ValueError),
+        (10**30, ValueError),
+        (1.0, TypeError),
+        ("1", TypeError),
+        (None, TypeError),
+        (True, TypeError),
+        (float("nan"), TypeError),
+    ],
 )
 def test_bad_count_changes_nothing(impl, count, error):
     s = impl.CountMinSketch(10, 3)
@@ -195,9 +203,21 @@ def test_from_error(impl, epsilon, delta, width, depth):
 @pytest.mark.parametrize("name", ["epsilon", "delta"])
 @pytest.mark.parametrize(
     ("value", "error"),
-    [(0, ValueError), (0.0, ValueError), (1, ValueError), (1.0, ValueError), (-0.1, ValueError)]
-    + [(2, ValueError), (1e-14, ValueError), (float("nan"), ValueError), (5e-324, ValueError)]
-    + [(float("inf"), ValueError), ("0.1", TypeError), (None, TypeError), (True, TypeError)],
+    [
+        (0, ValueError),
+        (0.0, ValueError),
+        (1, ValueError),
+        (1.0, ValueError),
+        (-0.1, ValueError),
+        (2, ValueError),
+        (1e-14, ValueError),
+        (float("nan"), ValueError),
+        (5e-324, ValueError),
+        (float("inf"), ValueError),
+        ("0.1", TypeError),
+        (None, TypeError),
+        (True, TypeError),
+    ],
 )
 def test_from_error_of_bad_values(impl, name, value, error):
     with pytest.raises(error, match=rf"{name} must be (a float|in \[1e-\d+, 1\)), not"):
