@@ -23,6 +23,8 @@ MODULES = {
     "filters.cuckoo": ["cuckoo"],
     "filters.rotating_bloom": ["rotating_bloom", "bloom", "split_block"],
     "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
+    "sketches.count_min": ["count_min"],
+    "sketches.frequency": ["frequency"],
     "sketches.hyperloglog": ["hyperloglog"],
     "sketches.topk": ["topk"],
 }

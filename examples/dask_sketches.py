@@ -12,7 +12,11 @@ Run it with ``python examples/dask_sketches.py [partitions] [keys per partition]
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +28,7 @@ CAPACITY = 1_000_000  # distinct keys that the filter is to hold
 
 @dataclass
 class Summary:
-    """What is kept of a stream: which keys, how many different, how often each, which are hottest."""
+    """What is kept of a stream: which keys, how many, how often each, which are hottest."""
 
     seen: BloomFilter = field(default_factory=lambda: BloomFilter(CAPACITY, 0.01))
     distinct: HyperLogLog = field(default_factory=HyperLogLog)
@@ -67,36 +71,44 @@ def merged(a: Summary, b: Summary) -> Summary:
     return Summary().merge(a).merge(b)
 
 
-def distributed(client: object, partitions: int, size: int) -> Summary:
+def distributed(client: Any, partitions: int, size: int) -> Summary:
     """Summarise all partitions on the workers of a Dask client and merge in a tree."""
-    from dask import compute, delayed
-
-    level = [delayed(summarise)(number, size) for number in range(partitions)]
+    level = [client.submit(summarise, number, size) for number in range(partitions)]
     while len(level) > 1:
         pairs = zip(level[::2], level[1::2], strict=False)
         odd = level[len(level) // 2 * 2 :]
-        level = [delayed(merged)(a, b) for a, b in pairs] + odd
-    (summary,) = compute(level[0], scheduler=client)
+        level = [client.submit(merged, a, b) for a, b in pairs] + odd
+    summary: Summary = level[0].result()
     return summary
+
+
+def single(partitions: int, size: int) -> Summary:
+    """Summarise all partitions in this process."""
+    summary = Summary()
+    for number in range(partitions):
+        summary.add(partition(number, size))
+    return summary
+
+
+@contextmanager
+def cluster() -> Iterator[Any]:
+    """Start two worker processes on this machine, and yield a client of theirs."""
+    distributed: Any = import_module("dask.distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as workers, distributed.Client(workers) as client:
+        yield client
 
 
 def main(partitions: int = 16, size: int = 500_000) -> None:
     """Summarise on a local cluster and in this process, and compare."""
-    from dask.distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
+    with cluster() as client:
         summary = distributed(client, partitions, size)
-    alone = Summary()
-    for number in range(partitions):
-        alone.add(partition(number, size))
+    alone = single(partitions, size)
     print(f"{partitions * size:,} keys in {partitions} partitions")
     print(f"about {summary.distinct.approx_len():,} different keys")
     print(f"the filter claims {summary.seen.approx_len():,}")
     for key, count, error in summary.hottest.top(5):
-        print(f"key {key}: at most {count:,} times, at least {count - error:,}")
+        print(f"key {key!r}: at most {count:,} times, at least {count - error:,}")
     for name in ("seen", "distinct", "counts"):
         same = getattr(summary, name) == getattr(alone, name)
         print(f"{name}: {'equal to' if same else 'DIFFERS from'} the single process")

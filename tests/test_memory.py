@@ -166,6 +166,37 @@ def churn_topk(tmp_path):
             call()
 
 
+def churn_count_min(tmp_path):
+    s = fastblocks.CountMinSketch(10_000, 4)
+    s.add_many(np.arange(MANY), np.arange(MANY))
+    s.add_many(["x" * 8] * MANY, [1] * MANY)
+    s.add_many(["x"], 2**40)
+    s.estimate_many(np.arange(MANY), out=np.empty(MANY, np.uint32))
+    t = s.copy()
+    t.merge(s, s)
+    fastblocks.CountMinSketch.from_bytes(t.to_bytes()).save(tmp_path / "s")
+    u = fastblocks.CountMinSketch.open(tmp_path / "s", "r+")
+    u.add("z", 5)
+    assert u != s
+    for bad in (["a"], -1, [1.5] * MANY, None):
+        with pytest.raises((TypeError, ValueError)):
+            s.add_many(np.arange(MANY), bad)
+
+
+def churn_frequency(tmp_path):
+    s = fastblocks.FrequencySketch(20_000)
+    s.record_many(np.arange(MANY))
+    s.record_many(["x" * 8] * MANY)
+    s.estimate_many(np.arange(MANY), out=np.empty(MANY, np.uint8))
+    t = s.copy()
+    t.merge(s, s)
+    fastblocks.FrequencySketch.from_bytes(t.to_bytes()).save(tmp_path / "s")
+    u = fastblocks.FrequencySketch.open(tmp_path / "s", "r+")
+    u.record("z")
+    u.age()
+    assert u != s
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()

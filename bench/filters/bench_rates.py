@@ -39,7 +39,7 @@ class Filter(Library):
 
     def bits(self, f: Any) -> float:
         """Return the size of the filter in bits."""
-        return 8.0 * f.nbytes
+        return float(8 * f.nbytes)
 
 
 class Bloom(Filter):
@@ -170,7 +170,7 @@ class Fuse(Peer):
 
     def bits(self, f: Any) -> float:
         """Return the size of the filter in bits."""
-        return 8.0 * f.size_in_bytes()
+        return float(8 * f.size_in_bytes())
 
 
 class Probables(Peer):

@@ -14,15 +14,17 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
-from .sketches import HeavyHitter, HyperLogLog, TopK
+from .sketches import CountMinSketch, FrequencySketch, HeavyHitter, HyperLogLog, TopK
 
 __version__ = "0.1.0"
 __all__ = [
     "BinaryFuseFilter",
     "BloomFilter",
+    "CountMinSketch",
     "CountingBloomFilter",
     "CuckooFilter",
     "FilterFullError",
+    "FrequencySketch",
     "HeavyHitter",
     "HyperLogLog",
     "RotatingBloomFilter",

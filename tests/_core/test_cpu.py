@@ -65,6 +65,18 @@ for fp_rate in (0.5, 0.01, 1e-4):
     digest.update(f.contains_many(np.arange(100_000)).tobytes())
     digest.update(bytes(key in f for key in range(10_000)))
 """
+FREQUENCY = """
+for capacity in (5, 1000, 20_000):
+    s = fastblocks.FrequencySketch(capacity, seed=2)
+    for _ in range(3):
+        keys = rng.zipf(1.2, 20_000) % 50_000
+        s.record_many(keys)
+        for key in range(1000):
+            s.record(key)
+        digest.update(s.to_bytes())
+        digest.update(s.estimate_many(keys).tobytes())
+        digest.update(bytes(s.estimate(key) for key in range(5000)))
+"""
 PROGRAMS = {
     "hashing": (HASHING, "fbaf2fbb97262d9a3de5f84c02fcd35bd5afcefcb82d1f50c4e24737a049927e"),
     "bloom": (BLOOM, "f616b445a37b323b47ab496443d3324feefd159ed04306a144fd0930055dfed1"),
@@ -80,6 +92,7 @@ PROGRAMS = {
         SCALABLE_BLOOM,
         "20a8630337a52223d995e9223b4fb90cd132a0f321abff7c987a0154c48d6c23",
     ),
+    "frequency": (FREQUENCY, "06e8db9ff609fa2bb5dba4739aff197ab0179cec8e30410356e841e388c3d8cb"),
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from . import errors
 
 __all__ = [
+    "boolean",
     "counts",
     "integer",
     "is_numpy_column",
@@ -40,6 +41,13 @@ def integer(name: str, value: Any, low: int, high: int) -> int:
     if not low <= number <= high:
         raise ValueError(f"{name} must be in [{low}, {high}], not {number}")
     return number
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Return `value` if it is a ``bool``, or raise naming `name`."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
+    return value
 
 
 def one_of(name: str, value: Any, choices: Collection[int]) -> int:

@@ -14,14 +14,16 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
-from .sketches import HeavyHitter, HyperLogLog, TopK
+from .sketches import CountMinSketch, FrequencySketch, HeavyHitter, HyperLogLog, TopK
 
 __all__ = [
     "BinaryFuseFilter",
     "BloomFilter",
+    "CountMinSketch",
     "CountingBloomFilter",
     "CuckooFilter",
     "FilterFullError",
+    "FrequencySketch",
     "HeavyHitter",
     "HyperLogLog",
     "RotatingBloomFilter",

@@ -1,6 +1,10 @@
 """Sketches in plain Python."""
 
-from .hyperloglog import HyperLogLog
-from .topk import HeavyHitter, TopK
+from fastblocks._core.types import HeavyHitter
 
-__all__ = ["HeavyHitter", "HyperLogLog", "TopK"]
+from .count_min import CountMinSketch
+from .frequency import FrequencySketch
+from .hyperloglog import HyperLogLog
+from .topk import TopK
+
+__all__ = ["CountMinSketch", "FrequencySketch", "HeavyHitter", "HyperLogLog", "TopK"]
