@@ -17,6 +17,7 @@ MODULES = {
     "_core.state": [],
     "_core.status": [],
     "hashing.xxh3": [],
+    "filters._filter": [],
     "filters.binary_fuse": ["binary_fuse"],
     "filters.bloom": ["bloom", "split_block"],
     "filters.counting_bloom": ["counting_bloom", "split_block"],

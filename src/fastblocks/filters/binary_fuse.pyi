@@ -1,29 +1,22 @@
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from fastblocks._core.flat import Flat
 from fastblocks._core.types import Key, Keys
+
+from ._filter import KeyFilter
 
 ATTEMPTS: int
 
 @disjoint_base
-class BinaryFuseFilter(Flat):
+class BinaryFuseFilter(KeyFilter):
     __hash__: ClassVar[None]  # type: ignore[assignment]
 
     def __init__(self, keys: Keys, bits: int = 8, *, seed: int = 0) -> None: ...
     def __contains__(self, key: Key, /) -> bool: ...
-    def contains(self, key: Key) -> bool: ...
-    def contains_many(
-        self, keys: Keys, out: NDArray[np.bool_] | None = None
-    ) -> NDArray[np.bool_]: ...
     def __len__(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...
     @property
     def bits(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
     @property
     def fp_rate(self) -> float: ...

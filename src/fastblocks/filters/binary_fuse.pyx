@@ -1,21 +1,16 @@
 """Binary fuse filter."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from fastblocks._core import check
 
-from fastblocks._core.arrays cimport data_of, delivered
 from fastblocks._core.cpu cimport fb_cpu_level
-from fastblocks._core.flat cimport NO_WRITER, Flat
-from fastblocks._core.keys cimport (
-    RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
-)
+from fastblocks._core.flat cimport NO_WRITER
+from fastblocks._core.keys cimport KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64
 from fastblocks._core.state cimport FB_STATE_FOURCC, fb_state_t
 from fastblocks._core.status cimport check_status, fb_status_t
-
-cdef extern from "stdbool.h":
-    ctypedef bint cbool "bool"
+from fastblocks.filters._filter cimport KeyFilter, cbool
 
 cdef extern from "filters/binary_fuse.h" nogil:
     ctypedef struct fb_binary_fuse_shape_t:
@@ -47,7 +42,7 @@ cdef enum:
 ATTEMPTS = 100  # multipliers that are tried
 
 
-cdef class BinaryFuseFilter(Flat):
+cdef class BinaryFuseFilter(KeyFilter):
     """BinaryFuseFilter(keys, bits=8, *, seed=0)\n--\n\n\
     A set made once, from all of its keys, that may claim others at a rate of ``2**-bits``.
 
@@ -113,7 +108,6 @@ cdef class BinaryFuseFilter(Flat):
     """
 
     cdef fb_binary_fuse_t filter
-    cdef uint64_t _seed
 
     def __cinit__(self, *args, **kwargs):
         self.file_use = NO_WRITER
@@ -151,68 +145,6 @@ cdef class BinaryFuseFilter(Flat):
     def __contains__(self, key):
         return fb_binary_fuse_contains(&self.filter, hash_key(key, self._seed))
 
-    def contains(self, key):
-        """Return whether the filter may hold `key`; the same as ``key in filter``.
-
-        Parameters
-        ----------
-        key : str, bytes, bytearray, memoryview or int
-
-        Returns
-        -------
-        bool
-            False: `key` is certainly none of the keys. True: it is, or this is a false positive.
-
-        Raises
-        ------
-        TypeError, OverflowError, UnicodeEncodeError
-            If `key` is no key.
-        """
-        return fb_binary_fuse_contains(&self.filter, hash_key(key, self._seed))
-
-    def contains_many(self, keys, out=None):
-        """Return, for each key of a batch, whether the filter may hold it.
-
-        Parameters
-        ----------
-        keys : array or iterable of keys, shape (n,)
-            As for the constructor.
-        out : ndarray of bool, shape (n,), optional
-            Where to write the answers; C-contiguous and writable.
-
-        Returns
-        -------
-        ndarray of bool, shape (n,)
-            ``out`` if given.
-
-        Raises
-        ------
-        TypeError, OverflowError, UnicodeEncodeError, ValueError
-            If `keys` is no batch, or holds what is no key or a null; if `out` does not fit. `out`
-            is unchanged after any error.
-
-        Notes
-        -----
-        O(n). Arrays are read in place; from 512 keys on, the work is done without the GIL.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastblocks import BinaryFuseFilter
-        >>> f = BinaryFuseFilter(np.arange(0, 1000, 2))
-        >>> f.contains_many(np.array([6, 7, 8])).tolist()
-        [True, False, True]
-        """
-        cdef KeyBatch batch = key_batch(keys, self._seed)
-        result = batch.result_array(out, "bool")
-        cdef cbool *answers = <cbool *>data_of(result)
-        if batch.n < RELEASE_GIL_FROM:
-            fb_binary_fuse_contains_keys(&self.filter, batch.cursor(), self._seed, answers)
-        else:
-            with nogil:
-                fb_binary_fuse_contains_keys(&self.filter, batch.cursor(), self._seed, answers)
-        return delivered(result, out)
-
     # ---- what it is -----------------------------------------------------------------------------
 
     def __len__(self):
@@ -240,11 +172,6 @@ cdef class BinaryFuseFilter(Flat):
     def bits(self):
         """Bits of a cell: 8, 16 or 32."""
         return self.filter.shape.bits
-
-    @property
-    def seed(self):
-        """The seed of the hash."""
-        return self._seed
 
     @property
     def fp_rate(self):
@@ -287,6 +214,14 @@ cdef class BinaryFuseFilter(Flat):
     cdef int attach(self) except -1:
         fb_binary_fuse_init(&self.filter, self.filter.shape, self.payload)
         return 0
+
+    # ---- within -----------------------------------------------------------------------------
+
+    cdef type family(self):
+        return BinaryFuseFilter
+
+    cdef void find(self, int64_t now, fb_keys_cursor_t keys, cbool *answers) noexcept nogil:
+        fb_binary_fuse_contains_keys(&self.filter, keys, self._seed, answers)
 
 
 fb_cpu_level()

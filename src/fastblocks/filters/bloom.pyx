@@ -2,13 +2,11 @@
 
 import math
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastblocks._core import check
 
-from fastblocks._core.arrays cimport data_of, delivered
 from fastblocks._core.cpu cimport fb_cpu_level
-from fastblocks._core.flat cimport Flat
 from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
@@ -16,9 +14,7 @@ from fastblocks._core.state cimport (
     FB_STATE_FOURCC, double_of_word, fb_state_t, word_of_double,
 )
 from fastblocks._core.status cimport check_status, fb_status_t
-
-cdef extern from "stdbool.h":
-    ctypedef bint cbool "bool"
+from fastblocks.filters._filter cimport MutableFilter, cbool
 
 cdef extern from "filters/bloom.h" nogil:
     double FB_BLOOM_MIN_FP_RATE
@@ -53,7 +49,7 @@ cdef enum:
     VERSION = 1
 
 
-cdef class BloomFilter(Flat):
+cdef class BloomFilter(MutableFilter):
     """BloomFilter(capacity, fp_rate=0.01, *, seed=0)\n--\n\n\
     A set that never forgets a key but may claim one it was not given, at a known rate.
 
@@ -120,7 +116,6 @@ cdef class BloomFilter(Flat):
     cdef fb_bloom_shape_t shape  # of the payload that is about to be attached
     cdef object _capacity
     cdef double _fp_rate
-    cdef uint64_t _seed
 
     def __cinit__(self, *args, **kwargs):
         self._capacity, self._fp_rate = 1, 0.5
@@ -175,25 +170,6 @@ cdef class BloomFilter(Flat):
     def __contains__(self, key):
         return fb_bloom_contains(&self.bloom, hash_key(key, self._seed))
 
-    def contains(self, key):
-        """Return whether the filter may hold `key`; the same as ``key in filter``.
-
-        Parameters
-        ----------
-        key : str, bytes, bytearray, memoryview or int
-
-        Returns
-        -------
-        bool
-            False: `key` was certainly not added. True: it was, or this is a false positive.
-
-        Raises
-        ------
-        TypeError, OverflowError, UnicodeEncodeError
-            If `key` is no key.
-        """
-        return fb_bloom_contains(&self.bloom, hash_key(key, self._seed))
-
     def add_many(self, keys):
         """Add a batch of keys: all of them, or none if there is an error.
 
@@ -237,76 +213,6 @@ cdef class BloomFilter(Flat):
             fb_bloom_add_keys(&self.bloom, batch.cursor(), self._seed)
         self.end_writing()
 
-    def contains_many(self, keys, out=None):
-        """Return, for each key of a batch, whether the filter may hold it.
-
-        Parameters
-        ----------
-        keys : array or iterable of keys, shape (n,)
-            As for `add_many`.
-        out : ndarray of bool, shape (n,), optional
-            Where to write the answers; C-contiguous and writable.
-
-        Returns
-        -------
-        ndarray of bool, shape (n,)
-            ``out`` if given.
-
-        Raises
-        ------
-        TypeError, OverflowError, ValueError
-            As `add_many`, or if `out` does not fit. `out` is unchanged after any error.
-
-        Notes
-        -----
-        O(n). Arrays are read in place; from 512 keys on, the work is done without the GIL.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastblocks import BloomFilter
-        >>> f = BloomFilter(1000)
-        >>> f.add_many([1, 3])
-        >>> f.contains_many(np.array([1, 2, 3])).tolist()
-        [True, False, True]
-        """
-        cdef KeyBatch batch = key_batch(keys, self._seed)
-        result = batch.result_array(out, "bool")
-        cdef cbool *answers = <cbool *>data_of(result)
-        if batch.n < RELEASE_GIL_FROM:
-            fb_bloom_contains_keys(&self.bloom, batch.cursor(), self._seed, answers)
-        else:
-            with nogil:
-                fb_bloom_contains_keys(&self.bloom, batch.cursor(), self._seed, answers)
-        return delivered(result, out)
-
-    def update(self, *others):
-        """Add every key of each of `others`, as ``set.update`` does.
-
-        Parameters
-        ----------
-        *others : BloomFilter, array or iterable of keys
-            A filter is merged (see `merge`); anything else is a batch as for `add_many`.
-
-        Raises
-        ------
-        TypeError, OverflowError, ValueError, io.UnsupportedOperation
-            As `merge` and `add_many`. Those of `others` before the bad one have been added.
-
-        Examples
-        --------
-        >>> from fastblocks import BloomFilter
-        >>> f = BloomFilter(10)
-        >>> f.update(["a", "b"], [1, 2])
-        >>> "b" in f, 2 in f
-        (True, True)
-        """
-        for other in others:
-            if isinstance(other, BloomFilter):
-                self.merge(other)
-            else:
-                self.add_many(other)
-
     # ---- whole filters --------------------------------------------------------------------------
 
     def merge(self, *others):
@@ -345,14 +251,6 @@ cdef class BloomFilter(Flat):
         for other in others:
             self.combine(other, True)
 
-    def __or__(self, other):
-        if not isinstance(other, BloomFilter):
-            return NotImplemented
-        self.check_same(other, BloomFilter)
-        result = self.copy()
-        (<BloomFilter>result).combine(other, True)
-        return result
-
     def __and__(self, other):
         if not isinstance(other, BloomFilter):
             return NotImplemented
@@ -360,12 +258,6 @@ cdef class BloomFilter(Flat):
         result = self.copy()
         (<BloomFilter>result).combine(other, False)
         return result
-
-    def __ior__(self, other):
-        if not isinstance(other, BloomFilter):
-            return NotImplemented
-        self.merge(other)
-        return self
 
     def __iand__(self, other):
         if not isinstance(other, BloomFilter):
@@ -446,11 +338,6 @@ cdef class BloomFilter(Flat):
     def fp_rate(self):
         """The false-positive rate it was sized for."""
         return self._fp_rate
-
-    @property
-    def seed(self):
-        """The seed of the hash."""
-        return self._seed
 
     @property
     def fill_ratio(self):
@@ -562,6 +449,12 @@ cdef class BloomFilter(Flat):
         return 0
 
     # ---- within -----------------------------------------------------------------------------
+
+    cdef type family(self):
+        return BloomFilter
+
+    cdef void find(self, int64_t now, fb_keys_cursor_t keys, cbool *answers) noexcept nogil:
+        fb_bloom_contains_keys(&self.bloom, keys, self._seed, answers)
 
     cdef int combine(self, BloomFilter other, bint union) except -1:
         """self |= other or self &= other, without the GIL."""

@@ -2,13 +2,13 @@
 
 import math
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from fastblocks._core import check
 
 from fastblocks._core.arrays cimport data_of, delivered
 from fastblocks._core.cpu cimport fb_cpu_level
-from fastblocks._core.flat cimport ONE_WRITER, Flat
+from fastblocks._core.flat cimport ONE_WRITER
 from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
@@ -16,9 +16,7 @@ from fastblocks._core.state cimport (
     FB_STATE_FOURCC, double_of_word, fb_state_t, word_of_double,
 )
 from fastblocks._core.status cimport check_status, fb_status_t
-
-cdef extern from "stdbool.h":
-    ctypedef bint cbool "bool"
+from fastblocks.filters._filter cimport MutableFilter, cbool
 
 cdef extern from "filters/counting_bloom.h" nogil:
     double FB_SPLIT_MIN_FP_RATE
@@ -58,7 +56,7 @@ cdef enum:
     VERSION = 1
 
 
-cdef class CountingBloomFilter(Flat):
+cdef class CountingBloomFilter(MutableFilter):
     """CountingBloomFilter(capacity, fp_rate=0.01, *, seed=0)\n--\n\n\
     A Bloom filter that can take keys back: a multiset that may claim keys it does not hold.
 
@@ -131,7 +129,6 @@ cdef class CountingBloomFilter(Flat):
     cdef fb_split_shape_t shape  # of the payload that is about to be attached
     cdef object _capacity
     cdef double _fp_rate
-    cdef uint64_t _seed
 
     def __cinit__(self, *args, **kwargs):
         self.file_use = ONE_WRITER
@@ -224,25 +221,6 @@ cdef class CountingBloomFilter(Flat):
             return fb_counting_bloom_remove(&self.filter, h)
 
     def __contains__(self, key):
-        return fb_counting_bloom_contains(&self.filter, hash_key(key, self._seed))
-
-    def contains(self, key):
-        """Return whether the filter may hold `key`; the same as ``key in filter``.
-
-        Parameters
-        ----------
-        key : str, bytes, bytearray, memoryview or int
-
-        Returns
-        -------
-        bool
-            False: `key` is certainly absent. True: it is in, or this is a false positive.
-
-        Raises
-        ------
-        TypeError, OverflowError, UnicodeEncodeError
-            If `key` is no key.
-        """
         return fb_counting_bloom_contains(&self.filter, hash_key(key, self._seed))
 
     def estimate(self, key):
@@ -364,49 +342,6 @@ cdef class CountingBloomFilter(Flat):
             self.end_writing()
         return delivered(result, out)
 
-    def contains_many(self, keys, out=None):
-        """Return, for each key of a batch, whether the filter may hold it.
-
-        Parameters
-        ----------
-        keys : array or iterable of keys, shape (n,)
-            As for `add_many`.
-        out : ndarray of bool, shape (n,), optional
-            Where to write the answers; C-contiguous and writable.
-
-        Returns
-        -------
-        ndarray of bool, shape (n,)
-            ``out`` if given.
-
-        Raises
-        ------
-        TypeError, OverflowError, ValueError
-            As `add_many`, or if `out` does not fit. `out` is unchanged after any error.
-
-        Notes
-        -----
-        O(n). Arrays are read in place; from 512 keys on, the work is done without the GIL.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastblocks import CountingBloomFilter
-        >>> f = CountingBloomFilter(1000)
-        >>> f.add_many([1, 3])
-        >>> f.contains_many(np.array([1, 2, 3])).tolist()
-        [True, False, True]
-        """
-        cdef KeyBatch batch = key_batch(keys, self._seed)
-        result = batch.result_array(out, "bool")
-        cdef cbool *answers = <cbool *>data_of(result)
-        if batch.n < RELEASE_GIL_FROM:
-            fb_counting_bloom_contains_keys(&self.filter, batch.cursor(), self._seed, answers)
-        else:
-            with nogil:
-                fb_counting_bloom_contains_keys(&self.filter, batch.cursor(), self._seed, answers)
-        return delivered(result, out)
-
     def estimate_many(self, keys, out=None):
         """Return, for each key of a batch, how often it is in at the most.
 
@@ -449,33 +384,6 @@ cdef class CountingBloomFilter(Flat):
                 fb_counting_bloom_estimate_keys(&self.filter, batch.cursor(), self._seed, counts)
         return delivered(result, out)
 
-    def update(self, *others):
-        """Add every key of each of `others`, as ``Counter.update`` does.
-
-        Parameters
-        ----------
-        *others : CountingBloomFilter, array or iterable of keys
-            A filter is merged (see `merge`); anything else is a batch as for `add_many`.
-
-        Raises
-        ------
-        TypeError, OverflowError, ValueError, io.UnsupportedOperation
-            As `merge` and `add_many`. Those of `others` before the bad one have been added.
-
-        Examples
-        --------
-        >>> from fastblocks import CountingBloomFilter
-        >>> f = CountingBloomFilter(10)
-        >>> f.update(["a", "b"], ["a", 1])
-        >>> f.estimate("a"), 1 in f
-        (2, True)
-        """
-        for other in others:
-            if isinstance(other, CountingBloomFilter):
-                self.merge(other)
-            else:
-                self.add_many(other)
-
     # ---- whole filters --------------------------------------------------------------------------
 
     def merge(self, *others):
@@ -515,20 +423,6 @@ cdef class CountingBloomFilter(Flat):
             self.check_same(other, CountingBloomFilter)
         for other in others:
             self.unite(other)
-
-    def __or__(self, other):
-        if not isinstance(other, CountingBloomFilter):
-            return NotImplemented
-        self.check_same(other, CountingBloomFilter)
-        result = self.copy()
-        (<CountingBloomFilter>result).unite(other)
-        return result
-
-    def __ior__(self, other):
-        if not isinstance(other, CountingBloomFilter):
-            return NotImplemented
-        self.merge(other)
-        return self
 
     def __eq__(self, other):
         cdef bint equal
@@ -576,11 +470,6 @@ cdef class CountingBloomFilter(Flat):
     def fp_rate(self):
         """The false-positive rate it was sized for."""
         return self._fp_rate
-
-    @property
-    def seed(self):
-        """The seed of the hash."""
-        return self._seed
 
     @property
     def fill_ratio(self):
@@ -692,6 +581,12 @@ cdef class CountingBloomFilter(Flat):
         return 0
 
     # ---- within -----------------------------------------------------------------------------
+
+    cdef type family(self):
+        return CountingBloomFilter
+
+    cdef void find(self, int64_t now, fb_keys_cursor_t keys, cbool *answers) noexcept nogil:
+        fb_counting_bloom_contains_keys(&self.filter, keys, self._seed, answers)
 
     cdef int unite(self, CountingBloomFilter other) except -1:
         """self |= other, without the GIL."""

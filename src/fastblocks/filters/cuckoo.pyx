@@ -2,7 +2,7 @@
 
 import math
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastblocks._core import check, errors
 
@@ -15,9 +15,7 @@ from fastblocks._core.state cimport (
     FB_STATE_FOURCC, double_of_word, fb_state_t, word_of_double,
 )
 from fastblocks._core.status cimport FB_OK, check_status, fb_status_t
-
-cdef extern from "stdbool.h":
-    ctypedef bint cbool "bool"
+from fastblocks.filters._filter cimport MutableFilter, cbool
 
 cdef extern from "filters/cuckoo.h" nogil:
     double FB_CUCKOO_MIN_FP_RATE
@@ -51,7 +49,7 @@ cdef enum:
     VERSION = 1
 
 
-cdef class CuckooFilter(Flat):
+cdef class CuckooFilter(MutableFilter):
     """CuckooFilter(capacity, fp_rate=0.01, *, seed=0)\n--\n\n\
     A set that never forgets a key but may claim one it was not given, and that can remove keys.
 
@@ -111,7 +109,6 @@ cdef class CuckooFilter(Flat):
     cdef fb_cuckoo_t cuckoo
     cdef object _capacity
     cdef double _fp_rate
-    cdef uint64_t _seed
 
     def __cinit__(self, *args, **kwargs):
         self.file_use = ONE_WRITER
@@ -218,25 +215,6 @@ cdef class CuckooFilter(Flat):
     def __contains__(self, key):
         return fb_cuckoo_contains(&self.cuckoo, hash_key(key, self._seed))
 
-    def contains(self, key):
-        """Return whether the filter may hold `key`; the same as ``key in filter``.
-
-        Parameters
-        ----------
-        key : str, bytes, bytearray, memoryview or int
-
-        Returns
-        -------
-        bool
-            False: `key` is certainly not held. True: it is, or this is a false positive.
-
-        Raises
-        ------
-        TypeError, OverflowError, UnicodeEncodeError
-            If `key` is no key.
-        """
-        return fb_cuckoo_contains(&self.cuckoo, hash_key(key, self._seed))
-
     def add_many(self, keys):
         """Add one copy of each key of a batch, in order: all of them, or none if there is an error.
 
@@ -333,76 +311,6 @@ cdef class CuckooFilter(Flat):
                 self.end_writing()
         return delivered(result, out)
 
-    def contains_many(self, keys, out=None):
-        """Return, for each key of a batch, whether the filter may hold it.
-
-        Parameters
-        ----------
-        keys : array or iterable of keys, shape (n,)
-            As for `add_many`.
-        out : ndarray of bool, shape (n,), optional
-            Where to write the answers; C-contiguous and writable.
-
-        Returns
-        -------
-        ndarray of bool, shape (n,)
-            ``out`` if given.
-
-        Raises
-        ------
-        TypeError, OverflowError, ValueError
-            As `add_many`, or if `out` does not fit. `out` is unchanged after any error.
-
-        Notes
-        -----
-        O(n). Arrays are read in place; from 512 keys on, the work is done without the GIL.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastblocks import CuckooFilter
-        >>> f = CuckooFilter(1000)
-        >>> f.add_many([1, 3])
-        >>> f.contains_many(np.array([1, 2, 3])).tolist()
-        [True, False, True]
-        """
-        cdef KeyBatch batch = key_batch(keys, self._seed)
-        result = batch.result_array(out, "bool")
-        cdef cbool *answers = <cbool *>data_of(result)
-        if batch.n < RELEASE_GIL_FROM:
-            fb_cuckoo_contains_keys(&self.cuckoo, batch.cursor(), self._seed, answers)
-        else:
-            with nogil:
-                fb_cuckoo_contains_keys(&self.cuckoo, batch.cursor(), self._seed, answers)
-        return delivered(result, out)
-
-    def update(self, *others):
-        """Add every key of each of `others`, as ``set.update`` does.
-
-        Parameters
-        ----------
-        *others : CuckooFilter, array or iterable of keys
-            A filter is merged (see `merge`); anything else is a batch as for `add_many`.
-
-        Raises
-        ------
-        FilterFullError, TypeError, OverflowError, ValueError, io.UnsupportedOperation
-            As `merge` and `add_many`. Those of `others` before the bad one have been added.
-
-        Examples
-        --------
-        >>> from fastblocks import CuckooFilter
-        >>> f = CuckooFilter(10)
-        >>> f.update(["a", "b"], [1, 2])
-        >>> "b" in f, 2 in f, len(f)
-        (True, True, 4)
-        """
-        for other in others:
-            if isinstance(other, CuckooFilter):
-                self.merge(other)
-            else:
-                self.add_many(other)
-
     # ---- whole filters --------------------------------------------------------------------------
 
     def merge(self, *others):
@@ -442,20 +350,6 @@ cdef class CuckooFilter(Flat):
             self.check_same(other, CuckooFilter)
         # Copies, so that no two locks are held at once, and a filter may be merged into itself.
         self.combine([Flat.copy(other) for other in others])
-
-    def __or__(self, other):
-        if not isinstance(other, CuckooFilter):
-            return NotImplemented
-        self.check_same(other, CuckooFilter)
-        result = self.copy()
-        (<CuckooFilter>result).combine([Flat.copy(other)])
-        return result
-
-    def __ior__(self, other):
-        if not isinstance(other, CuckooFilter):
-            return NotImplemented
-        self.merge(other)
-        return self
 
     def __eq__(self, other):
         cdef CuckooFilter theirs
@@ -506,11 +400,6 @@ cdef class CuckooFilter(Flat):
     def fp_rate(self):
         """The false-positive rate it was sized for."""
         return self._fp_rate
-
-    @property
-    def seed(self):
-        """The seed of the hash."""
-        return self._seed
 
     @property
     def fingerprint_bits(self):
@@ -611,6 +500,12 @@ cdef class CuckooFilter(Flat):
         return 0
 
     # ---- within -----------------------------------------------------------------------------
+
+    cdef type family(self):
+        return CuckooFilter
+
+    cdef void find(self, int64_t now, fb_keys_cursor_t keys, cbool *answers) noexcept nogil:
+        fb_cuckoo_contains_keys(&self.cuckoo, keys, self._seed, answers)
 
     cdef int refuse(self, fb_status_t status) except -1:
         return check_status(status, f"{type(self).__name__} of {len(self)} keys")

@@ -17,9 +17,7 @@ from fastblocks._core.state cimport (
     FB_STATE_FOURCC, double_of_word, fb_state_t, word_of_double,
 )
 from fastblocks._core.status cimport check_status, fb_status_t
-
-cdef extern from "stdbool.h":
-    ctypedef bint cbool "bool"
+from fastblocks.filters._filter cimport MutableFilter, cbool
 
 cdef extern from "filters/rotating_bloom.h" nogil:
     double FB_BLOOM_MIN_FP_RATE
@@ -65,7 +63,7 @@ cdef enum:
 cdef int64_t MAX_WINDOW = 9_000_000_000_000_000_000  # check.MAX_SECONDS in nanoseconds
 
 
-cdef class RotatingBloomFilter(Flat):
+cdef class RotatingBloomFilter(MutableFilter):
     """RotatingBloomFilter(capacity, fp_rate, window, generations=2, *, seed=0, timer=None)\n--\n\n\
     Which keys were seen in the last `window` seconds: it drops duplicates from a stream.
 
@@ -145,7 +143,6 @@ cdef class RotatingBloomFilter(Flat):
     cdef int64_t window_ns
     cdef object _capacity
     cdef double _fp_rate
-    cdef uint64_t _seed
     cdef object _timer
     cdef int64_t moment  # for which `gather` seals
 
@@ -229,26 +226,6 @@ cdef class RotatingBloomFilter(Flat):
         cdef uint64_t h = hash_key(key, self._seed)
         return fb_rotating_bloom_contains(&self.filter, now_ns(self._timer), h)
 
-    def contains(self, key):
-        """Return whether `key` may have been added lately; the same as ``key in filter``.
-
-        Parameters
-        ----------
-        key : str, bytes, bytearray, memoryview or int
-
-        Returns
-        -------
-        bool
-            False: `key` was certainly not added in the last `window` seconds. True: it was, in
-            these or the period before; or this is a false positive. To look does not refresh.
-
-        Raises
-        ------
-        TypeError, OverflowError, UnicodeEncodeError
-            If `key` is no key.
-        """
-        return key in self
-
     def add_many(self, keys, out=None):
         """Add a batch of keys in order, and return for each whether it is new.
 
@@ -290,52 +267,6 @@ cdef class RotatingBloomFilter(Flat):
         cdef KeyBatch batch = key_batch(keys, self._seed)
         result = batch.result_array(out, "bool")
         self.insert(batch, <cbool *>data_of(result))
-        return delivered(result, out)
-
-    def contains_many(self, keys, out=None):
-        """Return, for each key of a batch, whether it may have been added lately.
-
-        Parameters
-        ----------
-        keys : array or iterable of keys, shape (n,)
-            As for `add_many`.
-        out : ndarray of bool, shape (n,), optional
-            Where to write the answers; C-contiguous and writable.
-
-        Returns
-        -------
-        ndarray of bool, shape (n,)
-            ``out`` if given.
-
-        Raises
-        ------
-        TypeError, OverflowError, ValueError
-            As `add_many`, or if `out` does not fit. `out` is unchanged after any error.
-
-        Notes
-        -----
-        O(n * generations). The clock is read once. From 512 keys on, the work is done without
-        the GIL.
-
-        Examples
-        --------
-        >>> from fastblocks import RotatingBloomFilter
-        >>> f = RotatingBloomFilter(1000, 0.001, window=60)
-        >>> f.update([1, 3])
-        >>> f.contains_many([1, 2, 3]).tolist()
-        [True, False, True]
-        """
-        cdef KeyBatch batch = key_batch(keys, self._seed)
-        result = batch.result_array(out, "bool")
-        cdef cbool *answers = <cbool *>data_of(result)
-        cdef int64_t now = now_ns(self._timer)
-        if batch.n < RELEASE_GIL_FROM:
-            fb_rotating_bloom_contains_keys(&self.filter, now, batch.cursor(), self._seed, answers)
-        else:
-            with nogil:
-                fb_rotating_bloom_contains_keys(
-                    &self.filter, now, batch.cursor(), self._seed, answers
-                )
         return delivered(result, out)
 
     def update(self, *others):
@@ -421,20 +352,6 @@ cdef class RotatingBloomFilter(Flat):
             if other is not self:
                 self.unite(other, now, now if clock is None else clock)
 
-    def __or__(self, other):
-        if not isinstance(other, RotatingBloomFilter):
-            return NotImplemented
-        self.check_same(other, RotatingBloomFilter)
-        result = self.copy()
-        result.merge(other)
-        return result
-
-    def __ior__(self, other):
-        if not isinstance(other, RotatingBloomFilter):
-            return NotImplemented
-        self.merge(other)
-        return self
-
     def __eq__(self, other):
         if not isinstance(other, RotatingBloomFilter):
             return NotImplemented
@@ -486,11 +403,6 @@ cdef class RotatingBloomFilter(Flat):
     def generations(self):
         """How many Bloom filters take turns."""
         return self._generations
-
-    @property
-    def seed(self):
-        """The seed of the hash."""
-        return self._seed
 
     @property
     def timer(self):
@@ -717,6 +629,15 @@ cdef class RotatingBloomFilter(Flat):
         return 0
 
     # ---- within -----------------------------------------------------------------------------
+
+    cdef type family(self):
+        return RotatingBloomFilter
+
+    cdef int64_t now(self) except? -1:
+        return now_ns(self._timer)
+
+    cdef void find(self, int64_t now, fb_keys_cursor_t keys, cbool *answers) noexcept nogil:
+        fb_rotating_bloom_contains_keys(&self.filter, now, keys, self._seed, answers)
 
     cdef int begin_empty(self, object timer, int64_t now) except -1:
         self.allocate(<size_t>fb_rotating_bloom_bytes(self.shape, self._generations))

@@ -1,10 +1,9 @@
 """Scalable Bloom filter."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastblocks._core import check
 
-from fastblocks._core.arrays cimport data_of, delivered
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.flat cimport ONE_WRITER, Flat
 from fastblocks._core.keys cimport (
@@ -16,9 +15,7 @@ from fastblocks._core.state cimport (
 from fastblocks._core.status cimport (
     FB_FULL, FB_OK, FB_STATE_PARAMS, check_status, fb_status_t,
 )
-
-cdef extern from "stdbool.h":
-    ctypedef bint cbool "bool"
+from fastblocks.filters._filter cimport MutableFilter, cbool
 
 cdef extern from "filters/scalable_bloom.h" nogil:
     double FB_SCALABLE_BLOOM_MIN_FP_RATE
@@ -63,7 +60,7 @@ cdef enum:
     VERSION = 1
 
 
-cdef class ScalableBloomFilter(Flat):
+cdef class ScalableBloomFilter(MutableFilter):
     """ScalableBloomFilter(initial_capacity, fp_rate=0.01, *, seed=0)\n--\n\n\
     A Bloom filter that grows with its keys: the rate is kept however many are added.
 
@@ -127,7 +124,6 @@ cdef class ScalableBloomFilter(Flat):
     """
 
     cdef fb_scalable_bloom_t filter
-    cdef uint64_t _seed
 
     def __cinit__(self, *args, **kwargs):
         self.file_use = ONE_WRITER
@@ -188,25 +184,6 @@ cdef class ScalableBloomFilter(Flat):
     def __contains__(self, key):
         return fb_scalable_bloom_contains(&self.filter, hash_key(key, self._seed))
 
-    def contains(self, key):
-        """Return whether the filter may hold `key`; the same as ``key in filter``.
-
-        Parameters
-        ----------
-        key : str, bytes, bytearray, memoryview or int
-
-        Returns
-        -------
-        bool
-            False: `key` was certainly not added. True: it was, or this is a false positive.
-
-        Raises
-        ------
-        TypeError, OverflowError, UnicodeEncodeError
-            If `key` is no key.
-        """
-        return fb_scalable_bloom_contains(&self.filter, hash_key(key, self._seed))
-
     def add_many(self, keys):
         """Add a batch of keys: all of them, or none if there is an error.
 
@@ -262,78 +239,6 @@ cdef class ScalableBloomFilter(Flat):
                 self.end_writing()
         if status != FB_OK:
             self.cannot_grow(status)
-
-    def contains_many(self, keys, out=None):
-        """Return, for each key of a batch, whether the filter may hold it.
-
-        Parameters
-        ----------
-        keys : array or iterable of keys, shape (n,)
-            As for `add_many`.
-        out : ndarray of bool, shape (n,), optional
-            Where to write the answers; C-contiguous and writable.
-
-        Returns
-        -------
-        ndarray of bool, shape (n,)
-            ``out`` if given.
-
-        Raises
-        ------
-        TypeError, OverflowError, ValueError
-            As `add_many`, or if `out` does not fit. `out` is unchanged after any error.
-
-        Notes
-        -----
-        O(n · slices). Arrays are read in place; from 512 keys on, the work is done without the GIL.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastblocks import ScalableBloomFilter
-        >>> f = ScalableBloomFilter(1000)
-        >>> f.add_many([1, 3])
-        >>> f.contains_many(np.array([1, 2, 3])).tolist()
-        [True, False, True]
-        """
-        cdef KeyBatch batch = key_batch(keys, self._seed)
-        result = batch.result_array(out, "bool")
-        cdef cbool *answers = <cbool *>data_of(result)
-        if batch.n < RELEASE_GIL_FROM:
-            fb_scalable_bloom_contains_keys(&self.filter, batch.cursor(), self._seed, answers)
-        else:
-            with nogil:
-                fb_scalable_bloom_contains_keys(&self.filter, batch.cursor(), self._seed, answers)
-        return delivered(result, out)
-
-    def update(self, *others):
-        """Add every key of each of `others`, as ``set.update`` does.
-
-        Parameters
-        ----------
-        *others : ScalableBloomFilter, array or iterable of keys
-            A filter is merged (see `merge`); anything else is a batch as for `add_many`.
-
-        Raises
-        ------
-        TypeError, OverflowError, ValueError, MemoryError
-            As `merge` and `add_many`. Those of `others` before the bad one have been added.
-        FilterFullError, io.UnsupportedOperation
-            Likewise.
-
-        Examples
-        --------
-        >>> from fastblocks import ScalableBloomFilter
-        >>> f = ScalableBloomFilter(10)
-        >>> f.update(["a", "b"], [1, 2])
-        >>> "b" in f, 2 in f
-        (True, True)
-        """
-        for other in others:
-            if isinstance(other, ScalableBloomFilter):
-                self.merge(other)
-            else:
-                self.add_many(other)
 
     # ---- whole filters --------------------------------------------------------------------------
 
@@ -395,20 +300,6 @@ cdef class ScalableBloomFilter(Flat):
         finally:
             fb_scalable_bloom_free_list(slices)
 
-    def __or__(self, other):
-        if not isinstance(other, ScalableBloomFilter):
-            return NotImplemented
-        self.check_same(other, ScalableBloomFilter)
-        result = self.copy()
-        result.merge(other)
-        return result
-
-    def __ior__(self, other):
-        if not isinstance(other, ScalableBloomFilter):
-            return NotImplemented
-        self.merge(other)
-        return self
-
     def __eq__(self, other):
         cdef bint equal
         if not isinstance(other, ScalableBloomFilter):
@@ -457,11 +348,6 @@ cdef class ScalableBloomFilter(Flat):
     def fp_rate(self):
         """The false-positive rate that is kept."""
         return self.filter.fp_rate
-
-    @property
-    def seed(self):
-        """The seed of the hash."""
-        return self._seed
 
     @property
     def slices(self):
@@ -589,6 +475,12 @@ cdef class ScalableBloomFilter(Flat):
         return 0
 
     # ---- within -----------------------------------------------------------------------------
+
+    cdef type family(self):
+        return ScalableBloomFilter
+
+    cdef void find(self, int64_t now, fb_keys_cursor_t keys, cbool *answers) noexcept nogil:
+        fb_scalable_bloom_contains_keys(&self.filter, keys, self._seed, answers)
 
     cdef int start(self, uint64_t initial_capacity, double fp_rate) except -1:
         """Become an empty filter."""
