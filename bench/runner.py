@@ -55,7 +55,7 @@ class Scale:
 
 
 QUICK = Scale("quick", rounds=1, max_time=0.001, min_rounds=1, timeout=60)
-DEFAULT = Scale("default", rounds=4, max_time=0.12, min_rounds=3, timeout=60)
+DEFAULT = Scale("default", rounds=3, max_time=0.1, min_rounds=3, timeout=60)
 FULL = Scale("full", rounds=5, max_time=1.0, min_rounds=5, timeout=1200)
 
 

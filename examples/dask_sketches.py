@@ -1,9 +1,9 @@
 """Build sketches where the data are, and merge them: a Dask cluster and four sketches.
 
-Each partition of a key stream is turned into one small summary on the worker that holds it; the
-summaries, a few hundred kilobytes each, travel and are merged in a tree. The result is that of one
-process that saw the whole stream: bit for bit for the Bloom filter, HyperLogLog and the count-min
-sketch; for the top-k within its error bound.
+Each partition of a key stream is turned into one summary on the worker that holds it; the
+summaries, 2.5 MB each whatever the size of the stream, travel and are merged in a tree. The result
+is that of one process that saw the whole stream: bit for bit for the Bloom filter, HyperLogLog and
+the count-min sketch; for the top-k within its error bound.
 
 Run it with ``python examples/dask_sketches.py [partitions] [keys per partition]``; it needs
 ``pip install 'dask[distributed]'``.

@@ -405,8 +405,21 @@ void fb_cuckoo_clear(fb_cuckoo_t *c) {
     fb_atomic_store64(c->head, 0);
 }
 
+
+/* Entries, counted: the head of a mapped file may tell another number if its writer was killed. */
+static uint64_t counted(const fb_cuckoo_t *c) {
+    const uint64_t step = (narrow(c) ? SLOTS : SLOTS / 2) * c->shape.bits, lows = c->highs - c->ones;
+    const uint64_t end = slot_bits(c->shape);
+    uint64_t count = 0;
+    for (uint64_t at = 0; at < end; at += step) {
+        const uint64_t part = bits_at(c, at) & c->mask;
+        count += fb_popcount64((((part & lows) + lows) | part) & c->highs);
+    }
+    return count;
+}
+
 bool fb_cuckoo_equal(const fb_cuckoo_t *a, const fb_cuckoo_t *b) {
-    if (fb_cuckoo_len(a) != fb_cuckoo_len(b)) return false;
+    if (counted(a) != counted(b)) return false;
     place_t at;
     for (uint64_t slot = 0; slot < slots_of(a); slot++)
         if (entry(a, slot, &at) &&
@@ -433,13 +446,6 @@ bool fb_cuckoo_admit(fb_cuckoo_t *c, bool writable) {
     if (end % 64 != 0) unused |= fb_atomic_load64(c->words + end / 64) >> end % 64;
     unused |= fb_atomic_load64(c->words + words_of(c) - 1);
     if (unused != 0 || fb_cuckoo_len(c) > slots_of(c)) return false;
-    if (!writable) return true;
-    const uint64_t step = (narrow(c) ? SLOTS : SLOTS / 2) * c->shape.bits, lows = c->highs - c->ones;
-    uint64_t count = 0;
-    for (uint64_t at = 0; at < end; at += step) {
-        const uint64_t part = bits_at(c, at) & c->mask;
-        count += fb_popcount64((((part & lows) + lows) | part) & c->highs);
-    }
-    fb_atomic_store64(c->head, count);
+    if (writable) fb_atomic_store64(c->head, counted(c));
     return true;
 }

@@ -424,14 +424,20 @@ fb_status_t fb_scalable_bloom_merge(fb_scalable_bloom_t *b, fb_scalable_bloom_sl
     if (status != FB_OK) return status;
     for (slice_t *slice = list, *next; slice != NULL; slice = next) {
         next = slice->next;
-        if (slice->target == n_slices(b)) {
+        const bool new = slice->target == n_slices(b);
+        slice_t **spare = spare_of(b, slice->level), *into = *spare;
+        if (new && (into == NULL || !alike(into, slice))) {
             append(b, slice);
-        } else {
-            slice_t *into = slice_at(b, slice->target);
-            fb_bloom_unite(&into->bloom, &slice->bloom);
-            fb_atomic_store64(into->count, count_of(into) + count_of(slice));
-            fb_free_zeroed(slice);
+            continue;
         }
+        if (new)
+            *spare = into->next; /* emptied before: clearing and merging in turn takes no more memory */
+        else
+            into = slice_at(b, slice->target);
+        fb_bloom_unite(&into->bloom, &slice->bloom);
+        fb_atomic_store64(into->count, count_of(into) + count_of(slice));
+        if (new) append(b, into);
+        fb_free_zeroed(slice);
     }
     find_open(b);
     return FB_OK;

@@ -498,3 +498,17 @@ def test_native_and_pure_write_the_same_bytes(keys, initial_capacity, fp_rate, s
     assert native.approx_len() == pure.approx_len()
     assert native.fill_ratio == pure.fill_ratio
     assert native.expected_fp_rate() == pytest.approx(pure.expected_fp_rate(), rel=1e-12, abs=1e-15)
+
+
+def test_clearing_and_merging_in_turn_takes_no_more_memory():
+    source = fastblocks.ScalableBloomFilter(1000)
+    source.add_many(np.arange(100_000))
+    f = fastblocks.ScalableBloomFilter(1000)
+    sizes = []
+    for _ in range(20):
+        f.clear()
+        f.merge(source)
+        sizes.append(sys.getsizeof(f))
+        assert f.contains_many(np.arange(100_000)).all()
+        assert f.approx_len() == source.approx_len()
+    assert sizes[-1] <= sizes[1]

@@ -118,7 +118,10 @@ def counts(value: Any, n: int, high: int) -> Any:
             raise TypeError(f"counts must be an int or an array of ints, not {kind}")
         numbers = [integer(f"counts[{i}]", count, 0, high) for i, count in enumerate(value)]
         value = np.array(numbers, np.uint64)
-    array = np.asarray(value)
+    mask = getattr(value, "mask", None)  # of a masked array
+    if mask is not None and mask.any():
+        raise ValueError(f"counts must not hold nulls: counts[{int(mask.argmax())}] is null")
+    array = np.array(value)  # a copy: nobody can change it once it is checked
     if array.dtype.kind not in "iu":
         raise TypeError(f"counts must be integers, not of dtype {array.dtype}")
     if array.ndim == 0:

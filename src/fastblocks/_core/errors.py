@@ -20,6 +20,7 @@ __all__ = [
     "null_key",
     "out_array",
     "read_only",
+    "read_only_for_good",
     "replaced",
     "status",
     "total_overflow",
@@ -124,6 +125,12 @@ def replaced() -> OSError:
     return OSError("the file was replaced while it was being opened; open it again")
 
 
+def read_only_for_good(method: str) -> io.UnsupportedOperation:
+    return io.UnsupportedOperation(
+        f"{method}: an object opened from a file cannot be changed; change a copy() of it"
+    )
+
+
 def unsettled() -> RuntimeError:
     return RuntimeError("another process keeps changing the file; try again")
 
@@ -132,8 +139,9 @@ def unequal(name: str, ours: Any, theirs: Any) -> ValueError:
     return ValueError(f"cannot combine: {name} differs ({ours} and {theirs})")
 
 
-def total_overflow() -> OverflowError:
-    return OverflowError("the sum of all counts would exceed 2**63 - 1")
+def total_overflow(most: float | None = None) -> OverflowError:
+    limit = "2**63 - 1" if most is None else f"{most:g}"
+    return OverflowError(f"the sum of all counts would exceed {limit}")
 
 
 def not_a(name: str, cls: type, value: Any) -> TypeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 from collections.abc import Callable, Iterable
@@ -29,6 +30,8 @@ __all__ = [
 MAGIC = b"fastblks"
 HEADER_BYTES = 128
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of a file system
+
 HAVE_LOCKS = bool(fcntl)
 
 PathLike = str | os.PathLike[str]
@@ -54,7 +57,8 @@ def map_file(path: str, writable: bool, one_writer: bool = False) -> mmap.mmap:
 
     With `one_writer`, a writable map holds a lock on the file for as long as it lives, and a second
     one, in this process or another, raises `BlockingIOError`. The lock goes with the process, be it
-    killed; where the system has no such locks, nothing is checked.
+    killed, and a process that is forked shares it; where the system has no such locks, nothing is
+    checked.
     """
     with open(path, "r+b" if writable else "rb") as file:
         if writable and one_writer and fcntl is not None:
@@ -63,6 +67,9 @@ def map_file(path: str, writable: bool, one_writer: bool = False) -> mmap.mmap:
             except BlockingIOError as error:
                 words = "is open with mode='r+' elsewhere, and only one writer is allowed"
                 raise BlockingIOError(error.errno, words, path) from None
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
         if os.fstat(file.fileno()).st_size < HEADER_BYTES:  # and an empty file cannot be mapped
             start = file.read(len(MAGIC))
             name = "STATE_SHORT" if start == MAGIC else "STATE_FOREIGN"

@@ -82,6 +82,7 @@ cdef class Flat:
 
     # Become what serialised bytes, or a file, hold.
     cdef int load(self, object data) except -1
+    cdef int settle(self, str what) except -1
     cdef int map(self, object path, object mode, bint verify) except -1
 
     # Raise if the payload is mapped read-only.
@@ -92,3 +93,7 @@ cdef class Flat:
     # Around a change that runs without the GIL.
     cdef void begin_writing(self) noexcept
     cdef void end_writing(self) noexcept
+
+
+# A new object of a class, by `__new__`: of a subclass too, whose `__new__` may be its own.
+cdef Flat fresh(type cls)

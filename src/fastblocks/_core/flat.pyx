@@ -1,9 +1,11 @@
 """Objects whose whole state is one flat run of bytes: memory, files, copies."""
 
+import copy as copying
 import threading
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport uint8_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -19,10 +21,40 @@ cdef extern from "memory.h" nogil:
     void fb_copy_shared(void *into, const void *source, size_t size)
 
 
+cdef class OwnedLock:
+    """A lock that knows its owner: who holds it and wants it again gets an error, and does not wait.
+
+    That can happen without anybody's fault: collecting garbage, which any allocation may start, can run a
+    finalizer that uses the very object that is at work.
+    """
+    cdef object lock
+    cdef unsigned long owner  # 0: nobody
+
+    def __cinit__(self):
+        self.lock = threading.Lock()
+
+    def acquire(self):
+        cdef unsigned long me = PyThread_get_thread_ident()
+        if self.owner == me:
+            raise RuntimeError("this object is at work already, further down on this thread's stack")
+        self.lock.acquire()
+        self.owner = me
+
+    def release(self):
+        self.owner = 0
+        self.lock.release()
+
+    def __enter__(self):
+        self.acquire()
+
+    def __exit__(self, *raised):
+        self.release()
+
+
 @cython.no_gc_clear  # the mapping must outlive the buffer taken from it
 cdef class Flat:
     def __cinit__(self, *args, **kwargs):
-        self.whole = threading.Lock()
+        self.whole = OwnedLock()
 
     def __dealloc__(self):
         self.release()
@@ -44,27 +76,33 @@ cdef class Flat:
         -------
         type of self
         """
-        cdef Flat result = type(self).__new__(type(self))
+        cdef Flat result = fresh(type(self))
         cdef fb_state_t state
         with self.whole:
             self.begin_writing()  # so that no scalar method changes what is being read
             try:
                 state = describe_flat(self)
                 result.allocate(<size_t>state.payload_bytes)
-                result.adopt(&state)
                 self.gather(result.payload)
             finally:
                 self.end_writing()
-        result.attach()
-        result.admit()
-        result.made = True
-        return with_attributes(result, self)
+        if not result.adopt(&state):
+            raise errors.status("STATE_PARAMS", type(self).__name__)
+        result.settle(type(self).__name__)
+        attributes = getattr(self, "__dict__", None)  # that a subclass in Python has put there
+        if attributes:
+            result.__dict__.update(attributes)
+        return result
 
     def __copy__(self):
         return self.copy()
 
     def __deepcopy__(self, memo):
-        return self.copy()
+        result = self.copy()
+        attributes = getattr(self, "__dict__", None)
+        if attributes:
+            result.__dict__.update(copying.deepcopy(attributes, memo))
+        return result
 
     def __reduce__(self):
         return type(self).from_bytes, (self.to_bytes(),), getattr(self, "__dict__", None) or None
@@ -109,7 +147,7 @@ cdef class Flat:
         ValueError
             If `data` is truncated, corrupt, or something else.
         """
-        cdef Flat result = cls.__new__(cls)
+        cdef Flat result = fresh(cls)
         result.load(data)
         return result
 
@@ -160,7 +198,7 @@ cdef class Flat:
             If it is truncated, corrupt, or something else; if `mode` is neither, or the class
             does not allow it.
         """
-        cdef Flat result = cls.__new__(cls)
+        cdef Flat result = fresh(cls)
         result.map(path, mode, verify)
         return result
 
@@ -224,9 +262,12 @@ cdef class Flat:
     cdef int begin_init(self) except -1:
         if self.made:
             raise RuntimeError(f"this {type(self).__name__} has been initialised already")
+        if self.writers:
+            raise RuntimeError(f"this {type(self).__name__} is in use already")
         return 0
 
     cdef int allocate(self, size_t size) except -1:
+        self.begin_init()  # again: checking the arguments may have run anything
         cdef void *memory = fb_alloc_zeroed(size)
         if memory == NULL:
             raise MemoryError(f"cannot allocate {size} bytes")
@@ -246,11 +287,7 @@ cdef class Flat:
             memcpy(self.payload, <const uint8_t *>view.buf + FB_STATE_HEADER, self.size)
         finally:
             PyBuffer_Release(&view)
-        self.attach()
-        if not self.admit():
-            raise errors.status("STATE_PARAMS", type(self).__name__)
-        self.made = True
-        return 0
+        return self.settle(type(self).__name__)
 
     cdef int map(self, object path, object mode, bint verify) except -1:
         cdef bint writable = files.open_mode(mode)
@@ -273,16 +310,23 @@ cdef class Flat:
         self.size = <size_t>state.payload_bytes
         self.owned = False
         self.writable = writable
-        self.attach()
-        if not self.admit():
-            raise errors.status("STATE_PARAMS", name)
+        self.settle(name)
         if writable:
             fb_state_set_live(<uint8_t *>view.buf)
+        return 0
+
+    cdef int settle(self, str what) except -1:
+        """Take the payload's contents over, once the parameters are known."""
+        self.attach()
+        if not self.admit():
+            raise errors.status("STATE_PARAMS", what)
         self.made = True
         return 0
 
     cdef int check_writable(self, str method) except -1:
         if not self.writable:
+            if self.file_use == NO_WRITER:
+                raise errors.read_only_for_good(method)
             raise errors.read_only(method)
         return 0
 
@@ -307,12 +351,12 @@ cdef class Flat:
         self.payload = NULL
 
 
-cdef Flat with_attributes(Flat result, Flat source):
-    """`result` with the attributes that a subclass written in Python has put on `source`."""
-    attributes = getattr(source, "__dict__", None)
-    if attributes:
-        result.__dict__.update(attributes)
-    return result
+cdef Flat fresh(type cls):
+    """A new object of a class, which may be a subclass with a `__new__` of its own."""
+    made = cls.__new__(cls)
+    if type(made) is not cls or (<Flat>made).made:
+        raise TypeError(f"{cls.__name__}.__new__ must return a new {cls.__name__}")
+    return <Flat>made
 
 
 cdef fb_state_t describe_flat(Flat flat) except *:

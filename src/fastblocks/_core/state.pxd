@@ -26,6 +26,9 @@ cdef int read_state(
     const uint8_t *data, size_t size, bint verify, fb_state_t *state, str what
 ) except -1
 
+# True if the parameter words from `first` on are zero, as unused ones are.
+cdef bint params_end_at(const fb_state_t *state, int first) noexcept nogil
+
 # A double as a parameter word, and back.
 cdef uint64_t word_of_double(double x) noexcept nogil
 cdef double double_of_word(uint64_t word) noexcept nogil

@@ -35,6 +35,14 @@ cdef int read_state(
     return check_status(status, what)
 
 
+cdef bint params_end_at(const fb_state_t *state, int first) noexcept nogil:
+    cdef int i
+    for i in range(first, 11):
+        if state.params[i] != 0:
+            return False
+    return True
+
+
 cdef uint64_t word_of_double(double x) noexcept nogil:
     cdef uint64_t word
     memcpy(&word, &x, sizeof(word))

@@ -8,7 +8,7 @@ from fastblocks._core import check
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.flat cimport NO_WRITER
 from fastblocks._core.keys cimport KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64
-from fastblocks._core.state cimport FB_STATE_FOURCC, fb_state_t
+from fastblocks._core.state cimport FB_STATE_FOURCC, fb_state_t, params_end_at
 from fastblocks._core.status cimport check_status, fb_status_t
 from fastblocks.filters._filter cimport KeyFilter, cbool
 
@@ -108,11 +108,12 @@ cdef class BinaryFuseFilter(KeyFilter):
     """
 
     cdef fb_binary_fuse_t filter
+    cdef fb_binary_fuse_shape_t shape  # of the payload that is about to be attached
 
     def __cinit__(self, *args, **kwargs):
         self.file_use = NO_WRITER
-        self.filter.shape = fb_binary_fuse_shape(0, 8)
-        self.allocate(<size_t>fb_binary_fuse_bytes(self.filter.shape))
+        self.shape = fb_binary_fuse_shape(0, 8)
+        self.allocate(<size_t>fb_binary_fuse_bytes(self.shape))
 
     def __init__(self, keys, bits=8, *, seed=0):
         cdef fb_binary_fuse_plan_t plan
@@ -131,7 +132,7 @@ cdef class BinaryFuseFilter(KeyFilter):
                         &plan, batch.cursor(), batch.n, seed_, bits_, attempts
                     )
                 check_status(status, f"{plan.shape.n_keys or batch.n} keys in {attempts} attempts")
-                self.filter.shape = plan.shape
+                self.shape = plan.shape
                 self.allocate(<size_t>fb_binary_fuse_bytes(plan.shape))
                 with nogil:
                     fb_binary_fuse_fill(&plan, self.payload)
@@ -204,15 +205,15 @@ cdef class BinaryFuseFilter(KeyFilter):
         if (
             not fb_binary_fuse_shape_ok(shape)
             or fb_binary_fuse_bytes(shape) != state.payload_bytes
-            or any([state.params[i] for i in range(6, 11)])
+            or not params_end_at(state, 6)
         ):
             return False
-        self.filter.shape = shape
+        self.shape = shape
         self._seed = state.params[2]
         return True
 
     cdef int attach(self) except -1:
-        fb_binary_fuse_init(&self.filter, self.filter.shape, self.payload)
+        fb_binary_fuse_init(&self.filter, self.shape, self.payload)
         return 0
 
     # ---- within -----------------------------------------------------------------------------

@@ -7,11 +7,12 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from fastblocks._core import check
 
 from fastblocks._core.cpu cimport fb_cpu_level
+from fastblocks._core.flat cimport Flat
 from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
 from fastblocks._core.state cimport (
-    FB_STATE_FOURCC, double_of_word, fb_state_t, word_of_double,
+    FB_STATE_FOURCC, double_of_word, fb_state_t, params_end_at, word_of_double,
 )
 from fastblocks._core.status cimport check_status, fb_status_t
 from fastblocks.filters._filter cimport MutableFilter, cbool
@@ -255,8 +256,8 @@ cdef class BloomFilter(MutableFilter):
         if not isinstance(other, BloomFilter):
             return NotImplemented
         self.check_same(other, BloomFilter)
-        result = self.copy()
-        (<BloomFilter>result).combine(other, False)
+        cdef BloomFilter result = Flat.copy(self)
+        result.combine(other, False)
         return result
 
     def __iand__(self, other):
@@ -435,7 +436,7 @@ cdef class BloomFilter(MutableFilter):
             or not FB_BLOOM_MIN_FP_RATE <= fp_rate < 1.0
             or not fb_bloom_shape_ok(shape)
             or fb_bloom_bytes(shape) != state.payload_bytes
-            or any([state.params[i] for i in range(5, 11)])
+            or not params_end_at(state, 5)
         ):
             return False
         self._capacity = state.params[0]

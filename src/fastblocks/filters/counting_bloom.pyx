@@ -13,7 +13,7 @@ from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
 from fastblocks._core.state cimport (
-    FB_STATE_FOURCC, double_of_word, fb_state_t, word_of_double,
+    FB_STATE_FOURCC, double_of_word, fb_state_t, params_end_at, word_of_double,
 )
 from fastblocks._core.status cimport check_status, fb_status_t
 from fastblocks.filters._filter cimport MutableFilter, cbool
@@ -567,7 +567,7 @@ cdef class CountingBloomFilter(MutableFilter):
             or not FB_SPLIT_MIN_FP_RATE <= fp_rate < 1.0
             or not fb_split_shape_ok(shape)
             or fb_counting_bloom_bytes(shape) != state.payload_bytes
-            or any([state.params[i] for i in range(5, 11)])
+            or not params_end_at(state, 5)
         ):
             return False
         self._capacity = state.params[0]

@@ -12,7 +12,7 @@ from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
 from fastblocks._core.state cimport (
-    FB_STATE_FOURCC, double_of_word, fb_state_t, word_of_double,
+    FB_STATE_FOURCC, double_of_word, fb_state_t, params_end_at, word_of_double,
 )
 from fastblocks._core.status cimport FB_OK, check_status, fb_status_t
 from fastblocks.filters._filter cimport MutableFilter, cbool
@@ -107,14 +107,15 @@ cdef class CuckooFilter(MutableFilter):
     """
 
     cdef fb_cuckoo_t cuckoo
+    cdef fb_cuckoo_shape_t shape  # of the payload that is about to be attached
     cdef object _capacity
     cdef double _fp_rate
 
     def __cinit__(self, *args, **kwargs):
         self.file_use = ONE_WRITER
         self._capacity, self._fp_rate, self._seed = 1, 0.5, 0
-        check_status(fb_cuckoo_shape(1, 0.5, &self.cuckoo.shape), "the smallest filter")
-        self.allocate(<size_t>fb_cuckoo_bytes(self.cuckoo.shape))
+        check_status(fb_cuckoo_shape(1, 0.5, &self.shape), "the smallest filter")
+        self.allocate(<size_t>fb_cuckoo_bytes(self.shape))
 
     def __init__(self, capacity, fp_rate=0.01, *, seed=0):
         cdef fb_cuckoo_shape_t shape
@@ -125,7 +126,7 @@ cdef class CuckooFilter(MutableFilter):
         check_status(
             fb_cuckoo_shape(capacity, rate, &shape), f"capacity={capacity} at fp_rate={rate}"
         )
-        self.cuckoo.shape = shape
+        self.shape = shape
         self.allocate(<size_t>fb_cuckoo_bytes(shape))
         self._capacity, self._fp_rate, self._seed = capacity, rate, seed_
         self.made = True
@@ -408,7 +409,7 @@ cdef class CuckooFilter(MutableFilter):
 
     @property
     def load_factor(self):
-        """The share of slots that are taken, in [0, 1]; at most 0.95 at capacity."""
+        """The share of slots that are taken, in [0, 1]; about 0.95 at capacity, of small filters up to 1."""
         return len(self) / fb_cuckoo_slots(self.cuckoo.shape)
 
     def expected_fp_rate(self, n=None):
@@ -472,17 +473,17 @@ cdef class CuckooFilter(MutableFilter):
             or not FB_CUCKOO_MIN_FP_RATE <= fp_rate < 1.0
             or not fb_cuckoo_shape_ok(shape)
             or fb_cuckoo_bytes(shape) != state.payload_bytes
-            or any([state.params[i] for i in range(5, 11)])
+            or not params_end_at(state, 5)
         ):
             return False
         self._capacity = state.params[0]
         self._fp_rate = fp_rate
         self._seed = state.params[2]
-        self.cuckoo.shape = shape
+        self.shape = shape
         return True
 
     cdef int attach(self) except -1:
-        fb_cuckoo_init(&self.cuckoo, self.cuckoo.shape, self.payload)
+        fb_cuckoo_init(&self.cuckoo, self.shape, self.payload)
         return 0
 
     cdef bint admit(self) except -1:

@@ -9,12 +9,12 @@ from fastblocks._core import check
 from fastblocks._core.arrays cimport data_of, delivered
 from fastblocks._core.clock cimport now_ns
 from fastblocks._core.cpu cimport fb_cpu_level
-from fastblocks._core.flat cimport ONE_WRITER, Flat
+from fastblocks._core.flat cimport ONE_WRITER, Flat, fresh
 from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
 from fastblocks._core.state cimport (
-    FB_STATE_FOURCC, double_of_word, fb_state_t, word_of_double,
+    FB_STATE_FOURCC, double_of_word, fb_state_t, params_end_at, word_of_double,
 )
 from fastblocks._core.status cimport check_status, fb_status_t
 from fastblocks.filters._filter cimport MutableFilter, cbool
@@ -169,8 +169,13 @@ cdef class RotatingBloomFilter(MutableFilter):
             f"capacity={capacity} at fp_rate={rate / turns}",
         )
         cdef int64_t now = now_ns(timer)
+        before = self.shape, self._generations, self.window_ns
         self.shape, self._generations, self.window_ns = shape, turns, window_ns
-        self.begin_empty(timer, now)
+        try:
+            self.begin_empty(timer, now)
+        except BaseException:  # then the object stays what it was
+            self.shape, self._generations, self.window_ns = before
+            raise
         self._capacity, self._fp_rate, self._seed = capacity, rate, seed_
         self.made = True
 
@@ -324,7 +329,9 @@ cdef class RotatingBloomFilter(MutableFilter):
         -----
         O(nbytes) for each, without the GIL. Generations of two filters need not begin at the same
         time: a key is remembered for `window` seconds after it was added to either, at least, and
-        for two periods more, at most.
+        for two periods more, at most. Every further merge of what was merged may add a period:
+        filters that merge each other again and again never forget. Merge them into a third one,
+        which is thrown away.
 
         Examples
         --------
@@ -528,7 +535,7 @@ cdef class RotatingBloomFilter(MutableFilter):
         ValueError
             If `data` is truncated, corrupt, or something else.
         """
-        cdef RotatingBloomFilter result = cls.__new__(cls)
+        cdef RotatingBloomFilter result = fresh(cls)
         check.timer(timer)
         result.load(data)
         result.begin(timer, now_ns(timer))
@@ -563,7 +570,7 @@ cdef class RotatingBloomFilter(MutableFilter):
         ValueError
             If it is truncated, corrupt, or something else; if `mode` is neither.
         """
-        cdef RotatingBloomFilter result = cls.__new__(cls)
+        cdef RotatingBloomFilter result = fresh(cls)
         check.timer(timer)
         result.map(path, mode, verify)
         result.begin(timer, now_ns(timer))
@@ -600,7 +607,7 @@ cdef class RotatingBloomFilter(MutableFilter):
             or not 1 <= state.params[5] <= <uint64_t>MAX_WINDOW
             or not fb_bloom_shape_ok(shape)
             or fb_rotating_bloom_bytes(shape, <unsigned>generations) != state.payload_bytes
-            or any([state.params[i] for i in range(7, 11)])
+            or not params_end_at(state, 7)
         ):
             return False
         self._capacity = state.params[0]

@@ -10,7 +10,7 @@ from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
 from fastblocks._core.state cimport (
-    FB_STATE_FOURCC, double_of_word, fb_state_t, word_of_double,
+    FB_STATE_FOURCC, double_of_word, fb_state_t, params_end_at, word_of_double,
 )
 from fastblocks._core.status cimport (
     FB_FULL, FB_OK, FB_STATE_PARAMS, check_status, fb_status_t,
@@ -447,7 +447,7 @@ cdef class ScalableBloomFilter(MutableFilter):
         if (
             not 1 <= state.params[0] < 2**63
             or not FB_SCALABLE_BLOOM_MIN_FP_RATE <= fp_rate < 1.0
-            or any([state.params[i] for i in range(3, 11)])
+            or not params_end_at(state, 3)
         ):
             return False
         self.filter.initial_capacity = state.params[0]
@@ -485,6 +485,7 @@ cdef class ScalableBloomFilter(MutableFilter):
     cdef int start(self, uint64_t initial_capacity, double fp_rate) except -1:
         """Become an empty filter."""
         cdef fb_scalable_bloom_t made
+        self.begin_init()  # again: checking the arguments may have run anything
         cdef fb_status_t status = fb_scalable_bloom_start(&made, initial_capacity, fp_rate)
         if status != FB_OK:
             fb_scalable_bloom_free(&made)

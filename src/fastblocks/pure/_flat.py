@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy as copying
 import struct
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
@@ -74,7 +75,8 @@ class Flat:
 
     def _check_writable(self, method: str) -> None:
         if self._payload.readonly:
-            raise errors.read_only(method)
+            for_good = self._FILE_USE == "no writer"
+            raise errors.read_only_for_good(method) if for_good else errors.read_only(method)
 
     @property
     def nbytes(self) -> int:
@@ -97,7 +99,10 @@ class Flat:
         return self.copy()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self.copy()
+        result = self.copy()
+        if attributes := getattr(self, "__dict__", None):
+            result.__dict__.update(copying.deepcopy(attributes, memo))
+        return result
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).from_bytes, (self.to_bytes(),), getattr(self, "__dict__", None) or None

@@ -12,7 +12,7 @@ from fastblocks._core.flat cimport ONE_WRITER, Flat
 from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
-from fastblocks._core.state cimport FB_STATE_FOURCC, fb_state_t
+from fastblocks._core.state cimport FB_STATE_FOURCC, fb_state_t, params_end_at
 
 cdef extern from "stdbool.h":
     ctypedef bint cbool "bool"
@@ -139,8 +139,13 @@ cdef class CountMinSketch(Flat):
         shape.conservative = check.boolean("conservative", conservative)
         if not fb_count_min_shape_ok(shape):
             raise errors.status("OUT_OF_RANGE", f"width={shape.width} with depth={shape.depth}")
+        cdef fb_count_min_shape_t before = self.shape
         self.shape = shape
-        self.allocate(<size_t>fb_count_min_bytes(shape))
+        try:
+            self.allocate(<size_t>fb_count_min_bytes(shape))
+        except BaseException:  # then the object stays what it was
+            self.shape = before
+            raise
         self._seed = seed_
         self.made = True
 
@@ -510,7 +515,7 @@ cdef class CountMinSketch(Flat):
             state.params[2] > 1
             or not fb_count_min_shape_ok(shape)
             or fb_count_min_bytes(shape) != state.payload_bytes
-            or any([state.params[i] for i in range(4, 11)])
+            or not params_end_at(state, 4)
         ):
             return False
         self.shape = shape

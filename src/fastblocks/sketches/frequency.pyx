@@ -10,7 +10,7 @@ from fastblocks._core.flat cimport ONE_WRITER, Flat
 from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
-from fastblocks._core.state cimport FB_STATE_FOURCC, fb_state_t
+from fastblocks._core.state cimport FB_STATE_FOURCC, fb_state_t, params_end_at
 
 cdef extern from "sketches/frequency.h" nogil:
     uint64_t FB_FREQUENCY_MAX_CAPACITY
@@ -106,8 +106,14 @@ cdef class FrequencySketch(Flat):
     def __init__(self, capacity, *, seed=0):
         self.begin_init()
         cdef uint64_t seed_ = seed64(seed)
-        self._capacity = check.integer("capacity", capacity, 1, FB_FREQUENCY_MAX_CAPACITY)
-        self.allocate(<size_t>fb_frequency_bytes(self._capacity))
+        capacity = check.integer("capacity", capacity, 1, FB_FREQUENCY_MAX_CAPACITY)
+        before = self._capacity
+        self._capacity = capacity
+        try:
+            self.allocate(<size_t>fb_frequency_bytes(self._capacity))
+        except BaseException:  # then the object stays what it was
+            self._capacity = before
+            raise
         self._seed = seed_
         self.made = True
 
@@ -413,7 +419,7 @@ cdef class FrequencySketch(Flat):
         if (
             not 1 <= state.params[0] <= FB_FREQUENCY_MAX_CAPACITY
             or fb_frequency_bytes(state.params[0]) != state.payload_bytes
-            or any([state.params[i] for i in range(2, 11)])
+            or not params_end_at(state, 2)
         ):
             return False
         self._capacity = state.params[0]

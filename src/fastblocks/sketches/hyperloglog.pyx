@@ -13,7 +13,7 @@ from fastblocks._core.flat cimport MANY_WRITERS, Flat
 from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
 )
-from fastblocks._core.state cimport FB_STATE_FOURCC, fb_state_t
+from fastblocks._core.state cimport FB_STATE_FOURCC, fb_state_t, params_end_at
 from fastblocks._core.status cimport FB_OK, check_status, fb_status_t
 
 cdef extern from "Python.h":
@@ -301,8 +301,8 @@ cdef class HyperLogLog(Flat):
         if not isinstance(other, HyperLogLog):
             return NotImplemented
         self.check_same(other, HyperLogLog)
-        result = self.copy()
-        (<HyperLogLog>result).unite(other)
+        cdef HyperLogLog result = Flat.copy(self)
+        result.unite(other)
         return result
 
     def __ior__(self, other):
@@ -439,7 +439,7 @@ cdef class HyperLogLog(Flat):
         if (
             state.params[0] > FB_HLL_MAX_P
             or not fb_hll_size_ok(<unsigned>state.params[0], state.payload_bytes)
-            or any([state.params[i] for i in range(2, 11)])
+            or not params_end_at(state, 2)
         ):
             return False
         self._p = <unsigned>state.params[0]

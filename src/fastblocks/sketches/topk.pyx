@@ -22,7 +22,7 @@ from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, plain_key, seed64,
 )
 from fastblocks._core.state cimport (
-    FB_STATE_FOURCC, double_of_word, fb_state_t, word_of_double,
+    FB_STATE_FOURCC, double_of_word, fb_state_t, params_end_at, word_of_double,
 )
 
 cdef extern from "memory.h" nogil:
@@ -133,8 +133,8 @@ cdef class TopK(Flat):
     Merging keeps all of this. With `decay` it holds for the decayed counts, but for the rounding of
     floats, and but for what has come to less than ``2**-64``, which is forgotten.
 
-    `add` is O(length of the key), and O(log k) at times. Memory: about 270 bytes for each of the k,
-    and twice k keys.
+    `add` is O(length of the key), and O(log k) at times. Memory: 265 to 425 bytes for each of the k
+    from 64 on, 17 kB at least, and ``max(2 * k, 128)`` keys.
 
     Keys are ``str`` (as UTF-8), ``bytes``, ``bytearray``, ``memoryview`` or ``int`` in
     ``[-2**63, 2**64)`` (as 8 bytes; so ``-1`` and ``2**64 - 1`` are one key, as are ``"a"`` and
@@ -171,7 +171,7 @@ cdef class TopK(Flat):
 
     cdef fb_topk_t t
     cdef void *memory
-    cdef list keys          # by slot
+    cdef list keys          # by slot; there may be more items than slots
     cdef uint32_t _k
     cdef double _decay      # 0 if there is none
     cdef uint64_t half_life  # nanoseconds
@@ -195,9 +195,16 @@ cdef class TopK(Flat):
         k = check.integer("k", k, 1, FB_TOPK_MAX_K)
         cdef uint64_t half_life = 0 if decay is None else check.seconds_ns("decay", decay)
         timer = check.timer(timer)
-        self._k, self._seed, self._timer, self.half_life = k, seed_, timer, half_life
-        self._decay = 0.0 if decay is None else decay
-        self.build()
+        cdef double decay_ = 0.0 if decay is None else decay
+        self.begin_init()  # again: checking the arguments may have run anything
+        before = self._k, self._decay, self.half_life
+        self._k, self._decay, self.half_life = k, decay_, half_life
+        try:
+            self.build()
+        except BaseException:  # then the object stays what it was
+            self._k, self._decay, self.half_life = before
+            raise
+        self._seed, self._timer = seed_, timer
         self.latest = self.now()
         self.made = True
 
@@ -223,7 +230,8 @@ cdef class TopK(Flat):
             n = fb_topk_fade(&self.t, halvings, self.t.changed)
             for i in range(n):
                 self.keys[i] = self.keys[self.t.changed[i]]
-            del self.keys[n:]
+            for i in range(n, <uint32_t>len(self.keys)):
+                self.keys[i] = None
         return fb_topk_weight(self.age, self.half_life)
 
     # ---- counting ---------------------------------------------------------------------------
@@ -327,6 +335,7 @@ cdef class TopK(Flat):
             try:
                 weight = self.advance(now)
                 self.check_total(total)
+                self.make_room(batch.n)
                 if batch.n < RELEASE_GIL_FROM:
                     fb_topk_add_keys(&self.t, batch.cursor(), self._seed, each, one, weight)
                 else:
@@ -559,10 +568,13 @@ cdef class TopK(Flat):
         self.check_writable("merge")
         for each in others:
             self.check_same(each, TopK)
-        cdef list copies = [each.copy() for each in others]
+        cdef list copies = [TopK.copy(each) for each in others]  # not what a subclass makes of it
         cdef uint64_t more = 0
-        if not self.half_life:
-            for other in copies:
+        cdef double sum = 0.0
+        for other in copies:
+            if self.half_life:
+                sum += double_of_word(other.t.total) / fb_topk_weight(other.age, other.half_life)
+            else:
                 more = min(more + other.t.total, FB_TOPK_MAX_TOTAL + 1)
         cdef int64_t now = self.now()
         cdef double weight
@@ -573,6 +585,8 @@ cdef class TopK(Flat):
                 try:
                     weight = self.advance(now)
                     self.check_total(more)
+                    if double_of_word(self.t.total) + sum * weight > MOST:
+                        raise errors.total_overflow(MOST)
                     for other in copies:
                         self.absorb(other, weight, room)
                 finally:
@@ -583,7 +597,11 @@ cdef class TopK(Flat):
     def __eq__(self, other):
         if not isinstance(other, TopK):
             return NotImplemented
-        return self.differing(other) is None and self.contents() == (<TopK>other).contents()
+        if self.differing(other) is not None:
+            return False
+        self.pass_time()
+        (<TopK>other).pass_time()
+        return self.contents() == (<TopK>other).contents()
 
     __hash__ = None
 
@@ -665,10 +683,12 @@ cdef class TopK(Flat):
         """Bytes of memory that it takes, keys included."""
         cdef bint locked = self.enter()
         try:
-            sizes = [8 + sys.getsizeof(key) for key in self.keys]
+            keys = self.keys[: self.t.n]
         finally:
             self.leave(locked)
-        return fb_topk_bytes(self.t.capacity, self.t.n_cells) + sum(sizes)
+        return fb_topk_bytes(self.t.capacity, self.t.n_cells) + sum(
+            [8 + sys.getsizeof(key) for key in keys]
+        )
 
     def __sizeof__(self):
         return object.__sizeof__(self) + fb_topk_bytes(self.t.capacity, self.t.n_cells)
@@ -720,7 +740,7 @@ cdef class TopK(Flat):
             not 1 <= state.params[0] <= FB_TOPK_MAX_K
             or not 0.0 <= decay < check.MAX_SECONDS
             or state.params[1] >> 63  # -0.0
-            or any([state.params[i] for i in range(5, 11)])
+            or not params_end_at(state, 5)
         ):
             return False
         k = <uint32_t>state.params[0]
@@ -732,7 +752,10 @@ cdef class TopK(Flat):
         return True
 
     cdef size_t gathered(self) except? 0xC7A3:
-        cdef size_t text = sum([len_of_key(key) for key in self.keys])
+        cdef size_t text = 0
+        cdef uint32_t i
+        for i in range(self.t.n):
+            text += <size_t>len_of_key(self.keys[i])
         cdef size_t cells = self.t.n_cells if fb_topk_celled(&self.t) else 0
         return 8 * (HEAD + cells + 4 * <size_t>self.t.n + (text + 7) // 8)
 
@@ -847,32 +870,51 @@ cdef class TopK(Flat):
         self.check_total(times)
         if times == 0:
             return 0
+        self.make_room(1)
         slot = fb_topk_add(&self.t, h, fb_topk_weighed(&self.t, times, weight))
-        if slot < len(self.keys):
+        if slot != FB_TOPK_NONE:
             self.keys[slot] = key
-        elif slot != FB_TOPK_NONE:
-            self.keys.append(key)
+        return 0
+
+    cdef int make_room(self, size_t more) except -1:
+        """See to it that there are items for as many slots as so many keys may take."""
+        cdef size_t need = min(self.t.n + more, self.t.capacity), have = len(self.keys)
+        if have < need:
+            self.keys.extend([None] * max(need - have, min(have, self.t.capacity - have)))
         return 0
 
     cdef int take_keys(self, KeyBatch batch) except -1:
         """After a batch: the keys of the slots that changed hands."""
         cdef uint32_t i, slot
-        cdef list lost = []
-        self.keys.extend([None] * (self.t.n - len(self.keys)))
+        cdef bint changed = False, done = False
         for i in range(self.t.n_changed):
-            slot = self.t.changed[i]
-            key = batch.key_at(self.t.origin[slot] - 1)
-            if hash_key(key, self._seed) == self.t.counters[slot].hash:
-                self.keys[slot] = key
-            else:  # another thread has written to the array meanwhile
-                lost.append(slot)
-        fb_topk_settle(&self.t)
-        for slot in sorted(lost, reverse=True):
-            fb_topk_drop(&self.t, slot)
-            self.keys[slot] = self.keys[self.t.n]
-            self.keys.pop()
-        if lost:
+            self.keys[self.t.changed[i]] = None
+        try:
+            for i in range(self.t.n_changed):
+                slot = self.t.changed[i]
+                key = batch.key_at(self.t.origin[slot] - 1)
+                if hash_key(key, self._seed) == self.t.counters[slot].hash:
+                    self.keys[slot] = key
+                else:  # another thread has written to the array meanwhile
+                    changed = True
+            done = not changed
+        finally:
+            fb_topk_settle(&self.t)
+            if not done:
+                self.drop_nameless()
+        if changed:
             raise RuntimeError("keys: the array changed while it was read")
+        return 0
+
+    cdef int drop_nameless(self) except -1:
+        """Give up the counters whose keys could not be had; their counts go to their cells."""
+        cdef uint32_t slot = self.t.n
+        while slot > 0:
+            slot -= 1
+            if self.keys[slot] is None:
+                fb_topk_drop(&self.t, slot)
+                self.keys[slot] = self.keys[self.t.n]
+                self.keys[self.t.n] = None
         return 0
 
     cdef int absorb(self, TopK other, double weight, fb_topk_ranked_t *room) except -1:
@@ -880,12 +922,15 @@ cdef class TopK(Flat):
         cdef double factor = 1.0
         if self.half_life:
             factor = weight / fb_topk_weight(other.age, other.half_life)
-        fb_topk_merge(&self.t, &other.t, factor, room)
         cdef list keys = self.keys
-        self.keys = [
-            keys[room[slot].slot] if room[slot].slot < ours else other.keys[room[slot].slot - ours]
-            for slot in range(self.t.n)
-        ]
+        cdef list merged = [None] * min(ours + other.t.n, self.t.capacity)
+        fb_topk_merge(&self.t, &other.t, factor, room)
+        for slot in range(self.t.n):
+            if room[slot].slot < ours:
+                merged[slot] = keys[room[slot].slot]
+            else:
+                merged[slot] = other.keys[room[slot].slot - ours]
+        self.keys = merged
         return 0
 
     cdef bytes contents(self):
@@ -943,6 +988,7 @@ cdef class TopK(Flat):
 
 
 cdef object ONE = 1
+cdef double MOST = 2.0**499  # of a sum of decaying counts: saved ones are refused from 2**500 on
 
 
 cdef fb_topk_ranked_t *ranked_room(size_t n) except NULL:

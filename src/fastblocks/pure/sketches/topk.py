@@ -35,6 +35,7 @@ COUNTERS, LEAST, CELLS = 2, 128, 8  # a key of the k; of all; cells a counter
 MAX_TOTAL = 2**63 - 1
 HALVINGS = 64  # half-lives after which values are brought down; less than 2**-64 is nothing
 LIMIT = 2.0**500  # no sum of decaying values comes near it
+MOST = 2.0**499  # that merging may make of it
 STR, BYTES, INT, UINT = range(4)  # forms of a key
 
 SIXTEENTHS = (  # 2**(i / 16)
@@ -307,7 +308,14 @@ class TopK(Flat):
         now = self._now()
         with self._lock:
             weight = self._advance(now)
-            self._check_total(int(sum(other._total for other in copies)))
+            if self._half_life:
+                more = 0.0
+                for other in copies:
+                    more += other._total / weight_of(other._age, self._half_life)
+                if self._total + more * weight > MOST:
+                    raise errors.total_overflow(MOST)
+            else:
+                self._check_total(sum(int(other._total) for other in copies))
             for other in copies:
                 self._absorb(other, weight)
 
@@ -338,7 +346,13 @@ class TopK(Flat):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TopK):
             return NotImplemented
-        return self._differing(other) is None and self._contents() == other._contents()
+        if self._differing(other) is not None:
+            return False
+        for each in (self, other):
+            now = each._now()
+            with each._lock:
+                each._advance(now)
+        return self._contents() == other._contents()
 
     __hash__ = None  # type: ignore[assignment]
 
