@@ -21,7 +21,7 @@ cdef extern from "memory.h" nogil:
     void fb_copy_shared(void *into, const void *source, size_t size)
 
 
-cdef class OwnedLock:
+cdef class _OwnedLock:
     """A lock that knows its owner: who holds it and wants it again gets an error, and does not wait.
 
     That can happen without anybody's fault: collecting garbage, which any allocation may start, can run a
@@ -54,7 +54,7 @@ cdef class OwnedLock:
 @cython.no_gc_clear  # the mapping must outlive the buffer taken from it
 cdef class Flat:
     def __cinit__(self, *args, **kwargs):
-        self.whole = OwnedLock()
+        self.whole = _OwnedLock()
 
     def __dealloc__(self):
         self.release()
