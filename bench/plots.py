@@ -227,7 +227,7 @@ def cost(suite: SuiteResult, caches: dict[str, int]) -> str:
 def curves(suite: SuiteResult) -> list[tuple[str, str]]:
     """Draw each work that is a curve; return pictures with their captions."""
     works = [work for work in suite.works if work.chart == "curve" and any(r.ok for r in work.rows)]
-    return [(_curve(suite, work), f"{label(work)}.") for work in works]
+    return [(_curve(suite, work), f"{work.title}: {work.detail}.") for work in works]
 
 
 def _curve(suite: SuiteResult, work: WorkResult) -> str:
@@ -240,7 +240,9 @@ def _curve(suite: SuiteResult, work: WorkResult) -> str:
                 xs, ys = zip(*points, strict=True)
                 axes.plot(xs, ys, **_style(suite, name), linewidth=1, label=name)
         if work.axes == ("bits", "rate"):
+            low = axes.get_ylim()[0]
             _bounds(axes)
+            axes.set_ylim(max(low, 1e-6), 1)
         _scale(axes.set_xscale, axes.xaxis, AXES[x], base=2 if x == "bytes" else 10)
         _scale(axes.set_yscale, axes.yaxis, AXES[y])
         axes.set_xlabel(AXES[x].label)

@@ -118,7 +118,8 @@ def point_text(work: WorkResult, row: Row | None) -> str:
     if row.min_ns is not None:
         return nanoseconds(row.min_ns)
     x, y = work.axes if work.chart == "curve" else ("bits", "rate")
-    return f"{AXES[y].text(row.values[y])}\n{AXES[x].text(row.values[x])}"
+    unit = " bits" if x == "bits" else ""
+    return f"{AXES[y].text(row.values[y])}\n{AXES[x].text(row.values[x])}{unit}"
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def percent(value: float) -> str:
 
 
 AXES = {
-    "bits": Axis("bits per key", False, lambda value: f"{value:.3g} bits"),
+    "bits": Axis("bits per key", False, lambda value: f"{value:.3g}"),
     "bytes": Axis("memory", True, size),
     "error": Axis("relative error", True, percent),
     "excess": Axis("mean overestimate", True, lambda value: f"{value:.3g}"),
