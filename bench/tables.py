@@ -176,10 +176,14 @@ def readme(report: Report) -> str:
         "| per key, or as told | fastblocks | fastest peer | | pure twin | |",
         "|---|--:|--:|--:|--:|--:|",
     ]
+    title = ""
     for suite, work in report.bars():
         native, peer, pure = suite.native(work), suite.best_peer(work), suite.pure(work)
         if native is None or not work.headline:
             continue
+        if suite.title != title:
+            title = suite.title
+            lines.append(f"| **{title}** | | | | | |")
         heading = f"{work.title}, {work.detail}" if work.detail else work.title
         rival = f"{nanoseconds(peer.min_ns)} {peer.library}" if peer else "none does this"
         cells = [
