@@ -118,25 +118,24 @@ def _inaccurate(suite: SuiteResult, work: WorkResult) -> list[str]:
 
 
 def _dominated(suite: SuiteResult, work: WorkResult) -> list[str]:
-    """Name the peers that are better in both values of a curve at once than every native row."""
+    """Name each peer that is better than every native row of at most its x, where most so."""
     x, y = work.axes
-    more = AXES[y].log  # of these, less is better
-    lines = []
+    less = AXES[y].log  # is better
     natives = [row for row in work.rows if row.ok and suite.role(row.library) == "native"]
+    worst: dict[str, tuple[float, str]] = {}
     for row in work.rows:
-        if not row.ok or suite.role(row.library) != "peer" or not natives:
+        near = [n.values[y] for n in natives if n.values[x] <= row.values.get(x, 0.0) * NOISE]
+        if not row.ok or suite.role(row.library) != "peer" or not near or not row.values[y]:
             continue
-        near = [n for n in natives if n.values[x] <= row.values[x] * NOISE]
-        values = [n.values[y] for n in near]
-        best = (min if more else max)(values) if values else None
-        behind = best is None or (best > row.values[y] * 1.1 if more else best < row.values[y])
-        if behind:
-            ours = "none so small" if best is None else AXES[y].text(best)
-            lines.append(
-                f"{_name(work)}: {row.library} has {AXES[y].text(row.values[y])} "
-                f"at {AXES[x].text(row.values[x])} (fastblocks: {ours})"
-            )
-    return lines
+        best = min(near) if less else max(near)
+        behind = best / row.values[y] if less else row.values[y] / max(best, 1e-9)
+        text = (
+            f"{_name(work)}: {row.library} has {AXES[y].text(row.values[y])} "
+            f"at {AXES[x].text(row.values[x])} (fastblocks: {AXES[y].text(best)})"
+        )
+        if behind > 1.1:
+            worst[row.library] = max(worst.get(row.library, (0.0, "")), (behind, text))
+    return [text for _, text in worst.values()]
 
 
 def _name(work: WorkResult) -> str:

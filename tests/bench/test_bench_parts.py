@@ -141,7 +141,6 @@ def test_a_curve_below_a_peers_is_a_loss() -> None:
         curve.rows.append(Row(name, "ok", point=size, values=values))
     assert findings.losses(report_of(curve)) == [
         "Error: peer has 0.500 % at 4 KiB (fastblocks: 1.00 %)",
-        "Error: other has 50.00 % at 512 B (fastblocks: none so small)",
     ]
 
 
