@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import signal
 import sys
@@ -14,7 +15,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from bench import machine, page, results, runner, tables
+from bench import data, machine, page, results, runner, tables
 from bench.discovery import ROOT, Suite, discover, families
 from bench.progress import Display
 
@@ -40,6 +41,11 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--readme", action="store_true", help="print the last report as Markdown and stop"
     )
+    options.add_argument(
+        "--traces",
+        type=Path,
+        help="folder of .npy or .npz files of keys, as streams for sketches",
+    )
     options.add_argument("--report", type=Path, default=REPORT, help="folder of the report")
     return options
 
@@ -52,6 +58,9 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         if options.readme:
             print(tables.readme(results.Report.load(options.report / "results.json")))
             return 0
+        if options.traces:
+            os.environ[data.TRACES_VARIABLE] = str(options.traces.resolve())
+            data.stream(1, 1.0)
         suites = discover(options.family, root)
         return _benchmark(options, suites)
     except FileNotFoundError as error:
@@ -133,6 +142,7 @@ def _suite_result(
 def _command(options: argparse.Namespace) -> str:
     flags = [f"--{name}" for name in ("full", "quick") if getattr(options, name)]
     flags += ["--no-peers"] if options.no_peers else []
+    flags += ["--traces", str(options.traces)] if options.traces else []
     return shlex.join(["python", "-m", "bench", *options.family, *flags])
 
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from bench.model import Unsupported
 
 SNAPSHOT_VARIABLE = "FASTBLOCKS_BENCH_DATA"
+TRACES_VARIABLE = "FASTBLOCKS_BENCH_TRACES"
 NAMES = 200_000
 CHUNK = 1_000_000
 UINT64 = npt.NDArray[np.uint64]
@@ -144,3 +145,36 @@ def as_arrow(keys: Sequence[str]) -> Any:
         return import_module("pyarrow").array(keys)
     except ImportError:
         raise Unsupported("pyarrow is not installed") from None
+
+
+def stream(n: int, a: float) -> UINT64:
+    """Return a stream of `n` integer keys: of the traces, if a folder was given, or else `zipf`.
+
+    Raises
+    ------
+    ValueError
+        If the folder has no ``.npz`` or ``.npy`` file of one integer array.
+    """
+    folder = os.environ.get(TRACES_VARIABLE)
+    return np.resize(_traces(folder), n) if folder else zipf(n, a)
+
+
+def stream_name(a: float) -> str:
+    """Return what `stream` is."""
+    folder = os.environ.get(TRACES_VARIABLE)
+    return f"the traces in {Path(folder).name}" if folder else f"Zipf {a:g}"
+
+
+@cache
+def _traces(folder: str) -> UINT64:
+    """Return the keys of all traces of a folder, one after another, by file name."""
+    keys = []
+    for path in sorted(Path(folder).glob("*.np[yz]")):
+        loaded = np.load(path)
+        arrays = [loaded] if isinstance(loaded, np.ndarray) else list(loaded.values())
+        if len(arrays) != 1 or arrays[0].ndim != 1 or arrays[0].dtype.kind not in "iu":
+            raise ValueError(f"{path}: a trace is one array of integer keys")
+        keys.append(arrays[0].astype(np.uint64))
+    if not keys:
+        raise ValueError(f"{folder}: no traces (.npy or .npz files of integer keys)")
+    return np.concatenate(keys)

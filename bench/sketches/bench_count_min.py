@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.data import integers
+from bench.data import integers, stream, stream_name
 from bench.model import Record, Role, Timed, expect, work
 from bench.sketches.counting_libraries import (
     CounterFloor,
@@ -146,7 +146,7 @@ def bench_estimate_ints(lib: Any, timed: Timed, quick: bool) -> None:
 
 @work(
     "Mean overestimate against memory",
-    "Zipf 1.1 over integers, 200 k, four rows",
+    f"{stream_name(1.1)} over integers, 200 k, four rows",
     chart="curve",
     axes=("bytes", "excess"),
     rounds=1,
@@ -156,10 +156,10 @@ def bench_estimate_ints(lib: Any, timed: Timed, quick: bool) -> None:
 def bench_accuracy(lib: Any, record: Record, point: float, quick: bool) -> None:
     """Count a stream in `point` bytes, then look up each of its keys."""
     n = SMALL if quick else 200_000
-    stream = np.random.default_rng(2).zipf(1.1, n).astype(np.uint64) >> np.uint64(1)
-    keys, true = np.unique(stream, return_counts=True)
+    requested = stream(n, 1.1)
+    keys, true = np.unique(requested, return_counts=True)
     s = lib.create(int(point) // DEPTH // lib.counter_bytes, DEPTH)
-    lib.add_each(s, stream.tolist())
+    lib.add_each(s, requested.tolist())
     error = np.array(lib.estimates(s, keys.tolist())) - true
     expect(error.min() >= 0, "a key is estimated too low")
     record(excess=float(error.mean()), bytes=point, keys=len(keys), total=n)

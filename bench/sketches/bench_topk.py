@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from bench.data import city_visits, zipf
+from bench.data import city_visits, stream, stream_name
 from bench.model import Record, Timed, expect, work
 from bench.sketches.topk_libraries import PEERS, CounterFloor, Heavy, Native, Pure
 
@@ -56,13 +56,13 @@ def bench_add_list(lib: Heavy, timed: Timed) -> None:
 
 @work(
     "`t.add_many(ints)`",
-    "uint64[300 k], Zipf 1.1; includes making the summary",
+    f"uint64[300 k], {stream_name(1.1)}; includes making the summary",
     headline=True,
     rounds=ROUNDS,
 )
 def bench_add_ints(lib: Heavy, timed: Timed, quick: bool) -> None:
     """A new summary of integers; peers without array input get a list."""
-    keys = zipf(SMALL if quick else STREAM, 1.1)[: lib.max_keys]
+    keys = stream(SMALL if quick else STREAM, 1.1)[: lib.max_keys]
 
     def fill() -> Any:
         t = lib.create_ints(K)
@@ -85,7 +85,7 @@ def bench_top(lib: Heavy, timed: Timed) -> None:
 
 @work(
     "Share of the true top 100 that is found against memory",
-    "300 k integers, Zipf 0.7 (a long tail), by k",
+    f"300 k integers, {stream_name(0.7)}, by k",
     chart="curve",
     axes=("bytes", "recall"),
     points=SIZES,
@@ -95,7 +95,7 @@ def bench_top(lib: Heavy, timed: Timed) -> None:
 def bench_recall(lib: Heavy, record: Record, point: float, quick: bool) -> None:
     """Whether the hundred that are listed first are the hundred that came most often."""
     k = int(point)
-    keys = zipf(SMALL if quick else STREAM, 0.7)
+    keys = stream(SMALL if quick else STREAM, 0.7)
     t = lib.create_ints(k)
     lib.add_ints(t, keys)
     true = Counter(keys.tolist())

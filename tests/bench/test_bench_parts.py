@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from bench import findings, runner, tables
+from bench import data, findings, runner, tables
 from bench.discovery import discover, families
 from bench.model import Work, expect, work
 from bench.results import LibraryInfo, Report, Row, SuiteResult, WorkResult, merge, ratio
@@ -196,3 +197,26 @@ def test_number_formats() -> None:
     ]
     assert [tables.point_label(x) for x in (0.1, 0.00001, 1000)] == ["10 %", "0.001 %", "1,000"]
     assert [tables.size(x) for x in (512, 32768, 33554432)] == ["512 B", "32 KiB", "32 MiB"]
+
+
+def test_traces_stand_in_for_the_made_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert data.stream(5, 1.1).tolist() == data.zipf(5, 1.1).tolist()
+    assert data.stream_name(1.1) == "Zipf 1.1"
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    monkeypatch.setenv(data.TRACES_VARIABLE, str(folder))
+    with pytest.raises(ValueError, match="no traces"):
+        data.stream(5, 1.1)
+    np.save(folder / "a.npy", np.array([3, 1], np.uint32))
+    np.savez(folder / "b.npz", np.array([7], np.int64))
+    assert data.stream(5, 1.1).tolist() == [3, 1, 7, 3, 1]
+    assert data.stream_name(1.1) == "the traces in mine"
+
+
+def test_a_trace_is_one_array_of_integers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "a.npy", np.ones(3))
+    monkeypatch.setenv(data.TRACES_VARIABLE, str(tmp_path))
+    with pytest.raises(ValueError, match="a trace is one array of integer keys"):
+        data.stream(5, 1.1)
