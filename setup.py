@@ -18,6 +18,7 @@ MODULES = {
     "_core.status": [],
     "hashing.xxh3": [],
     "filters._filter": [],
+    "filters._split_block": ["split_block"],
     "filters.binary_fuse": ["binary_fuse"],
     "filters.bloom": ["bloom", "split_block"],
     "filters.counting_bloom": ["counting_bloom", "split_block"],

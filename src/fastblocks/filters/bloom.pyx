@@ -1,35 +1,20 @@
 """Split-block Bloom filter."""
 
-import math
-
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-
-from fastblocks._core import check
 
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.flat cimport Flat
 from fastblocks._core.keys cimport (
-    RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
+    RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch,
 )
-from fastblocks._core.state cimport (
-    FB_STATE_FOURCC, double_of_word, fb_state_t, params_end_at, word_of_double,
-)
-from fastblocks._core.status cimport check_status, fb_status_t
-from fastblocks.filters._filter cimport MutableFilter, cbool
+from fastblocks._core.state cimport FB_STATE_FOURCC
+from fastblocks.filters._filter cimport cbool
+from fastblocks.filters._split_block cimport SplitBlock, fb_split_shape_t
 
 cdef extern from "filters/bloom.h" nogil:
-    double FB_BLOOM_MIN_FP_RATE
-    ctypedef struct fb_bloom_shape_t:
-        uint64_t n_blocks
-        unsigned lanes
     ctypedef struct fb_bloom_t:
-        uint32_t *bits
-        fb_bloom_shape_t shape
-    double fb_bloom_rate(fb_bloom_shape_t shape, uint64_t n)
-    fb_status_t fb_bloom_shape(uint64_t capacity, double fp_rate, fb_bloom_shape_t *shape)
-    uint64_t fb_bloom_bytes(fb_bloom_shape_t shape)
-    bint fb_bloom_shape_ok(fb_bloom_shape_t shape)
-    void fb_bloom_init(fb_bloom_t *bloom, fb_bloom_shape_t shape, uint32_t *bits)
+        pass
+    void fb_bloom_init(fb_bloom_t *bloom, fb_split_shape_t shape, uint32_t *bits)
     bint fb_bloom_contains(const fb_bloom_t *b, uint64_t h)
     void fb_bloom_add(fb_bloom_t *b, uint64_t h)
     void fb_bloom_add_atomic(fb_bloom_t *b, uint64_t h)
@@ -50,7 +35,7 @@ cdef enum:
     VERSION = 1
 
 
-cdef class BloomFilter(MutableFilter):
+cdef class BloomFilter(SplitBlock):
     """BloomFilter(capacity, fp_rate=0.01, *, seed=0)\n--\n\n\
     A set that never forgets a key but may claim one it was not given, at a known rate.
 
@@ -114,28 +99,12 @@ cdef class BloomFilter(MutableFilter):
     """
 
     cdef fb_bloom_t bloom
-    cdef fb_bloom_shape_t shape  # of the payload that is about to be attached
-    cdef object _capacity
-    cdef double _fp_rate
 
     def __cinit__(self, *args, **kwargs):
-        self._capacity, self._fp_rate = 1, 0.5
-        fb_bloom_shape(1, 0.5, &self.shape)
-        self.allocate(<size_t>fb_bloom_bytes(self.shape))
+        self.start(KIND, VERSION, 4)
 
     def __init__(self, capacity, fp_rate=0.01, *, seed=0):
-        cdef fb_bloom_shape_t shape
-        self.begin_init()
-        cdef uint64_t seed_ = seed64(seed)
-        capacity = check.integer("capacity", capacity, 1, 2**63 - 1)
-        cdef double rate = check.real("fp_rate", fp_rate, FB_BLOOM_MIN_FP_RATE, 1.0)
-        check_status(
-            fb_bloom_shape(capacity, rate, &shape), f"capacity={capacity} at fp_rate={rate}"
-        )
-        self.shape = shape
-        self.allocate(<size_t>fb_bloom_bytes(shape))
-        self._capacity, self._fp_rate, self._seed = capacity, rate, seed_
-        self.made = True
+        self.make(capacity, fp_rate, seed)
 
     # ---- keys -------------------------------------------------------------------------------
 
@@ -330,120 +299,7 @@ cdef class BloomFilter(MutableFilter):
 
     # ---- what it is -----------------------------------------------------------------------------
 
-    @property
-    def capacity(self):
-        """How many distinct keys the filter was sized for."""
-        return self._capacity
-
-    @property
-    def fp_rate(self):
-        """The false-positive rate it was sized for."""
-        return self._fp_rate
-
-    @property
-    def fill_ratio(self):
-        """The share of bits that are set, in [0, 1]; 0.3 to 0.55 at capacity, by fp_rate."""
-        return self.count_bits() / (8 * self.size)
-
-    def approx_len(self):
-        """Estimate how many distinct keys were added, from the share of bits set.
-
-        Returns
-        -------
-        int
-            Within about 1 % at capacity for filters of thousands of keys; a full filter (every
-            bit set) gives a lower bound.
-
-        Notes
-        -----
-        O(nbytes). Each lane sets one bit per key, so the bits of one lane over all blocks are a
-        table of cells into which n balls were thrown: n = ln(1 - fill) / ln(1 - 1/cells).
-
-        Examples
-        --------
-        >>> from fastblocks import BloomFilter
-        >>> f = BloomFilter(1000)
-        >>> f.update(range(500))
-        >>> 480 < f.approx_len() < 520
-        True
-        """
-        cdef double cells = 32.0 * self.bloom.shape.n_blocks
-        cdef double bits = cells * self.bloom.shape.lanes
-        cdef double unset = max(bits - self.count_bits(), 0.5)
-        return round(math.log(unset / bits) / math.log1p(-1.0 / cells))
-
-    def expected_fp_rate(self, n=None):
-        """Return the false-positive rate to expect, now or with a number of keys.
-
-        Parameters
-        ----------
-        n : int, optional
-            A number of distinct keys. By default the rate is that of the bits as they are.
-
-        Returns
-        -------
-        float
-            The probability that a key that was not added is claimed to be present.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `n` is not an int in [0, 2**63).
-
-        Notes
-        -----
-        O(nbytes) for the rate now; O(sqrt(n / blocks)) for a given `n`, by the exact formula of
-        the blocked layout.
-
-        Examples
-        --------
-        >>> from fastblocks import BloomFilter
-        >>> f = BloomFilter(1000, 0.01)
-        >>> f.expected_fp_rate()
-        0.0
-        >>> f.expected_fp_rate(1000) < 0.01 < f.expected_fp_rate(2000)
-        True
-        """
-        cdef double rate
-        if n is not None:
-            return fb_bloom_rate(self.bloom.shape, check.integer("n", n, 0, 2**63 - 1))
-        with nogil:
-            rate = fb_bloom_rate_now(&self.bloom)
-        return rate
-
     # ---- state ------------------------------------------------------------------------------
-
-    cdef tuple parameters(self):
-        return ("capacity", self._capacity), ("fp_rate", self._fp_rate), ("seed", self._seed)
-
-    cdef int describe(self, fb_state_t *state) except -1:
-        state.kind = KIND
-        state.version = VERSION
-        state.params[0] = <uint64_t>self._capacity
-        state.params[1] = word_of_double(self._fp_rate)
-        state.params[2] = self._seed
-        state.params[3] = self.bloom.shape.n_blocks
-        state.params[4] = self.bloom.shape.lanes
-        return 0
-
-    cdef bint adopt(self, const fb_state_t *state) except -1:
-        cdef fb_bloom_shape_t shape
-        shape.n_blocks = state.params[3]
-        shape.lanes = <unsigned>min(state.params[4], 0xFFFFFFFFU)
-        fp_rate = double_of_word(state.params[1])
-        if (
-            not 1 <= state.params[0] < 2**63
-            or not FB_BLOOM_MIN_FP_RATE <= fp_rate < 1.0
-            or not fb_bloom_shape_ok(shape)
-            or fb_bloom_bytes(shape) != state.payload_bytes
-            or not params_end_at(state, 5)
-        ):
-            return False
-        self._capacity = state.params[0]
-        self._fp_rate = fp_rate
-        self._seed = state.params[2]
-        self.shape = shape
-        return True
 
     cdef int attach(self) except -1:
         fb_bloom_init(&self.bloom, self.shape, <uint32_t *>self.payload)
@@ -478,11 +334,11 @@ cdef class BloomFilter(MutableFilter):
                 answer = fb_bloom_equal(&self.bloom, &other.bloom)
         return answer
 
-    cdef uint64_t count_bits(self) noexcept:
-        cdef uint64_t count
-        with nogil:
-            count = fb_bloom_count_bits(&self.bloom)
-        return count
+    cdef uint64_t occupied(self) noexcept nogil:
+        return fb_bloom_count_bits(&self.bloom)
+
+    cdef double rate_now(self) noexcept nogil:
+        return fb_bloom_rate_now(&self.bloom)
 
 
 fb_cpu_level()

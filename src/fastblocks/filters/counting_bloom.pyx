@@ -1,37 +1,21 @@
 """Counting Bloom filter of split blocks."""
 
-import math
-
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-
-from fastblocks._core import check
 
 from fastblocks._core.arrays cimport data_of, delivered
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.flat cimport ONE_WRITER
 from fastblocks._core.keys cimport (
-    RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, seed64,
+    RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, hash_key, key_batch,
 )
-from fastblocks._core.state cimport (
-    FB_STATE_FOURCC, double_of_word, fb_state_t, params_end_at, word_of_double,
-)
-from fastblocks._core.status cimport check_status, fb_status_t
-from fastblocks.filters._filter cimport MutableFilter, cbool
+from fastblocks._core.state cimport FB_STATE_FOURCC
+from fastblocks.filters._filter cimport cbool
+from fastblocks.filters._split_block cimport SplitBlock, fb_split_shape_t
 
 cdef extern from "filters/counting_bloom.h" nogil:
-    double FB_SPLIT_MIN_FP_RATE
-    unsigned FB_SPLIT_CELLS
     unsigned FB_COUNTING_BLOOM_LANE_BYTES
-    ctypedef struct fb_split_shape_t:
-        uint64_t n_blocks
-        unsigned lanes
     ctypedef struct fb_counting_bloom_t:
-        fb_split_shape_t shape
-    double fb_split_rate(fb_split_shape_t shape, uint64_t n)
-    fb_status_t fb_split_shape(uint64_t capacity, double fp_rate, unsigned lane_bytes,
-                               fb_split_shape_t *shape)
-    bint fb_split_shape_ok(fb_split_shape_t shape)
-    uint64_t fb_counting_bloom_bytes(fb_split_shape_t shape)
+        pass
     void fb_counting_bloom_init(fb_counting_bloom_t *f, fb_split_shape_t shape, uint64_t *words)
     bint fb_counting_bloom_contains(const fb_counting_bloom_t *f, uint64_t h)
     unsigned fb_counting_bloom_estimate(const fb_counting_bloom_t *f, uint64_t h)
@@ -56,7 +40,7 @@ cdef enum:
     VERSION = 1
 
 
-cdef class CountingBloomFilter(MutableFilter):
+cdef class CountingBloomFilter(SplitBlock):
     """CountingBloomFilter(capacity, fp_rate=0.01, *, seed=0)\n--\n\n\
     A Bloom filter that can take keys back: a multiset that may claim keys it does not hold.
 
@@ -126,30 +110,13 @@ cdef class CountingBloomFilter(MutableFilter):
     """
 
     cdef fb_counting_bloom_t filter
-    cdef fb_split_shape_t shape  # of the payload that is about to be attached
-    cdef object _capacity
-    cdef double _fp_rate
 
     def __cinit__(self, *args, **kwargs):
         self.file_use = ONE_WRITER
-        self._capacity, self._fp_rate = 1, 0.5
-        fb_split_shape(1, 0.5, FB_COUNTING_BLOOM_LANE_BYTES, &self.shape)
-        self.allocate(<size_t>fb_counting_bloom_bytes(self.shape))
+        self.start(KIND, VERSION, FB_COUNTING_BLOOM_LANE_BYTES)
 
     def __init__(self, capacity, fp_rate=0.01, *, seed=0):
-        cdef fb_split_shape_t shape
-        self.begin_init()
-        cdef uint64_t seed_ = seed64(seed)
-        capacity = check.integer("capacity", capacity, 1, 2**63 - 1)
-        cdef double rate = check.real("fp_rate", fp_rate, FB_SPLIT_MIN_FP_RATE, 1.0)
-        check_status(
-            fb_split_shape(capacity, rate, FB_COUNTING_BLOOM_LANE_BYTES, &shape),
-            f"capacity={capacity} at fp_rate={rate}",
-        )
-        self.shape = shape
-        self.allocate(<size_t>fb_counting_bloom_bytes(shape))
-        self._capacity, self._fp_rate, self._seed = capacity, rate, seed_
-        self.made = True
+        self.make(capacity, fp_rate, seed)
 
     # ---- keys -------------------------------------------------------------------------------
 
@@ -461,120 +428,7 @@ cdef class CountingBloomFilter(MutableFilter):
 
     # ---- what it is -----------------------------------------------------------------------------
 
-    @property
-    def capacity(self):
-        """How many distinct keys the filter was sized for."""
-        return self._capacity
-
-    @property
-    def fp_rate(self):
-        """The false-positive rate it was sized for."""
-        return self._fp_rate
-
-    @property
-    def fill_ratio(self):
-        """The share of counters that are not 0, in [0, 1]; 0.3 to 0.55 at capacity, by fp_rate."""
-        return self.occupied() / self.counters()
-
-    def approx_len(self):
-        """Estimate how many distinct keys are in, from the share of counters that are not 0.
-
-        Returns
-        -------
-        int
-            Within about 1 % at capacity for filters of thousands of keys; a full filter (no
-            counter at 0) gives a lower bound.
-
-        Notes
-        -----
-        O(nbytes). Each lane has one counter per key, so the counters of one lane over all blocks
-        are a table of cells into which n balls were thrown: n = ln(1 - fill) / ln(1 - 1/cells).
-
-        Examples
-        --------
-        >>> from fastblocks import CountingBloomFilter
-        >>> f = CountingBloomFilter(1000)
-        >>> f.update(range(500), range(400))
-        >>> 480 < f.approx_len() < 520
-        True
-        """
-        cdef double counters = self.counters()
-        cdef double free = max(counters - self.occupied(), 0.5)
-        cdef double cells = counters / self.filter.shape.lanes
-        return round(math.log(free / counters) / math.log1p(-1.0 / cells))
-
-    def expected_fp_rate(self, n=None):
-        """Return the false-positive rate to expect, now or with a number of keys.
-
-        Parameters
-        ----------
-        n : int, optional
-            A number of distinct keys. By default the rate is that of the counters as they are.
-
-        Returns
-        -------
-        float
-            The probability that a key that is not in is claimed to be present.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `n` is not an int in [0, 2**63).
-
-        Notes
-        -----
-        O(nbytes) for the rate now; O(sqrt(n / blocks)) for a given `n`, by the exact formula of
-        the blocked layout.
-
-        Examples
-        --------
-        >>> from fastblocks import CountingBloomFilter
-        >>> f = CountingBloomFilter(1000, 0.01)
-        >>> f.expected_fp_rate()
-        0.0
-        >>> f.expected_fp_rate(1000) < 0.01 < f.expected_fp_rate(2000)
-        True
-        """
-        cdef double rate
-        if n is not None:
-            return fb_split_rate(self.filter.shape, check.integer("n", n, 0, 2**63 - 1))
-        with nogil:
-            rate = fb_counting_bloom_rate_now(&self.filter)
-        return rate
-
     # ---- state ------------------------------------------------------------------------------
-
-    cdef tuple parameters(self):
-        return ("capacity", self._capacity), ("fp_rate", self._fp_rate), ("seed", self._seed)
-
-    cdef int describe(self, fb_state_t *state) except -1:
-        state.kind = KIND
-        state.version = VERSION
-        state.params[0] = <uint64_t>self._capacity
-        state.params[1] = word_of_double(self._fp_rate)
-        state.params[2] = self._seed
-        state.params[3] = self.filter.shape.n_blocks
-        state.params[4] = self.filter.shape.lanes
-        return 0
-
-    cdef bint adopt(self, const fb_state_t *state) except -1:
-        cdef fb_split_shape_t shape
-        shape.n_blocks = state.params[3]
-        shape.lanes = <unsigned>min(state.params[4], 0xFFFFFFFFU)
-        fp_rate = double_of_word(state.params[1])
-        if (
-            not 1 <= state.params[0] < 2**63
-            or not FB_SPLIT_MIN_FP_RATE <= fp_rate < 1.0
-            or not fb_split_shape_ok(shape)
-            or fb_counting_bloom_bytes(shape) != state.payload_bytes
-            or not params_end_at(state, 5)
-        ):
-            return False
-        self._capacity = state.params[0]
-        self._fp_rate = fp_rate
-        self._seed = state.params[2]
-        self.shape = shape
-        return True
 
     cdef int attach(self) except -1:
         fb_counting_bloom_init(&self.filter, self.shape, <uint64_t *>self.payload)
@@ -597,14 +451,11 @@ cdef class CountingBloomFilter(MutableFilter):
             self.end_writing()
         return 0
 
-    cdef uint64_t counters(self) noexcept:
-        return self.filter.shape.n_blocks * self.filter.shape.lanes * FB_SPLIT_CELLS
+    cdef uint64_t occupied(self) noexcept nogil:
+        return fb_counting_bloom_occupied(&self.filter)
 
-    cdef uint64_t occupied(self) noexcept:
-        cdef uint64_t count
-        with nogil:
-            count = fb_counting_bloom_occupied(&self.filter)
-        return count
+    cdef double rate_now(self) noexcept nogil:
+        return fb_counting_bloom_rate_now(&self.filter)
 
 
 fb_cpu_level()

@@ -1,0 +1,16 @@
+"""What filters of split blocks have in common."""
+
+from typing_extensions import disjoint_base
+
+from ._filter import MutableFilter
+
+@disjoint_base
+class SplitBlock(MutableFilter):
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def fp_rate(self) -> float: ...
+    @property
+    def fill_ratio(self) -> float: ...
+    def approx_len(self) -> int: ...
+    def expected_fp_rate(self, n: int | None = None) -> float: ...
