@@ -25,6 +25,7 @@ MODULES = {
     "filters.cuckoo": ["cuckoo"],
     "filters.rotating_bloom": ["rotating_bloom", "bloom", "split_block"],
     "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
+    "ring._nodes": [],
     "sketches.count_min": ["count_min"],
     "sketches.frequency": ["frequency"],
     "sketches.hyperloglog": ["hyperloglog"],

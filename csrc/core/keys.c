@@ -92,6 +92,7 @@ static void hash_part(const fb_keys_part_t *part, size_t at, size_t n, uint64_t 
         case FB_KEYS_UINT16: WIDEN(uint16_t); break;
         case FB_KEYS_UINT32: WIDEN(uint32_t); break;
         case FB_KEYS_INT64:
+        case FB_KEYS_UINT64:
             fb_xxh3_64_u64s(data + at * sizeof(uint64_t), n, seed, hashes);
             break;
         case FB_KEYS_PADDED:
@@ -123,19 +124,51 @@ static void hash_part(const fb_keys_part_t *part, size_t at, size_t n, uint64_t 
     }
 }
 
+/* Moves past the next keys that lie in one part, `max` at most; returns how many, and where they are.
+ * 0 at the end, and of an empty part. */
+static size_t take(fb_keys_cursor_t *cursor, size_t max, const fb_keys_part_t **part, size_t *at) {
+    *part = &cursor->parts[cursor->part];
+    *at = cursor->at;
+    size_t n = (*part)->n - *at;
+    if (n > max) n = max;
+    cursor->at += n;
+    if (cursor->at == (*part)->n) {
+        cursor->part++;
+        cursor->at = 0;
+    }
+    return n;
+}
+
 size_t fb_keys_next(fb_keys_cursor_t *cursor, uint64_t seed, uint64_t *hashes, size_t max) {
-    size_t done = 0;
+    const fb_keys_part_t *part;
+    size_t done = 0, at;
     while (done < max && cursor->part < cursor->n_parts) {
-        const fb_keys_part_t *part = &cursor->parts[cursor->part];
-        size_t n = part->n - cursor->at;
-        if (n > max - done) n = max - done;
-        if (n > 0) hash_part(part, cursor->at, n, seed, hashes + done);
+        size_t n = take(cursor, max - done, &part, &at);
+        if (n > 0) hash_part(part, at, n, seed, hashes + done);
         done += n;
-        cursor->at += n;
-        if (cursor->at == part->n) {
-            cursor->part++;
-            cursor->at = 0;
+    }
+    return done;
+}
+
+size_t fb_keys_next_by(fb_keys_cursor_t *cursor, const fb_hasher_t *hasher, uint64_t *hashes,
+                       size_t max) {
+    const fb_keys_part_t *part;
+    size_t done = 0, at, len;
+    while (done < max && cursor->part < cursor->n_parts) {
+        size_t n = take(cursor, max - done, &part, &at);
+        for (size_t i = 0; i < n; i++) {
+            if (part->layout == FB_KEYS_HASHES) {
+                hashes[done + i] = ((const uint64_t *)part->data)[at + i];
+            } else if (part->layout < FB_KEYS_PADDED) {
+                uint64_t word = fb_keys_word(part, at + i);
+                bool negative = part->layout <= FB_KEYS_INT64 && (int64_t)word < 0;
+                hashes[done + i] = hasher->integer(word, negative);
+            } else {
+                const uint8_t *key = fb_keys_bytes(part, at + i, &len);
+                hashes[done + i] = hasher->bytes(key, len);
+            }
         }
+        done += n;
     }
     return done;
 }
@@ -180,7 +213,8 @@ uint64_t fb_keys_word(const fb_keys_part_t *part, size_t at) {
         case FB_KEYS_UINT8: WIDENED(uint8_t);
         case FB_KEYS_UINT16: WIDENED(uint16_t);
         case FB_KEYS_UINT32: WIDENED(uint32_t);
-        case FB_KEYS_INT64: WIDENED(int64_t);
+        case FB_KEYS_INT64:
+        case FB_KEYS_UINT64: WIDENED(int64_t);
         default: return 0;
     }
 }

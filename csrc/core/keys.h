@@ -24,10 +24,11 @@ typedef enum {
     FB_KEYS_INT8,     /* data: integers of that type ... */
     FB_KEYS_INT16,
     FB_KEYS_INT32,
-    FB_KEYS_INT64,    /* ... int64 and uint64 are the same 8 bytes */
+    FB_KEYS_INT64,
     FB_KEYS_UINT8,
     FB_KEYS_UINT16,
     FB_KEYS_UINT32,
+    FB_KEYS_UINT64,   /* ... of which int64 and uint64 are the same 8 bytes */
     FB_KEYS_PADDED,   /* data: `width` bytes a key, less trailing zero bytes (NumPy S) */
     FB_KEYS_FIXED,    /* data: `width` bytes a key (Arrow fixed_size_binary) */
     FB_KEYS_UCS4,     /* data: `width` code points a key, less trailing zeros (NumPy U) */
@@ -54,6 +55,17 @@ typedef struct {
 
 /* Writes the hashes of the next keys, `max` at most, and returns how many; 0 at the end. */
 size_t fb_keys_next(fb_keys_cursor_t *cursor, uint64_t seed, uint64_t *hashes, size_t max);
+
+/* Another hash than XXH3: for blocks that must agree with other programs. It sees the value of an
+ * integer key: `word` in two's complement, and whether that stands for a number below 0. */
+typedef struct {
+    uint64_t (*bytes)(const uint8_t *key, size_t len);
+    uint64_t (*integer)(uint64_t word, bool negative);
+} fb_hasher_t;
+
+/* The same as fb_keys_next with another hash. A part of hashes must have been made with it too. */
+size_t fb_keys_next_by(fb_keys_cursor_t *cursor, const fb_hasher_t *hasher, uint64_t *hashes,
+                       size_t max);
 
 /* The bytes of key `at` of a part that is neither of integers nor of hashes, and their number: in the
  * part's memory or, of UCS4, in its scratch. */

@@ -4,7 +4,7 @@ Every class is here and in its family module (`fastblocks.filters`); functions a
 module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 """
 
-from . import filters, hashing, sketches
+from . import filters, hashing, ring, sketches
 from .filters import (
     BinaryFuseFilter,
     BloomFilter,
@@ -14,6 +14,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
+from .ring import UnknownNodeError
 from .sketches import CountMinSketch, FrequencySketch, HeavyHitter, HyperLogLog, TopK
 
 __version__ = "0.1.0"
@@ -30,8 +31,10 @@ __all__ = [
     "RotatingBloomFilter",
     "ScalableBloomFilter",
     "TopK",
+    "UnknownNodeError",
     "__version__",
     "filters",
     "hashing",
+    "ring",
     "sketches",
 ]

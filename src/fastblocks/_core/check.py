@@ -12,6 +12,7 @@ from . import errors
 
 __all__ = [
     "boolean",
+    "choice",
     "counts",
     "integer",
     "is_numpy_column",
@@ -57,6 +58,16 @@ def one_of(name: str, value: Any, choices: Collection[int]) -> int:
         *most, last = choices
         raise ValueError(f"{name} must be {', '.join(map(str, most))} or {last}, not {number}")
     return number
+
+
+def choice(name: str, value: Any, choices: Collection[str]) -> str:
+    """Return `value` if it is one of the strings `choices`, or raise naming `name` and them."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    if value not in choices:
+        *most, last = map(repr, choices)
+        raise ValueError(f"{name} must be {', '.join(most)} or {last}, not {value!r}")
+    return str.__str__(value)
 
 
 def real(name: str, value: Any, low: float, high: float) -> float:

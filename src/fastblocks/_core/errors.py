@@ -7,6 +7,7 @@ from typing import Any
 
 __all__ = [
     "FilterFullError",
+    "UnknownNodeError",
     "array_dtype",
     "array_shape",
     "arrow_format",
@@ -17,6 +18,7 @@ __all__ = [
     "key_type",
     "not_a",
     "not_iterable",
+    "no_nodes",
     "null_key",
     "out_array",
     "read_only",
@@ -26,6 +28,7 @@ __all__ = [
     "total_overflow",
     "unchangeable",
     "unequal",
+    "unknown_node",
     "unsettled",
 ]
 
@@ -34,6 +37,15 @@ class FilterFullError(RuntimeError):
     """A filter of fixed size has no room for another key. It holds what it held before the call."""
 
     __module__ = "fastblocks.filters"
+
+
+class UnknownNodeError(KeyError, ValueError):
+    """A node that is named is not there. Nothing has changed."""
+
+    __module__ = "fastblocks.ring"
+
+    def __str__(self) -> str:  # KeyError's own would show the message in quotes
+        return str(self.args[0])
 
 
 KEYS = "str, bytes, bytearray, memoryview or int"
@@ -150,3 +162,11 @@ def not_a(name: str, cls: type, value: Any) -> TypeError:
 
 def unchangeable(cls: type) -> ValueError:
     return ValueError(f"mode must be 'r', not 'r+': a {cls.__name__} cannot be changed")
+
+
+def unknown_node(name: str) -> UnknownNodeError:
+    return UnknownNodeError(f"node {name!r} is not there")
+
+
+def no_nodes(cls: type) -> LookupError:
+    return LookupError(f"this {cls.__name__} has no nodes")

@@ -13,6 +13,7 @@ cdef extern from "keys.h" nogil:
         FB_KEYS_UINT8
         FB_KEYS_UINT16
         FB_KEYS_UINT32
+        FB_KEYS_UINT64
         FB_KEYS_PADDED
         FB_KEYS_FIXED
         FB_KEYS_UCS4
@@ -35,6 +36,10 @@ cdef extern from "keys.h" nogil:
         size_t part
         size_t at
 
+    ctypedef struct fb_hasher_t:
+        uint64_t (*bytes)(const uint8_t *key, size_t len) noexcept
+        uint64_t (*integer)(uint64_t word, bint negative) noexcept
+
     size_t fb_keys_next(fb_keys_cursor_t *cursor, uint64_t seed, uint64_t *hashes, size_t max)
 
 cdef extern from "pykeys.h" nogil:
@@ -50,6 +55,10 @@ cdef inline uint64_t hash_key(object key, uint64_t seed) except? 0xC7A3:
     if not fb_py_hash_common(key, seed, &h):
         hash_other(key, seed, &h)
     return h
+
+
+# The hash of one key by another hash than XXH3.
+cdef uint64_t hash_key_by(object key, const fb_hasher_t *hasher) except? 0xC7A3
 
 
 # A seed argument as a 64-bit word; seed_other takes the unusual ones and raises the errors.
@@ -74,9 +83,9 @@ cdef class KeyBatch:
     cdef object array      # the NumPy array whose memory the parts point into, if it is one
     cdef bint foreign      # they point into memory of Arrow
     cdef tuple owners      # what keeps that alive
+    cdef const fb_hasher_t *hasher  # by which Python objects are hashed; NULL: XXH3
     cdef list items        # the keys themselves, if they are Python objects and are held
     cdef bint text         # they are strings, so UTF-8
-    cdef bint unsigned     # they are uint64
     cdef void *memory      # freed with the batch: hashes or scratch
     cdef void *chunks      # ArrowArray[n_chunks], released with the batch
     cdef size_t n_chunks
@@ -92,7 +101,8 @@ cdef class KeyBatch:
     cdef object key_at(self, size_t i)
 
 # `hold`: keep the Python objects too, in a list of their own, and not only their hashes.
-cdef KeyBatch key_batch(object keys, uint64_t seed, bint hold=*)
+# `hasher`: hash Python objects with it, and not by XXH3; to be read by fb_keys_next_by.
+cdef KeyBatch key_batch(object keys, uint64_t seed, bint hold=*, const fb_hasher_t *hasher=*)
 
 # A key as an object that nobody can change: a str, bytes or int and no subclass of these.
 cdef object plain_key(object key)

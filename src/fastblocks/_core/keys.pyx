@@ -37,6 +37,7 @@ cdef extern from "xxh3.h" nogil:
 cdef extern from "pykeys.h":
     PyObject *fb_py_list_item(object list, Py_ssize_t i)
     void fb_py_list_prefetch(object list, Py_ssize_t i)
+    int fb_py_hash_by(object key, const fb_hasher_t *hasher, uint64_t *h) except -1
 
 cdef extern from "arrow_abi.h":
     struct ArrowSchema:
@@ -83,6 +84,25 @@ cdef int hash_other(object key, uint64_t seed, uint64_t *h) except -1:
             raise errors.key_type(key) from None
         h[0] = fb_xxh3_64_u64(word_of_int(number), seed)
     return 0
+
+
+cdef uint64_t hash_key_by(object key, const fb_hasher_t *hasher) except? 0xC7A3:
+    cdef uint64_t h
+    cdef Py_buffer view
+    if fb_py_hash_by(key, hasher, &h):
+        return h
+    if PyByteArray_Check(key) or PyMemoryView_Check(key):
+        if PyMemoryView_Check(key) and not key.c_contiguous:
+            key = key.tobytes()
+        PyObject_GetBuffer(key, &view, PyBUF_SIMPLE)
+        h = hasher.bytes(<const uint8_t *>view.buf, view.len)
+        PyBuffer_Release(&view)
+        return h
+    try:
+        number = operator.index(key)
+    except TypeError:
+        raise errors.key_type(key) from None
+    return hasher.integer(word_of_int(number), number < 0)
 
 
 cdef uint64_t word_of_int(object key) except? 0xC7A3:
@@ -143,9 +163,9 @@ cdef class KeyBatch:
         while i >= part.n:
             i -= part.n
             part += 1
-        if FB_KEYS_INT8 <= part.layout <= FB_KEYS_UINT32:
+        if FB_KEYS_INT8 <= part.layout <= FB_KEYS_UINT64:
             word = fb_keys_word(part, i)
-            if self.unsigned:
+            if part.layout == FB_KEYS_UINT64:
                 return word
             return <int64_t>word
         data = fb_keys_bytes(part, i, &length)
@@ -157,8 +177,11 @@ cdef class KeyBatch:
         return PyBytes_FromStringAndSize(<const char *>data, length)
 
 
-cdef KeyBatch key_batch(object keys, uint64_t seed, bint hold=False):
+cdef KeyBatch key_batch(
+    object keys, uint64_t seed, bint hold=False, const fb_hasher_t *hasher=NULL
+):
     cdef KeyBatch batch = KeyBatch.__new__(KeyBatch)
+    batch.hasher = hasher
     if hold:
         batch.items = []
     if PyList_CheckExact(keys):
@@ -189,9 +212,11 @@ cdef KeyBatch key_batch(object keys, uint64_t seed, bint hold=False):
 
 # ---- Python objects: hashed at once, under the GIL ------------------------------------------------
 
-cdef int hash_item(object key, Py_ssize_t i, uint64_t seed, uint64_t *h) except -1:
+cdef int hash_item(
+    object key, Py_ssize_t i, uint64_t seed, const fb_hasher_t *hasher, uint64_t *h
+) except -1:
     try:
-        h[0] = hash_key(key, seed)
+        h[0] = hash_key(key, seed) if hasher == NULL else hash_key_by(key, hasher)
     except (TypeError, OverflowError, UnicodeEncodeError) as error:
         raise errors.in_batch(error, i) from error
     return 0
@@ -211,7 +236,9 @@ cdef int read_list(KeyBatch batch, list keys, uint64_t seed) except -1:
             if item == NULL:
                 raise RuntimeError("keys: the list changed size while it was read")
             try:
-                if not fb_py_hash_common(<object>item, seed, hashes + i):
+                if batch.hasher != NULL:
+                    hashes[i] = hash_key_by(<object>item, batch.hasher)
+                elif not fb_py_hash_common(<object>item, seed, hashes + i):
                     hash_other(<object>item, seed, hashes + i)
                     if batch.items is not None:  # what can be changed is held as it is now
                         keys[i] = plain_key(<object>item)
@@ -240,7 +267,7 @@ cdef int read_iterable(KeyBatch batch, object keys, uint64_t seed) except -1:
             if hashes == NULL:
                 raise MemoryError()
             batch.memory = hashes
-        hash_item(key, n, seed, <uint64_t *>batch.memory + n)
+        hash_item(key, n, seed, batch.hasher, <uint64_t *>batch.memory + n)
         n += 1
     return hold_hashes(batch, n)
 
@@ -258,7 +285,7 @@ cdef int hold_hashes(KeyBatch batch, size_t n) except -1:
 cdef dict INT_LAYOUTS = {
     ("i", 1): FB_KEYS_INT8, ("i", 2): FB_KEYS_INT16, ("i", 4): FB_KEYS_INT32,
     ("i", 8): FB_KEYS_INT64, ("u", 1): FB_KEYS_UINT8, ("u", 2): FB_KEYS_UINT16,
-    ("u", 4): FB_KEYS_UINT32, ("u", 8): FB_KEYS_INT64,
+    ("u", 4): FB_KEYS_UINT32, ("u", 8): FB_KEYS_UINT64,
 }
 
 
@@ -271,7 +298,6 @@ cdef int read_array(KeyBatch batch, object array, uint64_t seed) except -1:
     batch.items = None
     batch.array = array
     batch.text = kind == "U"
-    batch.unsigned = kind == "u"
     part.n = batch.n = array.size
     part.data = data_of(array)
     part.width = array.dtype.itemsize
@@ -305,13 +331,13 @@ cdef int check_ucs4(fb_keys_part_t *part, object array) except -1:
 
 cdef dict ARROW_LAYOUTS = {
     b"c": FB_KEYS_INT8, b"C": FB_KEYS_UINT8, b"s": FB_KEYS_INT16, b"S": FB_KEYS_UINT16,
-    b"i": FB_KEYS_INT32, b"I": FB_KEYS_UINT32, b"l": FB_KEYS_INT64, b"L": FB_KEYS_INT64,
+    b"i": FB_KEYS_INT32, b"I": FB_KEYS_UINT32, b"l": FB_KEYS_INT64, b"L": FB_KEYS_UINT64,
     b"u": FB_KEYS_OFFSET32, b"z": FB_KEYS_OFFSET32, b"U": FB_KEYS_OFFSET64,
     b"Z": FB_KEYS_OFFSET64, b"vu": FB_KEYS_VIEWS, b"vz": FB_KEYS_VIEWS,
 }
 cdef dict INT_WIDTHS = {
     FB_KEYS_INT8: 1, FB_KEYS_UINT8: 1, FB_KEYS_INT16: 2, FB_KEYS_UINT16: 2,
-    FB_KEYS_INT32: 4, FB_KEYS_UINT32: 4, FB_KEYS_INT64: 8,
+    FB_KEYS_INT32: 4, FB_KEYS_UINT32: 4, FB_KEYS_INT64: 8, FB_KEYS_UINT64: 8,
 }
 
 
@@ -383,11 +409,10 @@ cdef const ArrowSchema *column_of(const ArrowSchema *schema) except NULL:
 
 
 cdef int note_kind(KeyBatch batch, const ArrowSchema *column) except -1:
-    """What the layout does not tell: whether bytes are text, and words unsigned."""
+    """What the layout does not tell: whether bytes are text."""
     cdef bytes format = column.format
     batch.items = None
     batch.text = format in (b"u", b"U", b"vu")
-    batch.unsigned = format == b"L"
     return 0
 
 

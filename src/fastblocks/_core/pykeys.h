@@ -5,6 +5,7 @@
 
 #include <Python.h>
 
+#include "keys.h"
 #include "xxh3.h"
 
 /* Hashes a str, bytes, or an int that fits int64. Returns 1 if *h was set, 0 if `key` is
@@ -32,6 +33,30 @@ FB_INLINE int fb_py_hash_common(PyObject *key, uint64_t seed, uint64_t *h) {
         long long value = PyLong_AsLongLongAndOverflow(key, &overflow);
         if (overflow) return 0;
         *h = fb_xxh3_64_u64((uint64_t)value, seed);
+        return 1;
+    }
+    return 0;
+}
+
+/* The same by another hash. */
+static inline int fb_py_hash_by(PyObject *key, const fb_hasher_t *hasher, uint64_t *h) {
+    if (PyUnicode_Check(key)) {
+        Py_ssize_t len;
+        const char *utf8 = PyUnicode_AsUTF8AndSize(key, &len);
+        if (utf8 == NULL) return -1;
+        *h = hasher->bytes((const uint8_t *)utf8, (size_t)len);
+        return 1;
+    }
+    if (PyBytes_Check(key)) {
+        const uint8_t *data = (const uint8_t *)PyBytes_AS_STRING(key);
+        *h = hasher->bytes(data, (size_t)PyBytes_GET_SIZE(key));
+        return 1;
+    }
+    if (PyLong_Check(key)) {
+        int overflow;
+        long long value = PyLong_AsLongLongAndOverflow(key, &overflow);
+        if (overflow) return 0;
+        *h = hasher->integer((uint64_t)value, value < 0);
         return 1;
     }
     return 0;

@@ -4,7 +4,7 @@ Same names, arguments, answers, errors and serialised bytes as the native ones; 
 enough to be read. Chosen by name, never by fall-back.
 """
 
-from . import filters, hashing, sketches
+from . import filters, hashing, ring, sketches
 from .filters import (
     BinaryFuseFilter,
     BloomFilter,
@@ -14,6 +14,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
+from .ring import UnknownNodeError
 from .sketches import CountMinSketch, FrequencySketch, HeavyHitter, HyperLogLog, TopK
 
 __all__ = [
@@ -29,7 +30,9 @@ __all__ = [
     "RotatingBloomFilter",
     "ScalableBloomFilter",
     "TopK",
+    "UnknownNodeError",
     "filters",
     "hashing",
+    "ring",
     "sketches",
 ]
