@@ -26,6 +26,7 @@ MODULES = {
     "filters.rotating_bloom": ["rotating_bloom", "bloom", "split_block"],
     "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
     "ring._nodes": [],
+    "ring.hash_ring": ["hash_ring", "md5"],
     "sketches.count_min": ["count_min"],
     "sketches.frequency": ["frequency"],
     "sketches.hyperloglog": ["hyperloglog"],

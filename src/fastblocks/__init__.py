@@ -14,7 +14,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
-from .ring import UnknownNodeError
+from .ring import HashRing, MovedRange, RingDiff, UnknownNodeError
 from .sketches import CountMinSketch, FrequencySketch, HeavyHitter, HyperLogLog, TopK
 
 __version__ = "0.1.0"
@@ -26,8 +26,11 @@ __all__ = [
     "CuckooFilter",
     "FilterFullError",
     "FrequencySketch",
+    "HashRing",
     "HeavyHitter",
     "HyperLogLog",
+    "MovedRange",
+    "RingDiff",
     "RotatingBloomFilter",
     "ScalableBloomFilter",
     "TopK",

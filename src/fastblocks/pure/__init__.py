@@ -14,7 +14,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
-from .ring import UnknownNodeError
+from .ring import HashRing, MovedRange, RingDiff, UnknownNodeError
 from .sketches import CountMinSketch, FrequencySketch, HeavyHitter, HyperLogLog, TopK
 
 __all__ = [
@@ -25,8 +25,11 @@ __all__ = [
     "CuckooFilter",
     "FilterFullError",
     "FrequencySketch",
+    "HashRing",
     "HeavyHitter",
     "HyperLogLog",
+    "MovedRange",
+    "RingDiff",
     "RotatingBloomFilter",
     "ScalableBloomFilter",
     "TopK",

@@ -1,5 +1,8 @@
 """Ring: which node holds this key, while nodes come and go."""
 
 from fastblocks._core.errors import UnknownNodeError
+from fastblocks._core.rings import MovedRange, RingDiff
 
-__all__ = ["UnknownNodeError"]
+from .hash_ring import HashRing
+
+__all__ = ["HashRing", "MovedRange", "RingDiff", "UnknownNodeError"]

@@ -52,6 +52,7 @@ cdef class NodeMap(Flat):
 
     # Around a change of nodes: `begin_init` and `check_writable` come first.
     cdef int start(self, list nodes) except -1
+    cdef int begin(self, list nodes) except -1  # the same, with `whole` held
     cdef int add_node(self, object node) except -1
     cdef object remove_node(self, object name)
 

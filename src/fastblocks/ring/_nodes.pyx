@@ -239,11 +239,14 @@ cdef class NodeMap(Flat):
             free(found)
 
     cdef int start(self, list nodes) except -1:
-        cdef Table table = self.build(nodes, None)
         with self.whole:
             self.begin_init()  # another thread may have been quicker
-            self.replace(table)
-            self.made = True
+            self.begin(nodes)
+        return 0
+
+    cdef int begin(self, list nodes) except -1:
+        self.replace(self.build(nodes, None))
+        self.made = True
         return 0
 
     cdef int add_node(self, object node) except -1:

@@ -1,5 +1,8 @@
 """Maps from keys to nodes in plain Python."""
 
 from fastblocks._core.errors import UnknownNodeError
+from fastblocks._core.rings import MovedRange, RingDiff
 
-__all__ = ["UnknownNodeError"]
+from .hash_ring import HashRing
+
+__all__ = ["HashRing", "MovedRange", "RingDiff", "UnknownNodeError"]
