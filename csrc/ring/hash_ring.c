@@ -1,11 +1,13 @@
 /* Idea. Places are uniform, so their high bits tell where in the sorted array to look: `guide` has an
- * entry for every run of places with equal high bits, about one run per point, and a search starts
- * there and takes less than one step on average. That is O(1), and two cache misses, whatever the
- * number of nodes. Names that an adversary chooses can make single runs long, answers stay right.
+ * entry for every run of places with equal high bits, of one or two points on average, and a search
+ * starts there and takes a step or so. That is O(1), and two cache misses, whatever the number of
+ * nodes. What a search reads is kept small: 8 bytes of a point, 2 to 4 of the guide; the low half of a
+ * place is needed once in billions of comparisons, except by KETAMA and LIBMEMCACHED for keys that lie at
+ * a point. Names that an adversary chooses can make single runs long, answers stay right.
  *
- * Invariants. points[0..n) are in the order of (place, node), of (place, -node) with KETAMA: of points at
- * one place the first counts. points[n] lies at the end of all places and has the node of points[0], so
- * that a search always ends, and wraps. guide[b] is the index of the first point at or after b << shift.
+ * Invariants. Points [0, n) are in the order of (place, node), of (place, -node) with KETAMA: of points at
+ * one place the first counts. Point n (and a few more, which are looked at but never found) lies at the end
+ * of all places and has the node of point 0, so that a search always ends, and wraps. guide[b] is the index of the first point at or after b << shift.
  *
  * A change merges the points of the old ring, less those that go, with the sorted new ones.
  */
@@ -38,9 +40,15 @@ static uint64_t splitmix(uint64_t z) {
     return z ^ (z >> 31);
 }
 
+/* A point while a ring is made. */
+typedef struct {
+    uint64_t place;
+    uint32_t node;
+} mark_t;
+
 /* Points [from, to) of a node, as points of node `node`. */
 static void place_points(fb_ring_hash_t hash, uint64_t seed, const fb_ring_node_t *n, uint32_t from,
-                         uint32_t to, uint32_t node, fb_ring_point_t *out) {
+                         uint32_t to, uint32_t node, mark_t *out) {
     if (hash == FB_RING_XXH3) {
         const uint64_t start = fb_xxh3_64(n->name, n->len, seed);
         for (uint32_t j = from; j < to; j++) {
@@ -86,23 +94,25 @@ const fb_hasher_t *fb_ring_hasher(fb_ring_hash_t hash) {
     return hash == FB_RING_XXH3 ? NULL : hash == FB_RING_KETAMA ? &ketama : &libmemcached;
 }
 
+enum { AHEAD = 4 }; /* points that a search looks at in any case; so many lie at the end */
+
 /* ---- making a ring --------------------------------------------------------------------------- */
 
-static bool before(fb_ring_point_t a, fb_ring_point_t b, fb_ring_hash_t hash) {
+static bool before(mark_t a, mark_t b, fb_ring_hash_t hash) {
     if (a.place != b.place) return a.place < b.place;
     return hash == FB_RING_KETAMA ? a.node > b.node : a.node < b.node;
 }
 
-/* Bits of a place that tell n points apart, about. */
-static unsigned guide_bits(size_t n) { return n < 2 ? 1 : 64 - fb_leading_zeros64(n - 1); }
+/* Bits of a place that make runs of one or two of n points, on average. */
+static unsigned guide_bits(size_t n) { return n < 4 ? 1 : 63 - fb_leading_zeros64(n); }
 
 /* Sorts n points: by their high bits into runs of about one, then within each run. */
-static fb_status_t sort_points(fb_ring_point_t *points, size_t n, fb_ring_hash_t hash) {
+static fb_status_t sort_points(mark_t *points, size_t n, fb_ring_hash_t hash) {
     if (n < 2) return FB_OK;
     const unsigned shift = 64 - guide_bits(n);
     const size_t runs = (size_t)1 << (64 - shift);
     uint32_t *end = calloc(runs, sizeof *end);
-    fb_ring_point_t *sorted = malloc(n * sizeof *sorted);
+    mark_t *sorted = malloc(n * sizeof *sorted);
     if (end == NULL || sorted == NULL) {
         free(end);
         free(sorted);
@@ -112,7 +122,7 @@ static fb_status_t sort_points(fb_ring_point_t *points, size_t n, fb_ring_hash_t
     for (size_t r = 1; r < runs; r++) end[r] += end[r - 1];
     for (size_t i = n; i-- > 0;) sorted[--end[points[i].place >> shift]] = points[i];
     for (size_t i = 1; i < n; i++) {
-        const fb_ring_point_t point = sorted[i];
+        const mark_t point = sorted[i];
         size_t j = i;
         for (; j > 0 && before(point, sorted[j - 1], hash); j--) sorted[j] = sorted[j - 1];
         sorted[j] = point;
@@ -125,7 +135,7 @@ static fb_status_t sort_points(fb_ring_point_t *points, size_t n, fb_ring_hash_t
 
 /* A sorted list of points that come or go. */
 typedef struct {
-    fb_ring_point_t *points;
+    mark_t *points;
     size_t n;
 } list_t;
 
@@ -142,7 +152,7 @@ static fb_status_t list_changes(list_t *list, bool come, fb_ring_hash_t hash, ui
     }
     list->points = malloc((list->n + 1) * sizeof *list->points);
     if (list->points == NULL) return FB_NO_MEMORY;
-    fb_ring_point_t *out = list->points;
+    mark_t *out = list->points;
     for (uint32_t i = 0; i < n_nodes; i++) {
         const uint32_t from = come ? nodes[i].had : nodes[i].points;
         const uint32_t to = come ? nodes[i].points : nodes[i].had;
@@ -153,37 +163,45 @@ static fb_status_t list_changes(list_t *list, bool come, fb_ring_hash_t hash, ui
     return sort_points(list->points, list->n, hash);
 }
 
-/* Writes the points of `old`, whose nodes are called now[] (FB_RING_NONE: gone), less `gone`, with
- * `come`, and returns their number. */
-static size_t merge(const fb_ring_t *old, const uint32_t *now, list_t come, list_t gone,
-                    fb_ring_hash_t hash, fb_ring_point_t *out) {
-    fb_ring_point_t *const start = out;
-    const fb_ring_point_t *c = come.points, *const c_end = c + come.n;
-    const fb_ring_point_t *g = gone.points, *const g_end = g + gone.n;
+FB_INLINE void append(fb_ring_t *ring, mark_t point) {
+    ring->points[ring->n].high = (uint32_t)(point.place >> 32);
+    ring->points[ring->n].node = point.node;
+    ring->places[ring->n++] = point.place;
+}
+
+/* Gives the ring the points of `old`, whose nodes are called now[] (FB_RING_NONE: gone), less `gone`,
+ * with `come`. */
+static void merge(fb_ring_t *ring, const fb_ring_t *old, const uint32_t *now, list_t come,
+                  list_t gone) {
+    const mark_t *c = come.points, *const c_end = c + come.n;
+    const mark_t *g = gone.points, *const g_end = g + gone.n;
     for (size_t i = 0; old != NULL && i < old->n; i++) {
-        const fb_ring_point_t point = {old->points[i].place, now[old->points[i].node]};
+        const mark_t point = {old->places[i], now[old->points[i].node]};
         if (point.node == FB_RING_NONE) continue;
         if (g < g_end && g->place == point.place && g->node == point.node) {
             g++;
             continue;
         }
-        while (c < c_end && before(*c, point, hash)) *out++ = *c++;
-        *out++ = point;
+        while (c < c_end && before(*c, point, ring->hash)) append(ring, *c++);
+        append(ring, point);
     }
-    while (c < c_end) *out++ = *c++;
-    return (size_t)(out - start);
+    while (c < c_end) append(ring, *c++);
 }
 
-/* What makes the sorted points of a ring one that can be searched. */
+/* What makes the points of a ring ones that can be searched. */
 static void finish(fb_ring_t *ring) {
     const size_t runs = (size_t)1 << (64 - ring->shift);
-    size_t i = 0;
-    ring->points[ring->n].place = UINT64_MAX;
-    ring->points[ring->n].node = ring->n > 0 ? ring->points[0].node : FB_RING_NONE;
-    for (size_t run = 0; run < runs; run++) {
-        while (i < ring->n && ring->points[i].place >> ring->shift < run) i++;
-        ring->guide[run] = (uint32_t)i;
+    size_t run = 0;
+    for (size_t i = ring->n; i < ring->n + AHEAD; i++) {
+        ring->points[i].high = UINT32_MAX;
+        ring->points[i].node = ring->n > 0 ? ring->points[0].node : FB_RING_NONE;
     }
+    ring->places[ring->n] = UINT64_MAX;
+    for (size_t i = 0; i < ring->n; i++) {
+        const size_t last = (size_t)(ring->places[i] >> ring->shift);
+        while (run <= last) ring->guide[run++] = (uint32_t)i;
+    }
+    while (run < runs) ring->guide[run++] = (uint32_t)ring->n;
 }
 
 fb_status_t fb_ring_make(fb_ring_t *ring, fb_ring_hash_t hash, uint64_t seed,
@@ -204,11 +222,12 @@ fb_status_t fb_ring_make(fb_ring_t *ring, fb_ring_hash_t hash, uint64_t seed,
     if (status == FB_OK) status = list_changes(&gone, false, hash, seed, nodes, n_nodes);
     if (status == FB_OK && n_old + come.n > FB_RING_MAX_POINTS) status = FB_OUT_OF_RANGE;
     if (status == FB_OK) {
-        ring->points = malloc((n_old + come.n + 1) * sizeof *ring->points);
-        if (ring->points == NULL) status = FB_NO_MEMORY;
+        ring->points = malloc((n_old + come.n + AHEAD) * sizeof *ring->points);
+        ring->places = malloc((n_old + come.n + 1) * sizeof *ring->places);
+        if (ring->points == NULL || ring->places == NULL) status = FB_NO_MEMORY;
     }
     if (status == FB_OK) {
-        ring->n = merge(old, now, come, gone, hash, ring->points);
+        merge(ring, old, now, come, gone);
         ring->shift = 64 - guide_bits(ring->n);
         ring->guide = malloc(((size_t)1 << (64 - ring->shift)) * sizeof *ring->guide);
         if (ring->guide == NULL) status = FB_NO_MEMORY;
@@ -225,47 +244,59 @@ fb_status_t fb_ring_make(fb_ring_t *ring, fb_ring_hash_t hash, uint64_t seed,
 
 void fb_ring_drop(fb_ring_t *ring) {
     free(ring->points);
+    free(ring->places);
     free(ring->guide);
     ring->points = NULL;
+    ring->places = NULL;
     ring->guide = NULL;
 }
 
 size_t fb_ring_bytes(const fb_ring_t *ring) {
     if (ring->points == NULL) return 0;
-    return (ring->n + 1) * sizeof *ring->points + ((size_t)sizeof *ring->guide << (64 - ring->shift));
+    return (ring->n + AHEAD) * sizeof *ring->points + (ring->n + 1) * sizeof *ring->places +
+           ((size_t)sizeof *ring->guide << (64 - ring->shift));
 }
 
 /* ---- lookups ----------------------------------------------------------------------------------- */
 
-/* The index of the first point at or after `place`; n if there is none. */
-FB_INLINE size_t search(const fb_ring_t *ring, uint64_t place) {
-    size_t i = ring->guide[place >> ring->shift];
-    while (ring->points[i].place < place) i++;
+/* The index of the first point at or after `place`, seen from one before it; n if there is none. */
+FB_INLINE size_t search(const fb_ring_t *ring, size_t i, uint64_t place) {
+    const uint32_t high = (uint32_t)(place >> 32);
+    const fb_ring_point_t *p = ring->points + i;
+    /* Nearly always enough, and without a branch that cannot be foreseen. */
+    size_t steps = (size_t)(p[0].high < high) + (p[1].high < high) + (p[2].high < high) +
+                   (p[3].high < high);
+    i += steps;
+    if (FB_UNLIKELY(steps == AHEAD))
+        while (ring->points[i].high < high) i++;
+    if (FB_LIKELY(ring->points[i].high > high)) return i;
+    while (ring->places[i] < place) i++;
     return i;
 }
 
+FB_INLINE size_t first_at(const fb_ring_t *ring, uint64_t place) {
+    return search(ring, ring->guide[place >> ring->shift], place);
+}
+
 uint32_t fb_ring_find(const fb_ring_t *ring, uint64_t place) {
-    return ring->points[search(ring, place)].node;
+    return ring->points[first_at(ring, place)].node;
 }
 
 /* A slice at a time in three passes, each of which asks for the memory that the next one reads. */
 void fb_ring_find_keys(const fb_ring_t *ring, fb_keys_cursor_t keys, uint64_t seed, int32_t *out) {
     const fb_hasher_t *hasher = fb_ring_hasher(ring->hash);
     uint64_t places[FB_KEYS_SLICE];
-    const fb_ring_point_t *at[FB_KEYS_SLICE];
+    uint32_t at[FB_KEYS_SLICE];
     size_t m;
     while ((m = hasher == NULL ? fb_keys_next(&keys, seed, places, FB_KEYS_SLICE)
                                : fb_keys_next_by(&keys, hasher, places, FB_KEYS_SLICE)) > 0) {
         for (size_t i = 0; i < m; i++) FB_PREFETCH(&ring->guide[places[i] >> ring->shift]);
         for (size_t i = 0; i < m; i++) {
-            at[i] = ring->points + ring->guide[places[i] >> ring->shift];
-            FB_PREFETCH(at[i]);
+            at[i] = ring->guide[places[i] >> ring->shift];
+            FB_PREFETCH(&ring->points[at[i]]);
         }
-        for (size_t i = 0; i < m; i++) {
-            const fb_ring_point_t *point = at[i];
-            while (point->place < places[i]) point++;
-            out[i] = (int32_t)point->node;
-        }
+        for (size_t i = 0; i < m; i++)
+            out[i] = (int32_t)ring->points[search(ring, at[i], places[i])].node;
         out += m;
     }
 }
@@ -274,7 +305,7 @@ size_t fb_ring_rank(const fb_ring_t *ring, uint64_t place, const uint32_t *zones
                     uint32_t want, uint32_t *out) {
     uint8_t *const seen = calloc((size_t)ring->n_nodes + n_zones + 1, 1);
     uint8_t *const zone_done = seen + ring->n_nodes;
-    const size_t first = search(ring, place);
+    const size_t first = first_at(ring, place);
     size_t found = 0;
     if (seen == NULL) return SIZE_MAX;
     for (bool more = true; more && found < want;) { /* one round; without zones one is enough */
@@ -307,11 +338,10 @@ static bool moved(uint32_t from, uint32_t to, const uint32_t *same) {
 
 size_t fb_ring_diff(const fb_ring_t *a, const fb_ring_t *b, const uint32_t *same,
                     fb_ring_arc_t *arcs) {
-    const fb_ring_point_t *p = a->points, *q = b->points;
-    size_t n = 0;
+    size_t n = 0, p = 0, q = 0;
     for (uint64_t first = 0;;) {
-        const uint64_t last = p->place < q->place ? p->place : q->place;
-        const uint32_t from = p->node, to = q->node;
+        const uint64_t last = a->places[p] < b->places[q] ? a->places[p] : b->places[q];
+        const uint32_t from = a->points[p].node, to = b->points[q].node;
         if (moved(from, to, same)) {
             fb_ring_arc_t *previous = n > 0 ? &arcs[n - 1] : NULL;
             if (previous != NULL && previous->last + 1 == first && previous->from == from &&
@@ -322,7 +352,7 @@ size_t fb_ring_diff(const fb_ring_t *a, const fb_ring_t *b, const uint32_t *same
         }
         if (last == UINT64_MAX) return n;
         first = last + 1;
-        while (p->place < first) p++;
-        while (q->place < first) q++;
+        while (a->places[p] < first) p++;
+        while (b->places[q] < first) q++;
     }
 }

@@ -34,13 +34,15 @@ typedef enum { FB_RING_XXH3, FB_RING_KETAMA, FB_RING_LIBMEMCACHED } fb_ring_hash
 
 enum { FB_RING_MAX_POINTS = 1 << 28 };
 
+/* A point, without the low half of its place. */
 typedef struct {
-    uint64_t place;
+    uint32_t high; /* half of its place */
     uint32_t node;
 } fb_ring_point_t;
 
 typedef struct {
-    fb_ring_point_t *points; /* n in the order of their places, then one for what comes after them */
+    fb_ring_point_t *points; /* n in the order of their places, then what comes after them */
+    uint64_t *places;        /* of the first n + 1 points: what is read if the high half is not enough */
     uint32_t *guide;         /* of every run of places with equal high bits: where its points begin */
     size_t n;
     uint32_t n_nodes;

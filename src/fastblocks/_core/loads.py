@@ -1,11 +1,11 @@
 """Bounded loads: which key is assigned to which node, so that none has more than its share.
 
 V. Mirrokni, M. Thorup, M. Zadimoghaddam, "Consistent Hashing with Bounded Loads", SODA 2018,
-arXiv:1608.01350. A node of weight w, of nodes of weight W in all, takes ``ceil(c * keys * w / W)`` of the
-keys; a key goes to the first node in its order of preference that has room. There it stays for as long as
-its node may hold it. Keys move when their node goes; to a node that comes, if they prefer it, as far as
-it has room; and when keys are released, or nodes come, so that a node's share becomes smaller than what it
-holds: it gives up its latest keys.
+arXiv:1608.01350. A node of weight w, of nodes of weight W in all, takes ``ceil(c * keys * w / W)``
+of the keys; a key goes to the first node in its order of preference that has room. There it stays
+for as long as its node may hold it. Keys move when their node goes; to a node that comes, if they
+prefer it, as far as it has room; and when keys are released, or nodes come, so that a node's share
+becomes smaller than what it holds: it gives up its latest keys.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class Loads:
 
     def pack(self, nodes: Iterable[str]) -> bytes:
         """Return the keys and where they are assigned as bytes, a multiple of 8."""
-        parts = []
+        parts: list[bytes] = []
         for i, node in enumerate(nodes):
             for name in self._held.get(node, ()):
                 key = self._assigned[name].key
@@ -191,7 +191,7 @@ class Loads:
         return b"".join(parts)
 
     def unpack(self, data: bytes, nodes: Sequence[str], hash_of: Callable[[PlainKey], int]) -> bool:
-        """Take over what `pack` gave, for nodes as `change` has set them; False if it makes no sense."""
+        """Take over what `pack` gave, for nodes as `change` has set them; False if wrong."""
         at = 0
         while at < len(data):
             if len(data) < at + HEAD.size:
@@ -209,5 +209,6 @@ class Loads:
             at = end
         keys = len(self._assigned)
         return all(
-            len(self._held[node]) <= self._room(weight, keys) for node, weight in self._weights.items()
+            len(self._held[node]) <= self._room(weight, keys)
+            for node, weight in self._weights.items()
         )

@@ -42,10 +42,10 @@ def hash_and_vnodes(hash: Any, vnodes: Any) -> tuple[str, int]:
 
 def ring_seed(hash: str, seed: Any) -> int:
     """Return the argument `seed`, checked: 0 where the hash has none."""
-    seed = check.seed64(seed)
-    if hash != "xxh3" and seed != 0:
-        raise ValueError(f"seed must be 0 with hash={hash!r}, whose places are given, not {seed}")
-    return seed
+    number = check.seed64(seed)
+    if hash != "xxh3" and number != 0:
+        raise ValueError(f"seed must be 0 with hash={hash!r}, whose places are given, not {number}")
+    return number
 
 
 def new_node(nodes: Sequence[Node], node: Any, weight: Any, zone: Any) -> Node:
@@ -75,7 +75,8 @@ def zone_numbers(nodes: Sequence[Node]) -> list[int] | None:
 def point_counts(hash: str, vnodes: int, weights: Sequence[float]) -> list[int]:
     """Return how many points each node gets, or raise if they are too many."""
     if hash == "xxh3":
-        counts = [max(1, int(min(vnodes * weight + 0.5, 2.0**30))) for weight in weights]
+        count_of = {w: max(1, int(min(vnodes * w + 0.5, 2.0**30))) for w in set(weights)}
+        counts = [count_of[weight] for weight in weights]
     elif hash == "ketama":
         counts = [4 * n for n in _ketama_groups(vnodes // 4, weights)]
     else:
@@ -88,7 +89,7 @@ def point_counts(hash: str, vnodes: int, weights: Sequence[float]) -> list[int]:
 
 
 def _ketama_groups(groups: int, weights: Sequence[float]) -> list[int]:
-    """``groups * n * weight // sum of the weights``, exactly: the mean is `groups` or a little less."""
+    """``groups * n * weight // sum of the weights``, exactly: `groups` on average."""
     if len(set(weights)) <= 1:
         return [groups] * len(weights)
     exact = [int(w) if w.is_integer() else Fraction(w) for w in weights]
@@ -112,7 +113,9 @@ def _single(x: float) -> float:
     try:
         rounded: float = struct.unpack("<f", struct.pack("<f", x))[0]
     except OverflowError:
-        raise ValueError(f"a weight must be below 3.4e38 with hash='libmemcached', not {x}") from None
+        raise ValueError(
+            f"a weight must be below 3.4e38 with hash='libmemcached', not {x}"
+        ) from None
     return rounded
 
 
@@ -154,8 +157,8 @@ class RingDiff:
 
     How two rings differ: which hash ranges moved, from which node to which.
 
-    Made by ``HashRing.diff``. Two are equal if their ranges are; ``len`` is the number of ranges, so
-    a difference of equal rings is false.
+    Made by ``HashRing.diff``. Two are equal if their ranges are; ``len`` is the number of ranges,
+    so a difference of equal rings is false.
 
     Examples
     --------
@@ -168,7 +171,7 @@ class RingDiff:
     >>> sorted(diff.moves) == [("b", "a"), ("b", "c")]
     True
     >>> round(diff.share, 2)
-    0.34
+    0.32
     """
 
     __module__ = "fastblocks.ring"
@@ -225,8 +228,8 @@ def ranges_of(
 ) -> tuple[list[MovedRange], int]:
     """Return the moved ranges of hashes, and how many hashes there are.
 
-    Arcs are of 64-bit places, from the first to the last: of the keys at 32-bit words they hold those
-    whose place (the word in the high half, with ketama 1 in the low half) lies in them.
+    Arcs are of 64-bit places, from the first to the last: of the keys at 32-bit words they hold
+    those whose place (the word in the high half, with ketama 1 in the low half) lies in them.
     """
     if hash == "xxh3":
         return [MovedRange(first, last + 1, *nodes) for first, last, *nodes in arcs], 2**64
@@ -237,5 +240,3 @@ def ranges_of(
         if start < end:
             ranges.append(MovedRange(start, end, *nodes))
     return ranges, 2**32
-
-

@@ -9,7 +9,10 @@ from fastblocks._core.nodes import Nodes, Weights
 from fastblocks._core.rings import RingDiff
 from fastblocks._core.types import Key
 
-from ._nodes import NodeMap
+from ._nodes import NodeMap, Table
+
+@disjoint_base
+class Ring(Table): ...
 
 @disjoint_base
 class HashRing(NodeMap):

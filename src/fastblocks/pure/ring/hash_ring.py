@@ -243,7 +243,8 @@ class HashRing(NodeMap):
     def diff(self, other: HashRing) -> RingDiff:
         check_comparable(self, other, HashRing)
         bounds = sorted({point.place for point in self._points + other._points} | {WORD})
-        first, arcs = 0, []
+        first = 0
+        arcs: list[tuple[int, int, str | None, str | None]] = []
         for last in bounds:
             nodes = self._name_at(last), other._name_at(last)
             if nodes[0] != nodes[1]:
@@ -260,7 +261,9 @@ class HashRing(NodeMap):
 
     def _params(self) -> bytes:
         hash = HASHES.index(self._hash_name)
-        return PARAMS.pack(hash, self._vnodes, self._seed, struct.pack("<d", self._load_factor), b"")
+        return PARAMS.pack(
+            hash, self._vnodes, self._seed, struct.pack("<d", self._load_factor), b""
+        )
 
     def _adopt(self, params: bytes, size: int) -> bool:
         hash, vnodes, seed, packed, rest = PARAMS.unpack(params)
