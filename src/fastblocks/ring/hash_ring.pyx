@@ -20,8 +20,7 @@ from fastblocks.ring._nodes cimport NodeMap, Table
 cdef extern from "ring/hash_ring.h" nogil:
     ctypedef enum fb_ring_hash_t:
         FB_RING_XXH3
-    enum:
-        FB_RING_NONE
+    const uint32_t FB_RING_NONE
     ctypedef struct fb_ring_point_t:
         uint32_t node
     ctypedef struct fb_ring_t:
