@@ -14,7 +14,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
-from .ring import UnknownNodeError
+from .ring import KafkaPartitioner, MaglevTable, UnknownNodeError
 from .sketches import CountMinSketch, FrequencySketch, HeavyHitter, HyperLogLog, TopK
 
 __all__ = [
@@ -27,6 +27,8 @@ __all__ = [
     "FrequencySketch",
     "HeavyHitter",
     "HyperLogLog",
+    "KafkaPartitioner",
+    "MaglevTable",
     "RotatingBloomFilter",
     "ScalableBloomFilter",
     "TopK",

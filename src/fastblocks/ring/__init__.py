@@ -2,4 +2,7 @@
 
 from fastblocks._core.errors import UnknownNodeError
 
-__all__ = ["UnknownNodeError"]
+from .kafka import KafkaPartitioner
+from .maglev import MaglevTable
+
+__all__ = ["KafkaPartitioner", "MaglevTable", "UnknownNodeError"]
