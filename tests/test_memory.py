@@ -212,7 +212,7 @@ def churn_maglev(tmp_path):
         lambda: opened.add("x"),
         lambda: table.add("1"),
         lambda: table.remove("x"),
-        lambda: table.rebuild([str(i) for i in range(20_012)]),
+        lambda: table.rebuild(["a", "a"]),
         lambda: fastblocks.MaglevTable(["a"], table_size=20_012),
     ):
         with pytest.raises((ValueError, OSError)):

@@ -160,8 +160,8 @@ cdef class MaglevTable(NodeMap):
     'b'
     >>> backends.loads
     {'a': 333, 'b': 332, 'c': 332}
-    >>> round(backends.remove("b"), 2)  # a third, and hardly more
-    0.33
+    >>> round(backends.remove("b"), 2)  # a third of them, and hardly more
+    0.34
     >>> backends
     MaglevTable(2 nodes, table_size=997, seed=0)
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from fastblocks._core import check
@@ -110,8 +111,12 @@ class MaglevTable(NodeMap):
 
     def _rank(self, h: int) -> Iterator[int]:
         at = h * self._size >> 64
-        read_on = self._entries[at:] + self._entries[:at]
-        return iter(dict.fromkeys([*read_on, *range(len(self))]))
+        read_on = (self._entries[i] for i in chain(range(at, self._size), range(at)))
+        met = set()
+        for node in chain(read_on, range(len(self))):
+            if node not in met:
+                met.add(node)
+                yield node
 
     # ---- changes ------------------------------------------------------------------------------
 
