@@ -12,9 +12,9 @@ import numpy as np
 
 from bench.data import city_names, integers
 from bench.model import Timed, expect, work
-from bench.ring.kafka_libraries import PARTITIONS, Kafka, KafkaPython, Native, Pure
+from bench.ring.kafka_libraries import PARTITIONS, Kafka, KafkaPython, MurmurHash2, Native, Pure
 
-LIBRARIES = (Native, Pure, KafkaPython)
+LIBRARIES = (Native, Pure, KafkaPython, MurmurHash2)
 
 SMALL = 2_000
 MILLION = 1_000_000

@@ -90,3 +90,17 @@ class KafkaPython(Kafka):
         """Hash each."""
         murmur2 = self.api.murmur2
         return [(murmur2(key) & 0x7FFFFFFF) % PARTITIONS for key in keys]
+
+
+class MurmurHash2(KafkaPython):
+    """murmurhash2: the hash in C, called with Kafka's seed."""
+
+    name = "murmurhash2"
+    module = "murmurhash2"
+    distribution = "murmurhash2"
+    max_keys = 200_000
+
+    def each(self, keys: Sequence[bytes]) -> list[int]:
+        """Hash each."""
+        murmurhash2 = self.api.murmurhash2
+        return [(murmurhash2(key, 0x9747B28C) & 0x7FFFFFFF) % PARTITIONS for key in keys]
