@@ -11,6 +11,7 @@ from tests.threads import run_together
 
 pytestmark = pytest.mark.usefixtures("switch_often")
 
+SIZES = [10007, 1009, 65537, 2]
 SETS = [[f"node-{i}" for i in range(start, start + 10)] for start in (0, 5, 20)]
 
 
@@ -65,7 +66,7 @@ def test_one_of_many_initialises():
 
         def make(i, table=table, won=won):
             try:
-                table.__init__([f"node-{i}"], table_size=1009)
+                table.__init__([f"node-{i}"], table_size=SIZES[i])
             except RuntimeError:
                 return
             won.append(i)
@@ -73,6 +74,8 @@ def test_one_of_many_initialises():
         run_together(*(lambda i=i: make(i) for i in range(4)))
         (winner,) = won
         assert table.nodes == (f"node-{winner}",)
+        assert table.loads == {f"node-{winner}": SIZES[winner]}
+        assert table.table_size == len(table.table) == SIZES[winner]
 
 
 def test_building_and_looking_up_give_up_the_gil():

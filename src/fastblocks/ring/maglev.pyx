@@ -176,10 +176,12 @@ cdef class MaglevTable(NodeMap):
         cdef list listed = node_list(nodes, weights)
         cdef uint32_t entries = check.prime("table_size", table_size, 2, FB_MAGLEV_MAX_SIZE)
         cdef uint64_t seed_ = seed64(seed)
-        self.begin_init()
-        self.entries = entries
-        self._seed = seed_
-        self.start(listed)
+        with self.whole:  # the size too is set by one thread only: lookups rely on it
+            self.begin_init()
+            self.entries = entries
+            self._seed = seed_
+            self.replace(self.build(listed, None))
+            self.made = True
 
     # ---- changes ----------------------------------------------------------------------------
 
