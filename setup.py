@@ -27,6 +27,8 @@ MODULES = {
     "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
     "ring._nodes": [],
     "ring.hash_ring": ["hash_ring", "md5"],
+    "ring.kafka": ["kafka"],
+    "ring.maglev": ["maglev"],
     "sketches.count_min": ["count_min"],
     "sketches.frequency": ["frequency"],
     "sketches.hyperloglog": ["hyperloglog"],

@@ -197,6 +197,37 @@ def churn_frequency(tmp_path):
     assert u != s
 
 
+def churn_maglev(tmp_path):
+    table = fastblocks.MaglevTable(["a", "b", "é"], table_size=20_011)
+    table.add("d", 2.5)
+    table.remove("b")
+    table.rebuild({str(i): i + 1 for i in range(50)})
+    table.get_n("key", 50)
+    table.get_many(np.arange(MANY), out=np.empty(MANY, np.int32))
+    assert sum(table.loads.values()) == len(table.table)
+    fastblocks.MaglevTable.from_bytes(table.copy().to_bytes()).save(tmp_path / "t")
+    opened = fastblocks.MaglevTable.open(tmp_path / "t")
+    assert opened == table
+    for call in (
+        lambda: opened.add("x"),
+        lambda: table.add("1"),
+        lambda: table.remove("x"),
+        lambda: table.rebuild(["a", "a"]),
+        lambda: fastblocks.MaglevTable(["a"], table_size=20_012),
+    ):
+        with pytest.raises((ValueError, OSError)):
+            call()
+
+
+def churn_kafka(tmp_path):
+    partitioner = fastblocks.KafkaPartitioner(12)
+    partitioner.get_many(["x" * 8] * MANY)
+    partitioner.get_many(np.arange(MANY), out=np.empty(MANY, np.int32))
+    for call in (lambda: partitioner.get(None), lambda: fastblocks.KafkaPartitioner(0)):
+        with pytest.raises((TypeError, ValueError)):
+            call()
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()

@@ -1,4 +1,4 @@
-"""Checks of arguments that several blocks share: counts, durations, timers."""
+"""Checks of arguments that several blocks share: counts, durations, timers, primes."""
 
 import math
 import time
@@ -105,3 +105,17 @@ def test_the_default_clock_is_the_monotonic_one():
     now = _clock.now_ns(None)
     assert before <= now <= time.monotonic_ns()
     assert _clock.now_ns(lambda: 7.0) == 7_000_000_000
+
+
+def test_primes():
+    small = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37]
+    assert [n for n in range(-3, 41) if check.is_prime(n)] == small
+    assert all(map(check.is_prime, (65521, 65537, 655373, 134217689)))
+    assert not any(map(check.is_prime, (65535, 65536, 11579**2, 2**27 - 1, 2**27)))
+    assert check.prime("size", 7, 2, 11) == 7
+    with pytest.raises(ValueError, match=r"^size must be a prime, not 8; the next prime is 11$"):
+        check.prime("size", 8, 2, 11)
+    with pytest.raises(ValueError, match=r"^size must be in \[2, 11\], not 12$"):
+        check.prime("size", 12, 2, 11)
+    with pytest.raises(TypeError, match="size must be an int, not float"):
+        check.prime("size", 7.0, 2, 11)

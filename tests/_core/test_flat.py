@@ -23,8 +23,9 @@ MAKE = {
     "CountMinSketch": lambda cls: cls(100, 3),
     "HyperLogLog": lambda cls: cls(8),
     "TopK": lambda cls: cls(10),
+    "MaglevTable": lambda cls: cls(["a", "b"], table_size=7),
 }
-MERGING = [name for name in MAKE if name != "BinaryFuseFilter"]
+MERGING = [name for name in MAKE if name not in ("BinaryFuseFilter", "MaglevTable")]
 
 
 @pytest.fixture(params=MAKE)

@@ -190,3 +190,26 @@ cuckoo.update([1], cuckoo, np.arange(3))
 cuckoo.remove(None)  # type: ignore[arg-type]
 cuckoo.merge(f)  # type: ignore[arg-type]
 assert_type(fastblocks.pure.CuckooFilter(5).remove_many([1]), NDArray[np.bool_])
+
+maglev = fastblocks.MaglevTable(["a", "b"], {"a": 2}, 101, seed=1)
+assert_type(fastblocks.MaglevTable({"a": 1.5}), fastblocks.MaglevTable)
+assert_type(fastblocks.MaglevTable([("a", 2)], table_size=7), fastblocks.MaglevTable)
+assert_type(maglev.get("key"), str)
+assert_type(maglev.get_index(5), int)
+assert_type(maglev.get_n(b"key", 2), list[str])
+assert_type(maglev.get_many(np.arange(3)), NDArray[np.int32])
+assert_type(maglev.add("c", 2), float)
+assert_type(maglev.remove("c"), float)
+assert_type(maglev.rebuild(["a"], [1]), float)
+assert_type(maglev.table, NDArray[np.int32])
+assert_type(maglev.loads, dict[str, int])
+assert_type(maglev.copy(), fastblocks.MaglevTable)
+fastblocks.MaglevTable(5)  # type: ignore[arg-type]
+maglev.remove(5)  # type: ignore[arg-type]
+
+partitioner = fastblocks.KafkaPartitioner(12)
+assert_type(partitioner.get("key"), int)
+assert_type(partitioner.get_many(["a", 5]), NDArray[np.int32])
+assert_type(partitioner.partitions, int)
+fastblocks.KafkaPartitioner("12")  # type: ignore[arg-type]
+partitioner.get(1.5)  # type: ignore[arg-type]

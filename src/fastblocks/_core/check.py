@@ -17,10 +17,12 @@ __all__ = [
     "integer",
     "is_numpy_column",
     "is_pandas_column",
+    "is_prime",
     "key_array",
     "one_of",
     "out_array",
     "pandas_items",
+    "prime",
     "real",
     "seconds_ns",
     "seed64",
@@ -41,6 +43,20 @@ def integer(name: str, value: Any, low: int, high: int) -> int:
         raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
     if not low <= number <= high:
         raise ValueError(f"{name} must be in [{low}, {high}], not {number}")
+    return number
+
+
+def is_prime(n: int) -> bool:
+    """Tell whether n is a prime. O(sqrt(n))."""
+    return n >= 2 and all(n % d for d in range(2, math.isqrt(n) + 1))
+
+
+def prime(name: str, value: Any, low: int, high: int) -> int:
+    """Return `value` as a prime in [low, high], both primes, or raise naming the next one."""
+    number = integer(name, value, low, high)
+    if not is_prime(number):
+        following = next(n for n in range(number, high + 1) if is_prime(n))
+        raise ValueError(f"{name} must be a prime, not {number}; the next prime is {following}")
     return number
 
 

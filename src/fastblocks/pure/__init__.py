@@ -14,7 +14,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
-from .ring import HashRing, MovedRange, RingDiff, UnknownNodeError
+from .ring import HashRing, KafkaPartitioner, MaglevTable, MovedRange, RingDiff, UnknownNodeError
 from .sketches import CountMinSketch, FrequencySketch, HeavyHitter, HyperLogLog, TopK
 
 __all__ = [
@@ -28,6 +28,8 @@ __all__ = [
     "HashRing",
     "HeavyHitter",
     "HyperLogLog",
+    "KafkaPartitioner",
+    "MaglevTable",
     "MovedRange",
     "RingDiff",
     "RotatingBloomFilter",

@@ -4,5 +4,14 @@ from fastblocks._core.errors import UnknownNodeError
 from fastblocks._core.rings import MovedRange, RingDiff
 
 from .hash_ring import HashRing
+from .kafka import KafkaPartitioner
+from .maglev import MaglevTable
 
-__all__ = ["HashRing", "MovedRange", "RingDiff", "UnknownNodeError"]
+__all__ = [
+    "HashRing",
+    "KafkaPartitioner",
+    "MaglevTable",
+    "MovedRange",
+    "RingDiff",
+    "UnknownNodeError",
+]
