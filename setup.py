@@ -26,6 +26,8 @@ MODULES = {
     "filters.rotating_bloom": ["rotating_bloom", "bloom", "split_block"],
     "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
     "ring._nodes": [],
+    "ring.jump": ["jump"],
+    "ring.rendezvous": ["rendezvous"],
     "sketches.count_min": ["count_min"],
     "sketches.frequency": ["frequency"],
     "sketches.hyperloglog": ["hyperloglog"],

@@ -14,7 +14,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
-from .ring import UnknownNodeError
+from .ring import RendezvousHash, UnknownNodeError
 from .sketches import CountMinSketch, FrequencySketch, HeavyHitter, HyperLogLog, TopK
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "FrequencySketch",
     "HeavyHitter",
     "HyperLogLog",
+    "RendezvousHash",
     "RotatingBloomFilter",
     "ScalableBloomFilter",
     "TopK",

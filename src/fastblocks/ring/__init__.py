@@ -2,4 +2,7 @@
 
 from fastblocks._core.errors import UnknownNodeError
 
-__all__ = ["UnknownNodeError"]
+from .jump import jump_hash, jump_hash_many
+from .rendezvous import RendezvousHash
+
+__all__ = ["RendezvousHash", "UnknownNodeError", "jump_hash", "jump_hash_many"]
