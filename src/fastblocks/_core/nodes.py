@@ -1,4 +1,4 @@
-"""Nodes that keys are given to: names and weights, checked and serialised, native and pure alike."""
+"""Nodes that keys are given to: names, weights, checked and serialised; native and pure alike."""
 
 from __future__ import annotations
 
@@ -191,7 +191,8 @@ def unpack_nodes(data: bytes) -> tuple[list[Node], int] | None:
     end = at + -at % 8
     if len(data) < end or any(data[at:end]):
         return None
-    names, zones = texts[:n], texts[n:] or [None] * n
+    names = texts[:n]
+    zones: list[str] | list[None] = texts[n:] or [None] * n
     if len(set(names)) != n or not all(0 < weight < math.inf for weight in weights):
         return None
     return list(map(Node, names, weights, zones)), end

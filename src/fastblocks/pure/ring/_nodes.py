@@ -27,8 +27,8 @@ class NodeMap(Flat):
     """A map from keys to nodes.
 
     A derived class tells in `_build` what it makes of its nodes; in `_find` which node a hash
-    belongs to, in `_rank` in which order it prefers the nodes; in `_extra` and `_take_extra` what is
-    serialised besides the nodes.
+    belongs to, in `_rank` in which order it prefers the nodes; in `_extra` and `_take_extra` what
+    is serialised besides the nodes.
     """
 
     __slots__ = ("_nodes", "_seed")
