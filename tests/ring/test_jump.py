@@ -73,7 +73,9 @@ def test_text_and_bytes_are_hashed_first(impl, key):
     expected = impl.ring.jump_hash(impl.hashing.xxh3_64(key), 1000)
     data = key.encode()
     kinds = [key, data, bytearray(data), memoryview(data), type("Text", (str,), {})(key)]
-    kinds.append(memoryview(bytes(2 * len(data)))[::2] if not data else memoryview(data[::-1])[::-1])
+    kinds.append(
+        memoryview(bytes(2 * len(data)))[::2] if not data else memoryview(data[::-1])[::-1]
+    )
     for kind in kinds:
         assert impl.ring.jump_hash(kind, 1000) == expected
     assert impl.ring.jump_hash_many(kinds, 1000).tolist() == [expected] * len(kinds)
@@ -140,7 +142,9 @@ def test_shares_are_equal(n, keys):
 def test_buckets_out_of_range(impl, buckets):
     for call in (impl.ring.jump_hash, lambda k, n: impl.ring.jump_hash_many([k], n)):
         for key in (5, "a"):
-            with pytest.raises(ValueError, match=rf"buckets must be in \[1, {MOST}\], not {buckets}"):
+            with pytest.raises(
+                ValueError, match=rf"buckets must be in \[1, {MOST}\], not {buckets}"
+            ):
                 call(key, buckets)
 
 

@@ -230,7 +230,10 @@ def test_the_logarithm_is_monotone():
     values = sorted(set(spread(100)))
     costs = [exponential(c) for c in values]
     for i in range(len(values) - 1):
-        kept = [c >> max(c.bit_length() - 32, 0) << max(c.bit_length() - 32, 0) for c in values[i : i + 2]]
+        kept = [
+            c >> max(c.bit_length() - 32, 0) << max(c.bit_length() - 32, 0)
+            for c in values[i : i + 2]
+        ]
         assert costs[i] == costs[i + 1] if kept[0] == kept[1] else costs[i] < costs[i + 1]
 
 
@@ -265,7 +268,12 @@ def test_ways_to_give_nodes(impl):
 def test_no_nodes(impl):
     nodes = impl.RendezvousHash([])
     assert (len(nodes), nodes.nodes, nodes.weights) == (0, (), {})
-    for call in (nodes.get, nodes.get_index, lambda k: nodes.get_n(k, 1), lambda k: nodes.get_many([k])):
+    for call in (
+        nodes.get,
+        nodes.get_index,
+        lambda k: nodes.get_n(k, 1),
+        lambda k: nodes.get_many([k]),
+    ):
         with pytest.raises(LookupError, match="this RendezvousHash has no nodes"):
             call("a")
     assert nodes.get_many([]).tolist() == []
