@@ -1,6 +1,5 @@
 """Jump consistent hash."""
 
-from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint64_t
 
@@ -23,8 +22,11 @@ cdef extern from "fastcall.h":
     object fb_fastcall_pass_on(PyObject *const *args, Py_ssize_t n_args, PyObject *names)
     object fb_fastcall_make(object general, object module_name, fb_fastcall_t *shortcut)
 
-cdef extern from "pykeys.h":
-    int fb_py_hash_common(object key, uint64_t seed, uint64_t *h) except -1
+cdef extern from "pykeys.h":  # borrowed references throughout: counting them would cost as much
+    bint PyLong_CheckExact(PyObject *number)
+    bint PyLong_Check(PyObject *number)
+    long long PyLong_AsLongLongAndOverflow(PyObject *number, int *overflow)
+    int fb_py_hash_common(PyObject *key, uint64_t seed, uint64_t *h) except -1
 
 cdef enum:
     MOST = 0x7FFFFFFF  # buckets
@@ -80,19 +82,18 @@ def jump_hash(key, buckets):
 
 
 cdef object shortcut(PyObject *self, PyObject *const *args, Py_ssize_t n_args, PyObject *names):
-    cdef int large_key = 0, large = 0
+    cdef int overflow
     cdef long long n
     cdef uint64_t word
-    if n_args == 2 and names == NULL and PyLong_CheckExact(<object>args[1]):
-        n = PyLong_AsLongLongAndOverflow(<object>args[1], &large)
+    if n_args == 2 and names == NULL and PyLong_CheckExact(args[1]):
+        n = PyLong_AsLongLongAndOverflow(args[1], &overflow)
         if 0 < n <= MOST:
-            if PyLong_CheckExact(<object>args[0]):
-                word = <uint64_t>PyLong_AsLongLongAndOverflow(<object>args[0], &large_key)
-                if not large_key:
+            if PyLong_CheckExact(args[0]):
+                word = <uint64_t>PyLong_AsLongLongAndOverflow(args[0], &overflow)
+                if not overflow:
                     return fb_jump(word, <int32_t>n)
-            elif not isinstance(<object>args[0], int):
-                if fb_py_hash_common(<object>args[0], 0, &word):
-                    return fb_jump(word, <int32_t>n)
+            elif not PyLong_Check(args[0]) and fb_py_hash_common(args[0], 0, &word):
+                return fb_jump(word, <int32_t>n)
     return fb_fastcall_pass_on(args, n_args, names)
 
 
