@@ -29,6 +29,8 @@ MODULES = {
     "ring.hash_ring": ["hash_ring", "md5"],
     "ring.kafka": ["kafka"],
     "ring.maglev": ["maglev"],
+    "ring.jump": ["jump"],
+    "ring.rendezvous": ["rendezvous"],
     "sketches.count_min": ["count_min"],
     "sketches.frequency": ["frequency"],
     "sketches.hyperloglog": ["hyperloglog"],

@@ -228,6 +228,43 @@ def churn_kafka(tmp_path):
             call()
 
 
+def churn_rendezvous(tmp_path):
+    nodes = fastblocks.RendezvousHash({f"node-{i}": i + 1 for i in range(LARGE // 32)})
+    nodes.get_many(np.arange(600), out=np.empty(600, np.int32))
+    nodes.get_many(["a"] * 600)
+    nodes.get_n("a", 2000)
+    few = fastblocks.RendezvousHash(["a", ("b", 2.5)])
+    few.add("c", 2)
+    few.remove("a")
+    assert few.get("x") in few.nodes
+    few = fastblocks.RendezvousHash.from_bytes(few.copy().to_bytes())
+    few.save(tmp_path / "n")
+    opened = fastblocks.RendezvousHash.open(tmp_path / "n")
+    for call in (
+        lambda: few.add("b"),
+        lambda: few.add("d", -1),
+        lambda: few.remove("z"),
+        lambda: few.get(None),
+        lambda: few.get_n("a", -1),
+        lambda: opened.add("d"),
+        lambda: few.__init__(["a"]),
+        lambda: fastblocks.RendezvousHash(["a", "a"]),
+        lambda: fastblocks.RendezvousHash([]).get("a"),
+    ):
+        with pytest.raises((TypeError, ValueError, LookupError, OSError, RuntimeError)):
+            call()
+
+
+def churn_jump(tmp_path):
+    fastblocks.ring.jump_hash(2**63, 1000)
+    fastblocks.ring.jump_hash("k" * 50, buckets=1000)
+    fastblocks.ring.jump_hash_many(np.arange(MANY), 1000, out=np.empty(MANY, np.int32))
+    fastblocks.ring.jump_hash_many(["a", 5, bytearray(b"x")] * MANY, 1000)
+    for args in ((None, 5), (5, 0), (2**64, 5), (5, "5"), (5,)):
+        with pytest.raises((TypeError, ValueError, OverflowError)):
+            fastblocks.ring.jump_hash(*args)
+
+
 def churn_errors(tmp_path):
     f = fastblocks.BloomFilter(10)
     data = f.to_bytes()

@@ -77,6 +77,19 @@ for capacity in (5, 1000, 20_000):
         digest.update(s.estimate_many(keys).tobytes())
         digest.update(bytes(s.estimate(key) for key in range(5000)))
 """
+JUMP = """
+for n in [*range(40), 257, 5000]:
+    keys = rng.integers(0, 2**64, n, dtype=np.uint64)
+    for buckets in (1, 2, 10, 1000, 2**31 - 1):
+        digest.update(fastblocks.ring.jump_hash_many(keys, buckets).tobytes())
+"""
+RENDEZVOUS = """
+for n in (1, 2, 3, 8, 9, 50):
+    for weights in (None, [1 + i % 7 for i in range(n)]):
+        nodes = fastblocks.RendezvousHash([f"node-{i}" for i in range(n)], weights)
+        digest.update(nodes.get_many(rng.integers(0, 2**64, 5000, dtype=np.uint64)).tobytes())
+        digest.update(" ".join(nodes.get(key) for key in range(500)).encode())
+"""
 PROGRAMS = {
     "hashing": (HASHING, "fbaf2fbb97262d9a3de5f84c02fcd35bd5afcefcb82d1f50c4e24737a049927e"),
     "bloom": (BLOOM, "f616b445a37b323b47ab496443d3324feefd159ed04306a144fd0930055dfed1"),
@@ -92,6 +105,8 @@ PROGRAMS = {
         SCALABLE_BLOOM,
         "20a8630337a52223d995e9223b4fb90cd132a0f321abff7c987a0154c48d6c23",
     ),
+    "jump": (JUMP, "d5137cafce9361cce7086f8be5e89892c8ec5ce312210a394851e82945405f44"),
+    "rendezvous": (RENDEZVOUS, "fdb3c1eac8da658311d9b269aada724d015eb40f651cd26569cf5997d4572ec7"),
     "frequency": (FREQUENCY, "06e8db9ff609fa2bb5dba4739aff197ab0179cec8e30410356e841e388c3d8cb"),
 }
 

@@ -24,8 +24,9 @@ MAKE = {
     "HyperLogLog": lambda cls: cls(8),
     "TopK": lambda cls: cls(10),
     "MaglevTable": lambda cls: cls(["a", "b"], table_size=7),
+    "RendezvousHash": lambda cls: cls(["a", "b"]),
 }
-MERGING = [name for name in MAKE if name not in ("BinaryFuseFilter", "MaglevTable")]
+MERGING = [name for name in MAKE if hasattr(getattr(fastblocks, name), "merge")]
 
 
 @pytest.fixture(params=MAKE)

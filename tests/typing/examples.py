@@ -213,3 +213,28 @@ assert_type(partitioner.get_many(["a", 5]), NDArray[np.int32])
 assert_type(partitioner.partitions, int)
 fastblocks.KafkaPartitioner("12")  # type: ignore[arg-type]
 partitioner.get(1.5)  # type: ignore[arg-type]
+servers = fastblocks.RendezvousHash(["a", ("b", 2.5)], seed=1)
+assert_type(servers.get("key"), str)
+assert_type(servers.get_index(5), int)
+assert_type(servers.get_n("key", 2), list[str])
+assert_type(servers.get_many(pa.array(["a"])), NDArray[np.int32])
+assert_type(servers.nodes, tuple[str, ...])
+assert_type(servers.weights, dict[str, float])
+assert_type("a" in servers, bool)
+assert_type(servers.copy(), fastblocks.RendezvousHash)
+servers.add("c", 2)
+servers.remove("c")
+fastblocks.RendezvousHash({"a": 1}, seed=3)
+fastblocks.RendezvousHash(["a", "b"], [1, 2.5])
+fastblocks.RendezvousHash(["a", "b"], {"a": 3})
+servers.add(5)  # type: ignore[arg-type]
+servers.get(None)  # type: ignore[arg-type]
+fastblocks.RendezvousHash(5)  # type: ignore[arg-type]
+fastblocks.RendezvousHash(["a"], None, 5)  # type: ignore[call-arg]
+assert_type(fastblocks.pure.RendezvousHash(["a"]).get_n(1, 1), list[str])
+
+assert_type(fastblocks.ring.jump_hash("a", 10), int)
+assert_type(fastblocks.ring.jump_hash_many(np.arange(3), 10), NDArray[np.int32])
+assert_type(fastblocks.pure.ring.jump_hash_many(["a", 1], 10), NDArray[np.int32])
+fastblocks.ring.jump_hash(None, 10)  # type: ignore[arg-type]
+fastblocks.ring.jump_hash("a", "10")  # type: ignore[arg-type]

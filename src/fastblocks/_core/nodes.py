@@ -19,6 +19,7 @@ __all__ = [
     "node_name",
     "pack_nodes",
     "position",
+    "scaled_weights",
     "unpack_nodes",
 ]
 
@@ -137,6 +138,15 @@ def position(names: Sequence[str], node: Any) -> int:
     if name not in names:
         raise errors.unknown_node(name)
     return names.index(name)
+
+
+def scaled_weights(nodes: Sequence[Node]) -> list[float]:
+    """Return the weights times a power of 2, which is exact, so that the largest is in [1/2, 1).
+
+    Weights that are nothing beside it become ``2**-1000``.
+    """
+    by = -math.frexp(max((node.weight for node in nodes), default=1.0))[1]
+    return [max(math.ldexp(node.weight, by), 2.0**-1000) for node in nodes]
 
 
 # ---- serialised ------------------------------------------------------------------------------

@@ -9,7 +9,10 @@ from fastblocks._core.keys cimport (
 )
 
 cdef extern from "fastcall.h":
-    object fb_fastcall_make(object general, object module_name)
+    ctypedef struct fb_fastcall_t:
+        pass
+    fb_fastcall_t fb_fastcall_hash
+    object fb_fastcall_make(object general, object module_name, fb_fastcall_t *shortcut)
 
 
 def xxh3_64(key, seed=0):
@@ -56,7 +59,7 @@ def xxh3_64(key, seed=0):
     return hash_key(key, seed64(seed))
 
 
-xxh3_64 = fb_fastcall_make(xxh3_64, __name__)
+xxh3_64 = fb_fastcall_make(xxh3_64, __name__, &fb_fastcall_hash)
 
 
 def xxh3_64_many(keys, seed=0, out=None):

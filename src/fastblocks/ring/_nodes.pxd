@@ -50,9 +50,10 @@ cdef class NodeMap(Flat):
     # The first `want` nodes for a hash, as a list of names.
     cdef list ranked(self, Table table, uint64_t h, Py_ssize_t want)
 
-    # Around a change of nodes: `begin_init` and `check_writable` come first.
-    cdef int start(self, list nodes) except -1
-    cdef int begin(self, list nodes) except -1  # the same, with `whole` held
+    # The first nodes, and a change of them, all with `whole`: after `begin_init`, and setting what `build`
+    # needs, also with `whole`, so that of two threads in one __init__ only one does it; after
+    # `check_writable`.
+    cdef int begin(self, list nodes) except -1
     cdef int add_node(self, object node) except -1
     cdef object remove_node(self, object name)
 

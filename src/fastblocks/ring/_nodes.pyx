@@ -238,12 +238,6 @@ cdef class NodeMap(Flat):
         finally:
             free(found)
 
-    cdef int start(self, list nodes) except -1:
-        with self.whole:
-            self.begin_init()  # another thread may have been quicker
-            self.begin(nodes)
-        return 0
-
     cdef int begin(self, list nodes) except -1:
         self.replace(self.build(nodes, None))
         self.made = True

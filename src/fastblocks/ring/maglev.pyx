@@ -180,8 +180,7 @@ cdef class MaglevTable(NodeMap):
             self.begin_init()
             self.entries = entries
             self._seed = seed_
-            self.replace(self.build(listed, None))
-            self.made = True
+            self.begin(listed)
 
     # ---- changes ----------------------------------------------------------------------------
 
