@@ -225,6 +225,7 @@ seed=0)\n--\n\n\
     def __cinit__(self, *args, **kwargs):
         self._hash = "xxh3"
         self._vnodes = 160
+        self.table = new_ring([], self._hash, 0, self._vnodes, None)
 
     def __init__(
         self, nodes=(), *, weights=None, vnodes=160, hash="xxh3", load_factor=None, zones=None, seed=0
