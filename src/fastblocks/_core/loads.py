@@ -162,10 +162,12 @@ class Loads:
         lost = [name for node, held in self._held.items() if node not in weights for name in held]
         new = weights.keys() - self._held.keys()
         self._held = {node: self._held.get(node, {}) for node in weights}
-        self._weights = dict(weights)
-        self._total_weight = math.fsum(weights.values())
+        # as fractions of a power of two above them all, so that no product or sum is infinite
+        scale = -math.frexp(max(weights.values(), default=1.0))[1]
+        self._weights = {node: math.ldexp(weight, scale) for node, weight in weights.items()}
+        self._total_weight = math.fsum(self._weights.values())
         self._classes = {}
-        for node, weight in weights.items():
+        for node, weight in self._weights.items():
             self._classes.setdefault(weight, []).append(node)
         if not weights:
             released: dict[PlainKey, str | None] = {self._assigned[name].key: None for name in lost}
