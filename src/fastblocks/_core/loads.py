@@ -133,7 +133,8 @@ class Loads:
         """Give new nodes the keys that prefer them to where they are, as far as there is room."""
         moved = {}
         keys = len(self._assigned)
-        for name, old in list(self._assigned.items()):
+        for name in [name for held in self._held.values() for name in held]:
+            old = self._assigned[name]
             for node in order(old.hash):
                 if node == old.node:
                     break
