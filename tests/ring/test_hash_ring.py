@@ -25,8 +25,8 @@ WEIGHTS = [1, 2, 0.5, 3, 1]
 PLAIN = [*KEYS[:2], b"Porto", b"Faro", *KEYS[4:], *range(300), *map(str, range(300))]
 
 
-@pytest.fixture(params=HASHES)
-def hash(request):
+@pytest.fixture(name="hash", params=HASHES)
+def each_hash(request):
     return request.param
 
 
@@ -760,7 +760,18 @@ def test_properties(impl):
     assert (ring.vnodes, ring.hash, ring.load_factor, ring.seed) == (40, "xxh3", 1.5, 9)
     assert repr(ring) == "HashRing(5 nodes, vnodes=40, hash='xxh3', load_factor=1.5, seed=9)"
     assert impl.HashRing().load_factor is None
-    for name in ("vnodes", "hash", "load_factor", "seed", "nodes", "weights", "zones", "loads", "nbytes", "x"):
+    for name in (
+        "vnodes",
+        "hash",
+        "load_factor",
+        "seed",
+        "nodes",
+        "weights",
+        "zones",
+        "loads",
+        "nbytes",
+        "x",
+    ):
         with pytest.raises(AttributeError):
             setattr(ring, name, 1)
     ring.weights["alpha"] = 7  # a copy

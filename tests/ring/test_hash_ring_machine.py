@@ -13,7 +13,20 @@ import fastblocks.pure
 from tests.ring.naive import HASHES, NaiveRing, key_bytes
 
 NAMES = ["a", "b", "c", "d", "é", "f:11211", "g"]
-KEYS = [0, 5, -1, -7, 2**64 - 1, 2**63, "", "a", b"a", "é", b"\xff", *(f"key-{i}" for i in range(20))]
+KEYS = [
+    0,
+    5,
+    -1,
+    -7,
+    2**64 - 1,
+    2**63,
+    "",
+    "a",
+    b"a",
+    "é",
+    b"\xff",
+    *(f"key-{i}" for i in range(20)),
+]
 names = st.sampled_from(NAMES)
 keys = st.sampled_from(KEYS)
 weights = st.sampled_from([1, 1, 1, 2, 0.5, 3.7])
@@ -118,7 +131,9 @@ class RingMachine(RuleBasedStateMachine):
             assert node == self.where[identity]
         else:
             loads = list(self.where.values())
-            free = (n for n in self.model.order(key) if loads.count(n) < self.room(n, len(loads) + 1))
+            free = (
+                n for n in self.model.order(key) if loads.count(n) < self.room(n, len(loads) + 1)
+            )
             assert node == next(free)
             self.where[identity], self.given[identity] = node, key
 
