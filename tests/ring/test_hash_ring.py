@@ -5,6 +5,7 @@ import decimal
 import fractions
 import math
 import pickle
+import subprocess
 import sys
 
 import numpy as np
@@ -804,6 +805,33 @@ def test_size_in_memory():
     few = fastblocks.HashRing(["0", "1"])
     few.remove("1")
     assert few.nbytes == small.nbytes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory the Linux way")
+def test_what_cannot_be_allocated_leaves_the_ring_as_it_was():
+    program = """
+import resource
+import fastblocks
+
+resource.setrlimit(resource.RLIMIT_AS, (10**9, 10**9))
+ring = fastblocks.HashRing(["a", "b"], load_factor=2)
+ring.assign("x")
+before = ring.to_bytes()
+for call in (
+    lambda: ring.add("large", 2.0**20),
+    lambda: fastblocks.HashRing({"large": 2.0**20}),
+    lambda: fastblocks.HashRing(map(str, range(256)), hash="ketama", vnodes=2**20),
+):
+    try:
+        call()
+    except MemoryError:
+        print("no memory")
+assert ring.to_bytes() == before
+ring.add("c")
+assert ring.get_n("x", 3)
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (0, "no memory\n" * 3), result.stderr
 
 
 def test_init_runs_once(impl):
