@@ -91,6 +91,16 @@ class RingMachine(RuleBasedStateMachine):
         for identity, node in self.where.items():
             assert self.each(lambda r, i=identity: r.assign(self.given[i])) == node
 
+    def check_shed(self, before, new=None):
+        """Nodes gave up keys to others than `new` as far as they had to, and no more."""
+        loads = list(self.where.values())
+        for name in self.nodes():
+            old = [identity for identity in self.where if before[identity] == name]
+            taken = sum(self.where[identity] == new for identity in old)
+            shed = sum(self.where[identity] not in (name, new) for identity in old)
+            over = len(old) - taken - self.room(name, len(loads))
+            assert shed == max(0, over)
+
     @rule(name=names, weight=weights)
     def add(self, name, weight):
         moved = self.each(lambda r: r.add(name, weight, zone=self.zone_of(name)))
@@ -98,10 +108,18 @@ class RingMachine(RuleBasedStateMachine):
             assert moved == (ValueError, f"node {name!r} is there already")
             return
         self.model.nodes.append((name, weight, self.zone_of(name)))
-        with_points = set(self.model.order("any"))
-        if self.model.hash == "xxh3" and self.factor and self.factor >= 2:
-            assert set(moved.values()) <= {name} | with_points
+        before = dict(self.where)
         self.check_moved(moved)
+        if self.model.hash == "xxh3" and self.factor:  # there all nodes have points
+            self.check_shed(before, name)
+            loads = list(self.where.values())
+            free = loads.count(name) < self.room(name, len(loads))
+            for identity, node in self.where.items():
+                order = self.model.order(self.given[identity])
+                prefers = order.index(name) < order.index(node)
+                assert not (prefers and free)
+                if node == name and before[identity] in order[: order.index(name)]:
+                    assert loads.count(before[identity]) == self.room(before[identity], len(loads))
 
     @rule(name=names)
     def remove(self, name):
@@ -143,7 +161,9 @@ class RingMachine(RuleBasedStateMachine):
         moved = self.each(lambda r: r.release(key))
         if key_bytes(key) in self.where:
             del self.where[key_bytes(key)], self.given[key_bytes(key)]
+            before = dict(self.where)
             self.check_moved(moved)
+            self.check_shed(before)
         else:
             assert moved == (KeyError, repr(f"key {key!r} is not assigned"))
 
@@ -229,7 +249,7 @@ class RingMachine(RuleBasedStateMachine):
 
 
 TestRingMachine = RingMachine.TestCase
-TestRingMachine.settings = settings(max_examples=60, stateful_step_count=35, deadline=None)
+TestRingMachine.settings = settings(max_examples=120, stateful_step_count=35, deadline=None)
 
 
 @pytest.mark.parametrize("cls", [fastblocks.HashRing, fastblocks.pure.HashRing])
