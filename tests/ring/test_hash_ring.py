@@ -801,7 +801,7 @@ def test_equality(impl):
 def test_size_in_memory():
     small, large = (fastblocks.HashRing([str(i) for i in range(n)]) for n in (1, 1000))
     assert sys.getsizeof(large) - sys.getsizeof(small) >= large.nbytes - small.nbytes
-    assert 16 * 160_000 < large.nbytes < 24 * 160_000 + 200
+    assert 18 * 160_000 < large.nbytes < 20 * 160_000 + 200
     few = fastblocks.HashRing(["0", "1"])
     few.remove("1")
     assert few.nbytes == small.nbytes
