@@ -294,6 +294,44 @@ def churn_hashing(tmp_path):
     fastblocks.hashing.xxh3_64_many(iter([key, bytearray(9), memoryview(b"abc")[::2]]))
 
 
+def churn_hash_ring(tmp_path):
+    zones = {str(i): str(i % 3) for i in range(10)}
+    ring = fastblocks.HashRing(list(zones), zones=zones, vnodes=640, load_factor=1.25)
+    for key in range(20):
+        ring.assign(f"key {key}")
+    old = ring.copy()
+    ring.add("more", 2, zone="z")
+    ring.remove("7")
+    for key in range(15):
+        ring.release(f"key {key}")
+    assert ring.diff(old).share > 0
+    ring.get_n("x", 11)
+    ring.points()
+    ring.get_many(np.arange(MANY), out=np.empty(MANY, np.int32))
+    for call in (
+        lambda: ring.add("more", zone="z"),
+        lambda: ring.add("most", 2.0**40, zone="z"),
+        lambda: ring.release("x"),
+        lambda: ring.get_many(["a", None]),
+        lambda: ring.get_many(["a"], out=np.empty(2, np.int32)),
+    ):
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            call()
+    ring.save(tmp_path / "r")
+    assert fastblocks.HashRing.open(tmp_path / "r").copy() == ring
+    damaged = repaired(ring.to_bytes(), ring.to_bytes()[HEADER:-8])
+    with pytest.raises(ValueError, match="contradict"):
+        fastblocks.HashRing.from_bytes(damaged)
+
+
+def churn_ketama(tmp_path):
+    ring = fastblocks.HashRing(map(str, range(40)), hash="ketama")
+    ring.get_many(["a"] * MANY)
+    ring.remove("7")
+    with pytest.raises(TypeError):
+        ring.get_many(["a"] * MANY + [None])
+
+
 CHURNS = [value for name, value in globals().items() if name.startswith("churn_")]
 
 

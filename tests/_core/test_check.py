@@ -119,3 +119,19 @@ def test_primes():
         check.prime("size", 12, 2, 11)
     with pytest.raises(TypeError, match="size must be an int, not float"):
         check.prime("size", 7.0, 2, 11)
+def test_choices():
+    class Word(str):
+        __slots__ = ()
+
+    assert check.choice("hash", "a", ("a", "b", "c")) == "a"
+    assert type(check.choice("hash", Word("c"), ("a", "b", "c"))) is str
+    with pytest.raises(ValueError, match=r"^hash must be 'a', 'b' or 'c', not 'd'$"):
+        check.choice("hash", "d", ("a", "b", "c"))
+    with pytest.raises(ValueError, match=r"^hash must be 'a' or 'b', not ''$"):
+        check.choice("hash", "", ("a", "b"))
+
+
+@pytest.mark.parametrize("value", [None, 1, b"a", True, ["a"], ("a", "b")])
+def test_choices_of_another_type(value):
+    with pytest.raises(TypeError, match=f"^hash must be a str, not {type(value).__name__}$"):
+        check.choice("hash", value, ("a", "b"))

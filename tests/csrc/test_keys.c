@@ -38,6 +38,15 @@ static void check_key(const fb_keys_part_t *part, size_t at, uint64_t want) {
     }
 }
 
+/* XXH3 again, as another hash that is called a key at a time; it counts the numbers below 0. */
+static size_t negatives;
+static uint64_t by_bytes(const uint8_t *key, size_t len) { return fb_xxh3_64(key, len, SEED); }
+static uint64_t by_integer(uint64_t word, bool negative) {
+    negatives += negative;
+    return fb_xxh3_64_u64(word, SEED);
+}
+static const fb_hasher_t hasher = {by_bytes, by_integer};
+
 /* The parts give these n hashes, however many are asked for at a time, and then no more. */
 static void check_parts(const fb_keys_part_t *parts, size_t n_parts, const uint64_t *want,
                         size_t n) {
@@ -54,6 +63,18 @@ static void check_parts(const fb_keys_part_t *parts, size_t n_parts, const uint6
         CHECK(done == n);
         CHECK(memcmp(got, want, n * sizeof *got) == 0);
         CHECK(fb_keys_next(&cursor, SEED, got, slices[s]) == 0);
+
+        cursor = (fb_keys_cursor_t){parts, n_parts, 0, 0};
+        memset(got, 0, n * sizeof *got);
+        CHECK(fb_keys_next_by(&cursor, &hasher, got, 0) == 0);
+        done = negatives = 0;
+        while ((more = fb_keys_next_by(&cursor, &hasher, got + done, slices[s])) > 0) {
+            done += more;
+            CHECK(more == slices[s] || done == n);
+        }
+        CHECK(done == n);
+        CHECK(memcmp(got, want, n * sizeof *got) == 0);
+        CHECK(fb_keys_next_by(&cursor, &hasher, got, slices[s]) == 0);
         free(got);
     }
     for (size_t i = 0; i < n_parts; i++)
@@ -66,14 +87,17 @@ static void check_parts(const fb_keys_part_t *parts, size_t n_parts, const uint6
     do {                                                                                      \
         type *keys = exact_alloc(N * sizeof *keys);                                           \
         uint64_t want[N];                                                                     \
+        size_t below_0 = 0;                                                                   \
         for (size_t i = 0; i < N; i++) {                                                      \
             keys[i] = i < 3 ? (type)(i - 1) : (type)next_random(&random);                     \
             int64_t wide = (int64_t)keys[i];                                                  \
+            below_0 += (type)-1 < (type)1 && wide < 0;                                        \
             want[i] = fb_xxh3_64(&wide, 8, SEED);                                             \
             CHECK(want[i] == fb_xxh3_64_u64((uint64_t)wide, SEED));                           \
         }                                                                                     \
         fb_keys_part_t part = {.layout = layout_, .n = N, .data = keys};                      \
         check_parts(&part, 1, want, N);                                                       \
+        CHECK(negatives == below_0);                                                          \
         free(keys);                                                                           \
     } while (0)
 
@@ -83,10 +107,10 @@ static void integers(void) {
     CHECK_INTEGERS(FB_KEYS_INT16, int16_t);
     CHECK_INTEGERS(FB_KEYS_INT32, int32_t);
     CHECK_INTEGERS(FB_KEYS_INT64, int64_t);
-    CHECK_INTEGERS(FB_KEYS_INT64, uint64_t);
     CHECK_INTEGERS(FB_KEYS_UINT8, uint8_t);
     CHECK_INTEGERS(FB_KEYS_UINT16, uint16_t);
     CHECK_INTEGERS(FB_KEYS_UINT32, uint32_t);
+    CHECK_INTEGERS(FB_KEYS_UINT64, uint64_t);
 }
 
 /* Hashes pass through as they are: the seed went into them before. */

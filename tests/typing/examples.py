@@ -238,3 +238,32 @@ assert_type(fastblocks.ring.jump_hash_many(np.arange(3), 10), NDArray[np.int32])
 assert_type(fastblocks.pure.ring.jump_hash_many(["a", 1], 10), NDArray[np.int32])
 fastblocks.ring.jump_hash(None, 10)  # type: ignore[arg-type]
 fastblocks.ring.jump_hash("a", "10")  # type: ignore[arg-type]
+ring = fastblocks.HashRing(["a", ("b", 2)], hash="ketama", load_factor=1.25)
+assert_type(ring.get("x"), str)
+assert_type(ring.get_index(b"x"), int)
+assert_type(ring.get_n(5, 2), list[str])
+assert_type(ring.get_many(np.arange(3)), NDArray[np.int32])
+assert_type(ring.nodes, tuple[str, ...])
+assert_type(ring.weights, dict[str, float])
+assert_type(ring.zones, dict[str, str] | None)
+assert_type(ring.load_factor, float | None)
+assert_type(ring.add("c", 1.5), dict[str | bytes | int, str | None])
+assert_type(ring.remove("c"), dict[str | bytes | int, str | None])
+assert_type(ring.assign("x"), str)
+assert_type(ring.release("x"), dict[str | bytes | int, str])
+assert_type(ring.loads, dict[str, int])
+assert_type(ring.points(), tuple[NDArray[np.uint64], NDArray[np.int32]])
+assert_type(ring.diff(ring), fastblocks.ring.RingDiff)
+assert_type(ring.diff(ring).ranges[0].to_node, str | None)
+assert_type(ring.diff(ring).moves, dict[tuple[str | None, str | None], float])
+assert_type(ring.copy(), fastblocks.HashRing)
+assert_type(fastblocks.HashRing.open("path"), fastblocks.HashRing)
+fastblocks.HashRing({"a": 1}, weights=[1.0], zones={"a": "x"})
+fastblocks.HashRing(5)  # type: ignore[arg-type]
+fastblocks.HashRing([], hash="md5")  # type: ignore[arg-type]
+fastblocks.HashRing([], 160)  # type: ignore[call-arg, arg-type]
+ring.add(b"c")  # type: ignore[arg-type]
+ring.get(1.5)  # type: ignore[arg-type]
+ring.diff({"a"})  # type: ignore[arg-type]
+fastblocks.pure.HashRing(["a"]).diff(ring)  # type: ignore[arg-type]
+assert_type(fastblocks.pure.HashRing(["a"]).get("x"), str)

@@ -133,7 +133,8 @@ class Loads:
         """Give new nodes the keys that prefer them to where they are, as far as there is room."""
         moved = {}
         keys = len(self._assigned)
-        for name, old in list(self._assigned.items()):
+        for name in [name for held in self._held.values() for name in held]:
+            old = self._assigned[name]
             for node in order(old.hash):
                 if node == old.node:
                     break
@@ -162,10 +163,12 @@ class Loads:
         lost = [name for node, held in self._held.items() if node not in weights for name in held]
         new = weights.keys() - self._held.keys()
         self._held = {node: self._held.get(node, {}) for node in weights}
-        self._weights = dict(weights)
-        self._total_weight = math.fsum(weights.values())
+        # as fractions of a power of two above them all, so that no product or sum is infinite
+        scale = -math.frexp(max(weights.values(), default=1.0))[1]
+        self._weights = {node: math.ldexp(weight, scale) for node, weight in weights.items()}
+        self._total_weight = math.fsum(self._weights.values())
         self._classes = {}
-        for node, weight in weights.items():
+        for node, weight in self._weights.items():
             self._classes.setdefault(weight, []).append(node)
         if not weights:
             released: dict[PlainKey, str | None] = {self._assigned[name].key: None for name in lost}

@@ -55,6 +55,8 @@ def checked_weight(value: Any, what: str = "weight") -> float:
         raise TypeError(f"{what} must be a number, not {type(value).__name__}")
     try:
         number = float(value)
+    except TypeError:
+        raise TypeError(f"{what} must be a number, not {type(value).__name__}") from None
     except OverflowError:
         number = math.inf
     if not 0 < number < math.inf:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -97,15 +98,23 @@ def _ketama_groups(groups: int, weights: Sequence[float]) -> list[int]:
     return [int(groups * len(exact) * weight // total) for weight in exact]
 
 
-def _libmemcached_groups(vnodes: int, weights: Sequence[float]) -> list[int]:
-    """The same in single precision, step by step as libmemcached has it: often one less."""
-    weights = [_single(weight) for weight in weights]
-    total = _single(sum(weights))
+def _libmemcached_groups(vnodes: int, given: Sequence[float]) -> list[int]:
+    """The same in single precision, step by step as libmemcached has it: often one less.
+
+    Where that leaves no node a group (one on average was wanted), all have one.
+    """
+    weights = [_single(weight) for weight in given]
+    total = _single(math.fsum(weights))
+    if weights and not 0 < total < math.inf:
+        raise ValueError(
+            "with hash='libmemcached' the sum of the weights must be in [1.4e-45, 3.4e38], "
+            f"not {sum(given):g}"
+        )
     result = []
     for weight in weights:
         share = _single(_single(_single(weight / total) * vnodes) / 4.0)
         result.append(int(_single(_single(share * len(weights)) + 1e-10)))
-    return result
+    return result if any(result) else [1] * len(result)
 
 
 def _single(x: float) -> float:
@@ -113,9 +122,7 @@ def _single(x: float) -> float:
     try:
         rounded: float = struct.unpack("<f", struct.pack("<f", x))[0]
     except OverflowError:
-        raise ValueError(
-            f"a weight must be below 3.4e38 with hash='libmemcached', not {x}"
-        ) from None
+        return math.inf
     return rounded
 
 

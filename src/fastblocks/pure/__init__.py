@@ -14,15 +14,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
-from .ring import (
-    HashRing,
-    KafkaPartitioner,
-    MaglevTable,
-    MovedRange,
-    RendezvousHash,
-    RingDiff,
-    UnknownNodeError,
-)
+from .ring import HashRing, KafkaPartitioner, MaglevTable, MovedRange, RendezvousHash, RingDiff, UnknownNodeError
 from .sketches import CountMinSketch, FrequencySketch, HeavyHitter, HyperLogLog, TopK
 
 __all__ = [

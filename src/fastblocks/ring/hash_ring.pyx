@@ -182,7 +182,7 @@ seed=0)\n--\n\n\
     -----
     `get` is O(length of the key), whatever the number of nodes: a table of the hash's high bits tells
     where to look. `add` and `remove` hash the points of that node alone, and copy the others: O(points).
-    Memory is 16 bytes a point, and 4 to 8 for the table. With `load_factor`, keys that are assigned are
+    Memory is 16 bytes a point, and 2 to 4 for the table. With `load_factor`, keys that are assigned are
     kept until they are released, some 350 bytes each.
 
     With ``"ketama"`` and ``"libmemcached"`` the points of all nodes depend on the sum of the weights, so
@@ -225,6 +225,7 @@ seed=0)\n--\n\n\
     def __cinit__(self, *args, **kwargs):
         self._hash = "xxh3"
         self._vnodes = 160
+        self.table = new_ring([], self._hash, 0, self._vnodes, None)
 
     def __init__(
         self, nodes=(), *, weights=None, vnodes=160, hash="xxh3", load_factor=None, zones=None, seed=0
