@@ -37,6 +37,7 @@ VARIABLES = {
     **{color: f"peer{i}" for i, color in enumerate(PEERS)},
 }
 MARKERS = "osD^vP"
+FLOORS = "|_x"
 SEEN = 5  # a rate measured from fewer false positives says nothing
 WIDTH = 5.4  # inches: 390 points, what a phone shows without scaling
 _salt = count()
@@ -60,7 +61,12 @@ def marker_of(suite: SuiteResult, library: str) -> str:
     role = suite.role(library)
     if role == "peer":
         return MARKERS[suite.names("peer").index(library) % len(MARKERS)]
-    return {"native": "*", "pure": "X", "floor": "|"}[role]
+    if role == "floor":
+        return FLOORS[suite.names("floor").index(library) % len(FLOORS)]
+    natives = suite.names("native")
+    if library in natives[1:]:
+        return MARKERS[-natives.index(library) % len(MARKERS)]
+    return {"native": "*", "pure": "X"}[role]
 
 
 def _compared(suite: SuiteResult) -> list[WorkResult]:
@@ -234,8 +240,8 @@ def _curve(suite: SuiteResult, work: WorkResult) -> str:
     x, y = work.axes
     with _figure(3.9) as (figure, axes):
         for name in dict.fromkeys(row.library for row in work.rows):
-            rows = [row.values for row in rows_of(work.rows, name)]
-            points = sorted((values[x], values[y]) for values in rows if values[y] > 0)
+            rows = rows_of(work.rows, name)
+            points = sorted((row.value(x), row.value(y)) for row in rows if row.value(y) > 0)
             if points:
                 xs, ys = zip(*points, strict=True)
                 axes.plot(xs, ys, **_style(suite, name), linewidth=1, label=name)
@@ -265,7 +271,7 @@ def _bounds(axes: Any) -> None:
 def _scale(set_scale: Any, axis: Any, kind: Axis, base: int = 10) -> None:
     if kind.log:
         set_scale("log", base=base)
-        axis.set_major_locator(LogLocator(base=base, subs=[1], numticks=7))
+        axis.set_major_locator(LogLocator(base=base, subs=kind.ticks, numticks=7))
         axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter(FuncFormatter(lambda value, _: kind.text(value)))
 
