@@ -2,6 +2,7 @@
 
 import io
 import json
+import pathlib
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +13,7 @@ from fastblocks import HashRing
 from fastblocks.ring import _plan
 from fastblocks.ring.__main__ import main
 
+ROOT = pathlib.Path(__file__).parent.parent.parent
 KEYS = [f"user:{i}" for i in range(2000)]
 
 
@@ -217,6 +219,15 @@ def test_wrong_files(capsys, tmp_path, value, message):
     text = value if isinstance(value, str) else json.dumps(value)
     path.write_bytes(text.encode(errors="surrogateescape"))
     assert message in fail(capsys, path, "a")
+
+
+def test_example_in_document(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    page = (ROOT / "docs/ring/hash_ring.md").read_text()
+    command, _, shown = page.split("```console\n$ python -m fastblocks.ring ")[1].partition("\n")
+    assert main(command.split()) == 0
+    out = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert out == shown.split("\n```")[0].splitlines()
 
 
 def test_as_a_program(keys_file):

@@ -138,7 +138,7 @@ def _table_printer() -> Callable[[_plan.Plan, dict[str, Any], bool], None]:
     def print_tables(plan: _plan.Plan, parameters: dict[str, Any], ranges: bool) -> None:
         counted = plan.keys is not None
         told = ", ".join(f"{name}={value}" for name, value in parameters.items())
-        moves = table(f"Moves ({told})", ["from", "to"], ["keyspace", *["keys"] * counted])
+        moves = table("Moves", ["from", "to"], ["keyspace", *["keys"] * counted])
         for move in plan.moves:
             keys = [f"{move.keys:,}"] * counted
             moves.add_row(_name(move.from_node), _name(move.to_node), _percent(move.share), *keys)
@@ -151,6 +151,7 @@ def _table_printer() -> Callable[[_plan.Plan, dict[str, Any], bool], None]:
             change = f"{100 * (node.after - node.before):+.3f} %"
             keys = [f"{node.keys_before:,}", f"{node.keys_after:,}"] * counted
             nodes.add_row(node.node, _percent(node.before), _percent(node.after), change, *keys)
+        console.print(f"HashRing, {told}", style="dim")
         console.print(moves)
         console.print(nodes)
         if ranges:
