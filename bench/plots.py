@@ -233,7 +233,8 @@ def cost(suite: SuiteResult, caches: dict[str, int]) -> str:
 def curves(suite: SuiteResult) -> list[tuple[str, str]]:
     """Draw each work that is a curve; return pictures with their captions."""
     works = [work for work in suite.works if work.chart == "curve" and any(r.ok for r in work.rows)]
-    return [(_curve(suite, work), f"{work.title}: {work.detail}.") for work in works]
+    captions = [f"{work.title}: {work.detail}.".replace("`", "") for work in works]
+    return [(_curve(suite, work), text) for work, text in zip(works, captions, strict=True)]
 
 
 def _curve(suite: SuiteResult, work: WorkResult) -> str:
@@ -254,7 +255,8 @@ def _curve(suite: SuiteResult, work: WorkResult) -> str:
         axes.set_xlabel(AXES[x].label)
         axes.set_ylabel(AXES[y].label)
         _legend(figure, axes, 3)
-        return _svg(figure, f"{work.title}: {AXES[y].label} against {AXES[x].label}")
+        title = work.title.replace("`", "")
+        return _svg(figure, f"{title}: {AXES[y].label} against {AXES[x].label}")
 
 
 def _bounds(axes: Any) -> None:

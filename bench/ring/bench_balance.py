@@ -106,6 +106,7 @@ class UHashRing(Scheme):
     role: ClassVar[Role] = "peer"
     module = "uhashring"
     distribution = "uhashring"
+    max_keys = 300_000
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,7 +193,7 @@ LIBRARIES = (Ring, KetamaRing, UHashRing, Modulo, Theory)
 
 @work(
     "Largest load above the mean against vnodes",
-    f"{NODES} nodes, 1 M keys (ketama 300 k); mean of 10 rings",
+    f"{NODES} nodes, 1 M keys (ketama and uhashring 300 k); mean of 10 rings",
     chart="curve",
     axes=("vnodes", "above"),
     points=VNODES,

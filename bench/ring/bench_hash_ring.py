@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from bench.data import city_names, integers
 from bench.model import Timed, expect, work
-from bench.ring.hash_ring_libraries import CHECKED, HashRing, Native, Pure, UHashRing
+from bench.ring.hash_ring_libraries import CHECKED, HashRing, ModuloFloor, Native, Pure, UHashRing
 
-LIBRARIES = (Native, Pure, UHashRing)
+LIBRARIES = (Native, Pure, UHashRing, ModuloFloor)
 
 COMPARED = ("fastblocks", "uhashring")
 SIZES = (10, 100, 1_000)
@@ -111,7 +111,7 @@ def bench_diff(lib: HashRing, timed: Timed, quick: bool) -> None:
     chart="curve",
     axes=("nodes", "ns"),
     points=SIZES,
-    rounds=2,
+    rounds=1,
     libraries=COMPARED,
 )
 def bench_nodes_get(lib: HashRing, timed: Timed, point: float) -> None:
@@ -129,7 +129,7 @@ def bench_nodes_get(lib: HashRing, timed: Timed, point: float) -> None:
     chart="curve",
     axes=("nodes", "ns"),
     points=SIZES,
-    rounds=2,
+    rounds=1,
     libraries=COMPARED,
 )
 def bench_nodes_get_many(lib: HashRing, timed: Timed, point: float, quick: bool) -> None:

@@ -106,6 +106,39 @@ class Pure(Native):
     max_nodes = 100
 
 
+class ModuloFloor(HashRing):
+    """The hash modulo the number of nodes, which moves nearly all keys when it changes."""
+
+    name = "hash % n"
+    role: ClassVar[Role] = "floor"
+    only = ("get", "get_ints")
+
+    def make(self, nodes: Sequence[str], ketama: bool = False) -> Any:
+        """Return the nodes."""
+        return list(nodes)
+
+    def get_each(self, r: Any, keys: Iterable[Any]) -> None:
+        """Python keeps the hash of a str."""
+        n = len(r)
+        for key in keys:
+            r[hash(key) % n]
+
+    def answers(self, r: Any, keys: Iterable[Any]) -> list[str]:
+        """Return the node of each key; an integer is its own hash."""
+        return [r[(key if isinstance(key, int) else hash(key)) % len(r)] for key in keys]
+
+    def get_batch(self, r: Any, keys: Any) -> Any:
+        """Take the remainders of an array."""
+        return keys % len(r)
+
+    def names(self, r: Any, found: Any) -> list[str]:
+        """Return what `get_batch` found as names."""
+        return [r[i] for i in found.tolist()]
+
+    def check(self, r: Any, keys: Sequence[str], ketama: bool = False) -> None:
+        """There is nothing to compare with."""
+
+
 class UHashRing(HashRing):
     """uhashring, in Python: places by the whole MD5, or ketama's."""
 
