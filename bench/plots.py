@@ -294,11 +294,11 @@ def _rows(suite: SuiteResult, chart: str) -> list[Row]:
 
 
 def _style(suite: SuiteResult, library: str) -> dict[str, Any]:
-    native = suite.role(library) == "native"
+    native, marker = suite.role(library) == "native", marker_of(suite, library)
     return {
         "color": color_of(suite, library),
-        "marker": marker_of(suite, library),
-        "markersize": 9 if native or suite.role(library) == "floor" else 4.5,
+        "marker": marker,
+        "markersize": 9 if marker == "*" or marker in FLOORS else 4.5,
         "zorder": 4 if native else 3,
     }
 
