@@ -93,6 +93,7 @@ class KetamaRing(Ring):
     name = "HashRing ketama"
     hash = "ketama"
     max_keys = 300_000
+    runs = 5
 
     def place(self, nodes: list[str], keys: UINT64, vnodes: int = 160) -> INT32:
         """Look up all at once, with 8 points for 10."""
@@ -193,7 +194,7 @@ LIBRARIES = (Ring, KetamaRing, UHashRing, Modulo, Theory)
 
 @work(
     "Largest load above the mean against vnodes",
-    f"{NODES} nodes, 1 M keys (ketama and uhashring 300 k); mean of 10 rings",
+    f"{NODES} nodes, 1 M keys (ketama and uhashring 300 k); mean of 10 rings (ketama 5)",
     chart="curve",
     axes=("vnodes", "above"),
     points=VNODES,
@@ -209,7 +210,7 @@ def bench_balance(lib: Scheme, record: Record, point: float, quick: bool) -> Non
 
 @work(
     "Keys that move when one of n nodes leaves",
-    "160 vnodes, 200 k keys; mean over up to 10 nodes, the optimum is 1/n",
+    "160 vnodes, 200 k keys; mean over up to 10 nodes (ketama 5), the optimum is 1/n",
     chart="curve",
     axes=("nodes", "moved"),
     points=SIZES,

@@ -42,7 +42,7 @@ def bench_get_ketama(lib: HashRing, timed: Timed) -> None:
     timed(lambda: lib.get_each(r, keys), items=len(keys))
 
 
-@work("`r.get_n(key, 3)`", NAMES, rounds=2)
+@work("`r.get_n(key, 3)`", NAMES, rounds=1)
 def bench_get_n(lib: HashRing, timed: Timed) -> None:
     """Three replicas of every key."""
     r, keys = lib.make(hosts(100)), lib.some(city_names())
@@ -75,7 +75,7 @@ def bench_build(lib: HashRing, timed: Timed, quick: bool) -> None:
     timed(lambda: lib.make(nodes), items=len(nodes))
 
 
-@work("`R(nodes)`, ketama", "100 nodes x 160 vnodes", unit="node", rounds=2)
+@work("`R(nodes)`, ketama", "100 nodes x 160 vnodes", unit="node", rounds=1)
 def bench_build_ketama(lib: HashRing, timed: Timed, quick: bool) -> None:
     """MD5 for every four points."""
     nodes = hosts(20 if quick else 100)
@@ -94,7 +94,7 @@ def bench_change(lib: HashRing, timed: Timed, quick: bool) -> None:
     timed(lambda: lib.add_and_remove(r, "new.example.org"), items=1)
 
 
-@work("`r.diff(other)`", "100 nodes x 160 vnodes, one more", unit="diff", rounds=2)
+@work("`r.diff(other)`", "100 nodes x 160 vnodes, one more", unit="diff", rounds=1)
 def bench_diff(lib: HashRing, timed: Timed, quick: bool) -> None:
     """What moves when a node comes."""
     nodes = hosts(21 if quick else 101)
