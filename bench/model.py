@@ -105,7 +105,8 @@ class Work:
     chart : {"bars", "cost", "accuracy", "curve"}
         How the report draws it; all but ``bars`` are sweeps over `points`.
     axes : (str, str)
-        Of a ``curve``: the names of the recorded values it draws, x and y; see `bench.plots.AXES`.
+        Of a ``curve``: the names of the recorded values it draws, x and y; see
+        `bench.tables.AXES`. ``"ns"`` is the time.
     points, full_points : tuple of float
         Values the ``point`` fixture takes; `full_points` come on top with ``--full``.
     libraries : tuple of str

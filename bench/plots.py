@@ -37,6 +37,7 @@ VARIABLES = {
     **{color: f"peer{i}" for i, color in enumerate(PEERS)},
 }
 MARKERS = "osD^vP"
+FLOORS = "|_x"
 SEEN = 5  # a rate measured from fewer false positives says nothing
 WIDTH = 5.4  # inches: 390 points, what a phone shows without scaling
 _salt = count()
@@ -60,7 +61,12 @@ def marker_of(suite: SuiteResult, library: str) -> str:
     role = suite.role(library)
     if role == "peer":
         return MARKERS[suite.names("peer").index(library) % len(MARKERS)]
-    return {"native": "*", "pure": "X", "floor": "|"}[role]
+    if role == "floor":
+        return FLOORS[suite.names("floor").index(library) % len(FLOORS)]
+    natives = suite.names("native")
+    if library in natives[1:]:
+        return MARKERS[-natives.index(library) % len(MARKERS)]
+    return {"native": "*", "pure": "X"}[role]
 
 
 def _compared(suite: SuiteResult) -> list[WorkResult]:
@@ -227,15 +233,16 @@ def cost(suite: SuiteResult, caches: dict[str, int]) -> str:
 def curves(suite: SuiteResult) -> list[tuple[str, str]]:
     """Draw each work that is a curve; return pictures with their captions."""
     works = [work for work in suite.works if work.chart == "curve" and any(r.ok for r in work.rows)]
-    return [(_curve(suite, work), f"{work.title}: {work.detail}.") for work in works]
+    captions = [f"{work.title}: {work.detail}.".replace("`", "") for work in works]
+    return [(_curve(suite, work), text) for work, text in zip(works, captions, strict=True)]
 
 
 def _curve(suite: SuiteResult, work: WorkResult) -> str:
     x, y = work.axes
     with _figure(3.9) as (figure, axes):
         for name in dict.fromkeys(row.library for row in work.rows):
-            rows = [row.values for row in rows_of(work.rows, name)]
-            points = sorted((values[x], values[y]) for values in rows if values[y] > 0)
+            rows = rows_of(work.rows, name)
+            points = sorted((row.value(x), row.value(y)) for row in rows if row.value(y) > 0)
             if points:
                 xs, ys = zip(*points, strict=True)
                 axes.plot(xs, ys, **_style(suite, name), linewidth=1, label=name)
@@ -248,7 +255,8 @@ def _curve(suite: SuiteResult, work: WorkResult) -> str:
         axes.set_xlabel(AXES[x].label)
         axes.set_ylabel(AXES[y].label)
         _legend(figure, axes, 3)
-        return _svg(figure, f"{work.title}: {AXES[y].label} against {AXES[x].label}")
+        title = work.title.replace("`", "")
+        return _svg(figure, f"{title}: {AXES[y].label} against {AXES[x].label}")
 
 
 def _bounds(axes: Any) -> None:
@@ -265,7 +273,7 @@ def _bounds(axes: Any) -> None:
 def _scale(set_scale: Any, axis: Any, kind: Axis, base: int = 10) -> None:
     if kind.log:
         set_scale("log", base=base)
-        axis.set_major_locator(LogLocator(base=base, subs=[1], numticks=7))
+        axis.set_major_locator(LogLocator(base=base, subs=kind.ticks, numticks=7))
         axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter(FuncFormatter(lambda value, _: kind.text(value)))
 
@@ -286,11 +294,11 @@ def _rows(suite: SuiteResult, chart: str) -> list[Row]:
 
 
 def _style(suite: SuiteResult, library: str) -> dict[str, Any]:
-    native = suite.role(library) == "native"
+    native, marker = suite.role(library) == "native", marker_of(suite, library)
     return {
         "color": color_of(suite, library),
-        "marker": marker_of(suite, library),
-        "markersize": 9 if native or suite.role(library) == "floor" else 4.5,
+        "marker": marker,
+        "markersize": 9 if marker == "*" or marker in FLOORS else 4.5,
         "zorder": 4 if native else 3,
     }
 

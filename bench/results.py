@@ -37,6 +37,10 @@ class Row:
         """Whether the answers were right."""
         return self.status == "ok"
 
+    def value(self, name: str) -> float:
+        """Return a measured value; ``"ns"`` is the time per item."""
+        return self.values[name] if name != "ns" else self.min_ns or 0.0
+
 
 @dataclass
 class WorkResult:

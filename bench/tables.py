@@ -124,11 +124,24 @@ def point_text(work: WorkResult, row: Row | None) -> str:
 
 @dataclass(frozen=True)
 class Axis:
-    """A value that curves are drawn of: its label, whether on a log scale, how it is written."""
+    """A value that curves are drawn of.
+
+    Attributes
+    ----------
+    label : str
+        What it is.
+    log : bool
+        Whether it is drawn on a log scale; of values so drawn on y, less is better.
+    text : function
+        How a value is written.
+    ticks : tuple of float
+        On a log scale, which multiples of powers of the base have a tick.
+    """
 
     label: str
     log: bool
     text: Callable[[float], str]
+    ticks: tuple[float, ...] = (1,)
 
 
 def point_label(point: float) -> str:
@@ -148,13 +161,23 @@ def percent(value: float) -> str:
     return f"{value * 100:.{digits}f} %"
 
 
+def short_percent(value: float) -> str:
+    """Return a share in percent with at most three significant digits."""
+    return f"{value * 100:.3g} %"
+
+
 AXES = {
+    "above": Axis("largest load ÷ mean, less 1", True, short_percent, (1, 2, 5)),
     "bits": Axis("bits per key", False, lambda value: f"{value:.3g}"),
     "bytes": Axis("memory", True, size),
     "error": Axis("relative error", True, percent),
     "excess": Axis("mean overestimate", True, lambda value: f"{value:.3g}"),
+    "moved": Axis("keys that move", True, short_percent),
+    "nodes": Axis("nodes", True, lambda value: f"{value:,.0f}"),
+    "ns": Axis("time per key", True, nanoseconds),
     "rate": Axis("false-positive rate", True, percent),
     "recall": Axis("share of the true top that is found", False, percent),
+    "vnodes": Axis("vnodes per node", True, lambda value: f"{value:,.0f}", (1, 2, 5)),
 }
 
 

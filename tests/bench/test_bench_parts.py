@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import data, findings, runner, tables
+from bench import data, findings, plots, runner, tables
 from bench.discovery import discover, families
 from bench.model import Work, expect, work
 from bench.results import LibraryInfo, Report, Row, SuiteResult, WorkResult, merge, ratio
@@ -143,6 +143,18 @@ def test_a_curve_below_a_peers_is_a_loss() -> None:
     assert findings.losses(report_of(curve)) == [
         "Error: peer has 0.500 % at 4 KiB (fastblocks: 1.00 %)",
     ]
+
+
+def test_a_curve_may_be_of_times() -> None:
+    curve = WorkResult("c", "`f`", "", "key", "curve", False, axes=("nodes", "ns"))
+    for name, nodes, ns in (("fastblocks", 10, 3.0), ("fastblocks", 100, 5.0), ("peer", 100, 2.0)):
+        row = ok(name, ns, point=nodes)
+        row.values = {"nodes": nodes}
+        curve.rows.append(row)
+    assert findings.losses(report_of(curve)) == [
+        "`f`: peer has 2.00 ns at 100 (fastblocks: 3.00 ns)",
+    ]
+    assert len(plots.curves(report_of(curve).suites[0])) == 1
 
 
 def test_failures_of_fastblocks_are_losses() -> None:
