@@ -100,6 +100,43 @@ class KetamaRing(Ring):
         return super().place(nodes, keys, vnodes - vnodes % 4)
 
 
+class Maglev(Scheme):
+    """A table of 65,537 entries."""
+
+    name = "MaglevTable"
+    keeps = False
+
+    def place(self, nodes: list[str], keys: UINT64, vnodes: int = 160) -> INT32:
+        """Look up all at once."""
+        found: INT32 = self.api.MaglevTable(nodes).get_many(keys)
+        return found
+
+
+class Rendezvous(Scheme):
+    """The node with the best score."""
+
+    name = "RendezvousHash"
+
+    def place(self, nodes: list[str], keys: UINT64, vnodes: int = 160) -> INT32:
+        """Look up all at once."""
+        found: INT32 = self.api.RendezvousHash(nodes).get_many(keys)
+        return found
+
+
+class Jump(Scheme):
+    """Numbered buckets, of which the last can leave."""
+
+    name = "jump_hash"
+    module = "fastblocks.ring"
+    runs = 1
+    only_last = True
+
+    def place(self, nodes: list[str], keys: UINT64, vnodes: int = 160) -> INT32:
+        """Look up all at once."""
+        found: INT32 = self.api.jump_hash_many(keys, len(nodes))
+        return found
+
+
 class UHashRing(Scheme):
     """Points by MD5, as uhashring has them."""
 
@@ -189,7 +226,7 @@ def largest_normal(n: int) -> float:
     return float(np.sum((xs[:-1] + step / 2) * density) * step)
 
 
-LIBRARIES = (Ring, KetamaRing, UHashRing, Modulo, Theory)
+LIBRARIES = (Ring, KetamaRing, Maglev, Rendezvous, Jump, UHashRing, Modulo, Theory)
 
 
 @work(

@@ -207,7 +207,8 @@ static void finish(fb_ring_t *ring) {
 fb_status_t fb_ring_make(fb_ring_t *ring, fb_ring_hash_t hash, uint64_t seed,
                          const fb_ring_node_t *nodes, uint32_t n_nodes, const fb_ring_t *old) {
     list_t come = {NULL, 0}, gone = {NULL, 0};
-    const size_t n_old = old != NULL ? old->n : 0, old_nodes = old != NULL ? old->n_nodes : 0;
+    const size_t old_nodes = old != NULL ? old->n_nodes : 0;
+    size_t total = 0;
     uint32_t *now = malloc((old_nodes + 1) * sizeof *now);
     fb_status_t status = now == NULL ? FB_NO_MEMORY : FB_OK;
     memset(ring, 0, sizeof *ring);
@@ -220,10 +221,11 @@ fb_status_t fb_ring_make(fb_ring_t *ring, fb_ring_hash_t hash, uint64_t seed,
         status = list_changes(&come, true, hash, seed, nodes, n_nodes);
     }
     if (status == FB_OK) status = list_changes(&gone, false, hash, seed, nodes, n_nodes);
-    if (status == FB_OK && n_old + come.n > FB_RING_MAX_POINTS) status = FB_OUT_OF_RANGE;
+    for (uint32_t i = 0; i < n_nodes; i++) total += nodes[i].points;
+    if (status == FB_OK && total > FB_RING_MAX_POINTS) status = FB_OUT_OF_RANGE;
     if (status == FB_OK) {
-        ring->points = malloc((n_old + come.n + AHEAD) * sizeof *ring->points);
-        ring->places = malloc((n_old + come.n + 1) * sizeof *ring->places);
+        ring->points = malloc((total + AHEAD) * sizeof *ring->points);
+        ring->places = malloc((total + 1) * sizeof *ring->places);
         if (ring->points == NULL || ring->places == NULL) status = FB_NO_MEMORY;
     }
     if (status == FB_OK) {

@@ -119,6 +119,8 @@ def test_primes():
         check.prime("size", 12, 2, 11)
     with pytest.raises(TypeError, match="size must be an int, not float"):
         check.prime("size", 7.0, 2, 11)
+
+
 def test_choices():
     class Word(str):
         __slots__ = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple, TypeAlias
 
 from . import errors
@@ -111,7 +111,7 @@ def _by_name(weights: Weights, nodes: list[Node]) -> dict[str, float]:
                 raise ValueError(f"weights: {name!r} is not among the nodes")
         pairs = list(weights.items())
     else:
-        if isinstance(weights, (str, bytes)) or not hasattr(weights, "__iter__"):
+        if isinstance(weights, (str, bytes, Set)) or not hasattr(weights, "__iter__"):
             kind = type(weights).__name__
             raise TypeError(f"weights must map nodes to numbers, or be as many numbers, not {kind}")
         numbers = list(weights)

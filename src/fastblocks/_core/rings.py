@@ -23,7 +23,7 @@ __all__ = [
     "point_counts",
     "ranges_of",
     "ring_seed",
-    "stem",
+    "stems",
     "zone_numbers",
 ]
 
@@ -60,6 +60,19 @@ def new_node(nodes: Sequence[Node], node: Any, weight: Any, zone: Any) -> Node:
         if nodes and not zoned:
             raise ValueError(f"zone must be None, as the other nodes have none, not {zone!r}")
     return Node(name, checked_weight(weight), zone)
+
+
+def stems(hash: str, nodes: Sequence[Node]) -> list[bytes]:
+    """Return what is hashed for each node, or raise if two are alike."""
+    result = [stem(hash, node.name) for node in nodes]
+    if hash == "libmemcached" and len(set(result)) < len(result):
+        at = {name: i for i, name in enumerate(result)}
+        one, other = next((i, at[name]) for i, name in enumerate(result) if at[name] != i)
+        raise ValueError(
+            f"nodes {nodes[one].name!r} and {nodes[other].name!r} are one to "
+            "hash='libmemcached': 11211 is the port of a node that names none"
+        )
+    return result
 
 
 def zone_numbers(nodes: Sequence[Node]) -> list[int] | None:

@@ -20,7 +20,7 @@ from fastblocks._core.rings import (
     point_counts,
     ranges_of,
     ring_seed,
-    stem,
+    stems,
     zone_numbers,
 )
 
@@ -59,9 +59,8 @@ def mix(z: int) -> int:
     return z ^ z >> 31
 
 
-def places(hash: str, seed: int, name: str, count: int) -> Iterator[int]:
-    """Where the points of a node lie."""
-    label = stem(hash, name)
+def places(hash: str, seed: int, label: bytes, count: int) -> Iterator[int]:
+    """Where the points of a node lie; `label` is what is hashed for it."""
     if hash == "xxh3":
         start = hash_bytes(label, seed)
         yield from (mix(start + (j + 1) * GOLDEN & WORD) for j in range(count))
@@ -158,11 +157,12 @@ class HashRing(NodeMap):
     # ---- changes ----------------------------------------------------------------------------
 
     def _build(self, nodes: tuple[Node, ...]) -> None:
+        labels = stems(self._hash_name, nodes)
         counts = point_counts(self._hash_name, self._vnodes, [node.weight for node in nodes])
         points = [
             Point(place, i)
-            for i, (node, count) in enumerate(zip(nodes, counts, strict=True))
-            for place in places(self._hash_name, self._seed, node.name, count)
+            for i, (label, count) in enumerate(zip(labels, counts, strict=True))
+            for place in places(self._hash_name, self._seed, label, count)
         ]
         last_first = -1 if self._hash_name == "ketama" else 1
         points.sort(key=lambda point: (point.place, last_first * point.node))
