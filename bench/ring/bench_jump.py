@@ -89,7 +89,26 @@ class JumpConsistentHash(Jump):
         super().each(keys, buckets)
 
 
-LIBRARIES = (Native, Pure, JumpConsistentHash)
+class ModuloFloor(Jump):
+    """The hash modulo the number of buckets, which moves nearly all keys when it changes."""
+
+    name = "hash % n"
+    role: ClassVar[Role] = "floor"
+    only = ("int_1000", "str_1000", "many_1000")
+
+    def check(self) -> None:
+        """There is nothing to compare with."""
+
+    def one(self, key: Any, buckets: int) -> int:
+        """Take the remainder."""
+        return hash(key) % buckets
+
+    def many(self, keys: UINT64, buckets: int) -> Any:
+        """Take the remainders of an array, as of Python's integers."""
+        return keys % (2**61 - 1) % buckets
+
+
+LIBRARIES = (Native, Pure, JumpConsistentHash, ModuloFloor)
 
 
 def _time_each(lib: Jump, timed: Timed, keys: Sequence[Any], buckets: int) -> None:

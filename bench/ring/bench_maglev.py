@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from bench.data import city_names, integers
 from bench.model import Timed, expect, work
-from bench.ring.maglev_libraries import TABLE_SIZE, Maglev, Native, Pure, nodes
+from bench.ring.maglev_libraries import TABLE_SIZE, Maglev, ModuloFloor, Native, Pure, nodes
 
-LIBRARIES = (Native, Pure)
+LIBRARIES = (Native, Pure, ModuloFloor)
 
 SMALL = 2_000
 MILLION = 1_000_000

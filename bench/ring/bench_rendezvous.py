@@ -112,7 +112,31 @@ class Clandestined(Rendezvous):
         nodes.remove_node(name)
 
 
-LIBRARIES = (Native, Pure, Clandestined)
+class ModuloFloor(Rendezvous):
+    """The hash modulo the number of nodes, which moves nearly all keys when it changes."""
+
+    name = "hash % n"
+    role: ClassVar[Role] = "floor"
+    only = ("get_100", "list_100", "ints_100")
+
+    def make(self, n: int, weighted: bool = False) -> Any:
+        """Return the nodes."""
+        return node_names(n)
+
+    def getter(self, nodes: Any) -> Any:
+        """Return a function."""
+        return lambda key: nodes[hash(key) % len(nodes)]
+
+    def many(self, nodes: Any, keys: Any) -> Any:
+        """Take the remainders, of an array as of Python's integers."""
+        n = len(nodes)
+        return [hash(key) % n for key in keys] if isinstance(keys, list) else keys % (2**61 - 1) % n
+
+    def check(self, n: int, keys: Sequence[str]) -> None:
+        """There is nothing to compare with."""
+
+
+LIBRARIES = (Native, Pure, Clandestined, ModuloFloor)
 
 
 def _time_get(lib: Rendezvous, timed: Timed, n: int, weighted: bool = False) -> None:

@@ -104,3 +104,26 @@ class MurmurHash2(KafkaPython):
         """Hash each."""
         murmurhash2 = self.api.murmurhash2
         return [(murmurhash2(key, 0x9747B28C) & 0x7FFFFFFF) % PARTITIONS for key in keys]
+
+
+class ModuloFloor(Kafka):
+    """Python's own hash modulo the number of partitions: no other client agrees."""
+
+    name = "hash % n"
+    role: ClassVar[Role] = "floor"
+    only = ("get", "get_list", "get_ints")
+
+    def check(self) -> None:
+        """There is nothing to compare with."""
+
+    def each(self, keys: Sequence[bytes]) -> list[int]:
+        """Python keeps the hash of bytes."""
+        return [hash(key) % PARTITIONS for key in keys]
+
+    def ints(self, keys: UINT64) -> Any:
+        """Take the remainders of an array."""
+        return keys % PARTITIONS
+
+    def strings(self, keys: Sequence[str]) -> Any:
+        """Python keeps the hash of a str, which is that of its UTF-8."""
+        return [hash(key) % PARTITIONS for key in keys]

@@ -67,3 +67,31 @@ class Pure(Maglev):
     role: ClassVar[Role] = "pure"
     module = "fastblocks.pure"
     max_keys = 2_000
+
+
+class ModuloFloor(Maglev):
+    """The hash modulo the number of nodes, which moves nearly all keys when it changes."""
+
+    name = "hash % n"
+    role: ClassVar[Role] = "floor"
+    only = ("get", "get_ints_100")
+
+    def build(self, names: Sequence[str], size: int = TABLE_SIZE, weights: Any = None) -> Any:
+        """Return the nodes."""
+        return list(names)
+
+    def get_each(self, table: Any, keys: Sequence[str]) -> None:
+        """Python keeps the hash of a str."""
+        n = len(table)
+        for key in keys:
+            table[hash(key) % n]
+
+    def get_many(self, table: Any, keys: Any) -> Any:
+        """Take the remainders of an array."""
+        return keys % len(table)
+
+    def check(self, table: Any, n: int) -> None:
+        """There is nothing to compare with."""
+
+    def check_batch(self, table: Any, keys: Any, sample: Sequence[Any]) -> None:
+        """There is nothing to compare with."""
