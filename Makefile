@@ -48,7 +48,7 @@ $(VENV)/.with-%: $(VENV)/.built
 dev: $(VENV)/.with-test,bench,check,docs
 
 test: $(VENV)/.with-test
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest --numprocesses auto $(ARGS)
 
 bench: $(VENV)/.with-bench
 	$(PY) -m bench $(FAMILIES) $(ARGS)

@@ -224,7 +224,8 @@ def _command(job: Job, scale: Scale, file: Path) -> list[str]:
 def _process(command: list[str], folder: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Start `command` as the head of its own process group, and leave nothing of it behind."""
     environment = {
-        **os.environ,
+        # of a pytest that may be around this one, nothing
+        **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT.parent), _python_path()])),
         "PYTHONHASHSEED": "0",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",

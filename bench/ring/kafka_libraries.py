@@ -111,7 +111,7 @@ class ModuloFloor(Kafka):
 
     name = "hash % n"
     role: ClassVar[Role] = "floor"
-    only = ("get", "get_list", "get_ints")
+    only = ("get", "get_ints")
 
     def check(self) -> None:
         """There is nothing to compare with."""
@@ -123,7 +123,3 @@ class ModuloFloor(Kafka):
     def ints(self, keys: UINT64) -> Any:
         """Take the remainders of an array."""
         return keys % PARTITIONS
-
-    def strings(self, keys: Sequence[str]) -> Any:
-        """Python keeps the hash of a str, which is that of its UTF-8."""
-        return [hash(key) % PARTITIONS for key in keys]
