@@ -126,43 +126,43 @@ def _time_many(lib: Jump, timed: Timed, buckets: int, quick: bool) -> None:
     timed(lambda: lib.many(keys, buckets), items=len(keys))
 
 
-@work("`jump_hash(int, 10)`", "200 k random integers")
+@work("`jump_hash(int, 10)`", "200 k random integers", rounds=1)
 def bench_int_10(lib: Jump, timed: Timed) -> None:
     """Integers one by one."""
     _time_each(lib, timed, integers(200_000).tolist(), 10)
 
 
-@work("`jump_hash(int, 100)`", "200 k random integers")
+@work("`jump_hash(int, 100)`", "200 k random integers", rounds=1)
 def bench_int_100(lib: Jump, timed: Timed) -> None:
     """Integers one by one."""
     _time_each(lib, timed, integers(200_000).tolist(), 100)
 
 
-@work("`jump_hash(int, 1000)`", "200 k random integers", headline=True)
+@work("`jump_hash(int, 1000)`", "200 k random integers", headline=True, rounds=2)
 def bench_int_1000(lib: Jump, timed: Timed) -> None:
     """Integers one by one."""
     _time_each(lib, timed, integers(200_000).tolist(), 1000)
 
 
-@work("`jump_hash(str, 1000)`", "200 k city names")
+@work("`jump_hash(str, 1000)`", "200 k city names", rounds=1)
 def bench_str_1000(lib: Jump, timed: Timed) -> None:
     """Text one by one."""
     _time_each(lib, timed, city_names(), 1000)
 
 
-@work("`jump_hash_many(ints, 10)`", "uint64[1 M]; peers: a call per key")
+@work("`jump_hash_many(ints, 10)`", "uint64[1 M]; peers: a call per key", rounds=1)
 def bench_many_10(lib: Jump, timed: Timed, quick: bool) -> None:
     """Integers in one call."""
     _time_many(lib, timed, 10, quick)
 
 
-@work("`jump_hash_many(ints, 100)`", "uint64[1 M]; peers: a call per key")
+@work("`jump_hash_many(ints, 100)`", "uint64[1 M]; peers: a call per key", rounds=1)
 def bench_many_100(lib: Jump, timed: Timed, quick: bool) -> None:
     """Integers in one call."""
     _time_many(lib, timed, 100, quick)
 
 
-@work("`jump_hash_many(ints, 1000)`", "uint64[1 M]; peers: a call per key", headline=True)
+@work("`jump_hash_many(ints, 1000)`", "uint64[1 M]; peers: a call per key", headline=True, rounds=2)
 def bench_many_1000(lib: Jump, timed: Timed, quick: bool) -> None:
     """Integers in one call."""
     _time_many(lib, timed, 1000, quick)

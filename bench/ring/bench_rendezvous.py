@@ -164,49 +164,51 @@ def _time_many(lib: Rendezvous, timed: Timed, n: int, keys: Any, weighted: bool 
     timed(lambda: lib.many(nodes, keys), items=len(keys))
 
 
-@work("`get(key)`, 10 nodes", "city names")
+@work("`get(key)`, 10 nodes", "city names", rounds=1)
 def bench_get_10(lib: Rendezvous, timed: Timed) -> None:
     """A name at a time."""
     _time_get(lib, timed, 10)
 
 
-@work("`get(key)`, 100 nodes", "city names", headline=True)
+@work("`get(key)`, 100 nodes", "city names", headline=True, rounds=2)
 def bench_get_100(lib: Rendezvous, timed: Timed) -> None:
     """A name at a time."""
     _time_get(lib, timed, 100)
 
 
-@work("`get(key)`, 1000 nodes", "city names")
+@work("`get(key)`, 1000 nodes", "city names", rounds=1)
 def bench_get_1000(lib: Rendezvous, timed: Timed) -> None:
     """A name at a time."""
     _time_get(lib, timed, 1000)
 
 
-@work("`get(key)`, 100 nodes of 7 weights", "city names")
+@work("`get(key)`, 100 nodes of 7 weights", "city names", rounds=1)
 def bench_get_weighted(lib: Rendezvous, timed: Timed) -> None:
     """A name at a time."""
     _time_get(lib, timed, 100, weighted=True)
 
 
-@work("`get_many(list)`, 10 nodes", "list of city names; peers: a call per key")
+@work("`get_many(list)`, 10 nodes", "list of city names; peers: a call per key", rounds=1)
 def bench_list_10(lib: Rendezvous, timed: Timed) -> None:
     """Names in one call."""
     _time_many(lib, timed, 10, city_names())
 
 
-@work("`get_many(list)`, 100 nodes", "list of city names; peers: a call per key")
+@work("`get_many(list)`, 100 nodes", "list of city names; peers: a call per key", rounds=1)
 def bench_list_100(lib: Rendezvous, timed: Timed) -> None:
     """Names in one call."""
     _time_many(lib, timed, 100, city_names())
 
 
-@work("`get_many(ints)`, 10 nodes", "uint64[200 k]; peers: a call per key")
+@work("`get_many(ints)`, 10 nodes", "uint64[200 k]; peers: a call per key", rounds=1)
 def bench_ints_10(lib: Rendezvous, timed: Timed, quick: bool) -> None:
     """Integers in one call."""
     _time_many(lib, timed, 10, integers(2_000 if quick else 200_000))
 
 
-@work("`get_many(ints)`, 100 nodes", "uint64[200 k]; peers: a call per key", headline=True)
+@work(
+    "`get_many(ints)`, 100 nodes", "uint64[200 k]; peers: a call per key", headline=True, rounds=2
+)
 def bench_ints_100(lib: Rendezvous, timed: Timed, quick: bool) -> None:
     """Integers in one call."""
     _time_many(lib, timed, 100, integers(2_000 if quick else 200_000))
@@ -218,7 +220,7 @@ def bench_ints_1000(lib: Rendezvous, timed: Timed, quick: bool) -> None:
     _time_many(lib, timed, 1000, integers(2_000 if quick else 200_000))
 
 
-@work("`get_many(ints)`, 100 nodes of 7 weights", "uint64[200 k]")
+@work("`get_many(ints)`, 100 nodes of 7 weights", "uint64[200 k]", rounds=1)
 def bench_ints_weighted(lib: Rendezvous, timed: Timed, quick: bool) -> None:
     """Integers in one call."""
     _time_many(lib, timed, 100, integers(2_000 if quick else 200_000), weighted=True)

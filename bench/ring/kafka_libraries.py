@@ -111,7 +111,7 @@ class ModuloFloor(Kafka):
 
     name = "hash % n"
     role: ClassVar[Role] = "floor"
-    only = ("get", "get_ints")
+    only = ("get",)
 
     def check(self) -> None:
         """There is nothing to compare with."""
@@ -119,7 +119,3 @@ class ModuloFloor(Kafka):
     def each(self, keys: Sequence[bytes]) -> list[int]:
         """Python keeps the hash of bytes."""
         return [hash(key) % PARTITIONS for key in keys]
-
-    def ints(self, keys: UINT64) -> Any:
-        """Take the remainders of an array."""
-        return keys % PARTITIONS
