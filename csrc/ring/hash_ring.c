@@ -309,8 +309,10 @@ size_t fb_ring_rank(const fb_ring_t *ring, uint64_t place, const uint32_t *zones
     uint8_t *const zone_done = seen + ring->n_nodes;
     const size_t first = first_at(ring, place);
     size_t found = 0;
+    uint32_t zones_left = n_zones; /* that may have nodes still */
     if (seen == NULL) return SIZE_MAX;
     for (bool more = true; more && found < want;) { /* one round; without zones one is enough */
+        uint32_t zones_met = 0;
         more = false;
         if (zones != NULL) memset(zone_done, 0, n_zones);
         for (size_t step = 0, i = first; step < ring->n && found < want; step++, i++) {
@@ -326,7 +328,12 @@ size_t fb_ring_rank(const fb_ring_t *ring, uint64_t place, const uint32_t *zones
             }
             seen[node] = 1;
             out[found++] = node;
+            if (zones != NULL && ++zones_met == zones_left) { /* no others are left for this round */
+                more = true;
+                break;
+            }
         }
+        zones_left = zones_met;
     }
     free(seen);
     return found;

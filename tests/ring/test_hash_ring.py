@@ -356,6 +356,18 @@ def test_zones_that_are_all_one_or_all_different_change_nothing(impl, hash):
         assert ring != plain
 
 
+def test_zones_of_unequal_size(impl, hash):
+    """A zone that has no more nodes is left out of the rounds that follow."""
+    nodes = [f"n{i}" for i in range(12)]
+    zones = {name: "xyz"[(i > 0) + (i > 4)] for i, name in enumerate(nodes)}
+    ring = impl.HashRing(nodes, zones=zones, hash=hash, vnodes=8)
+    model = NaiveRing([(name, 1, zones[name]) for name in nodes], 8, hash)
+    for key in range(50):
+        got = ring.get_n(key, 12)
+        assert got == model.get_n(key, 12)
+        assert all(ring.get_n(key, n) == got[:n] for n in range(12))
+
+
 def test_nodes_with_zones_come_and_go(impl):
     ring = impl.HashRing()
     ring.add("a", zone="x")
