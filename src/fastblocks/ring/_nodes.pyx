@@ -141,8 +141,8 @@ cdef class NodeMap(Flat):
         Returns
         -------
         ndarray of int32, shape (n,)
-            ``np.take(nodes, result)`` are the names. `nodes` is as it was when the call began: where
-            other threads change the nodes, take a `copy` first and ask that.
+            ``np.take(nodes, result)`` are the names. `nodes` is as it was when the keys had been read:
+            where other threads change the nodes, take a `copy` first and ask that.
 
         Raises
         ------
