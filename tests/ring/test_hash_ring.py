@@ -876,6 +876,17 @@ def test_new_alone_is_a_valid_empty_ring():
     assert late == ring
 
 
+def test_what_has_nodes_already_is_not_initialised():
+    ring = fastblocks.HashRing.__new__(fastblocks.HashRing)
+    ring.add("a", 100)
+    with pytest.raises(RuntimeError, match="initialised already"):
+        ring.__init__(["x", "x:11211"], hash="libmemcached")
+    ring.add("b")
+    same = fastblocks.HashRing({"a": 100, "b": 1})
+    assert ring == same
+    assert ring.get_many(range(100)).tolist() == same.get_many(range(100)).tolist()
+
+
 def test_nodes_that_initialise_the_ring_themselves():
     ring = fastblocks.HashRing.__new__(fastblocks.HashRing)
 

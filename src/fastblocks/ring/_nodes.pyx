@@ -222,6 +222,7 @@ cdef class NodeMap(Flat):
     cdef int replace(self, Table table) except -1:
         with cython.critical_section(self):
             self.table = table
+        self.made = True
         return 0
 
     cdef uint64_t hash_of(self, object key) except? 0xC7A3:
@@ -239,9 +240,7 @@ cdef class NodeMap(Flat):
             free(found)
 
     cdef int begin(self, list nodes) except -1:
-        self.replace(self.build(nodes, None))
-        self.made = True
-        return 0
+        return self.replace(self.build(nodes, None))
 
     cdef int add_node(self, object node) except -1:
         """To be called with `whole`."""
