@@ -200,10 +200,7 @@ cdef class NodeMap(Flat):
     def __eq__(self, other):
         if type(self) is not type(other) and not isinstance(other, type(self)):
             return NotImplemented
-        cdef NodeMap that = other
-        if self.differing(that) is not None:
-            return False
-        return self.to_bytes() == that.to_bytes()
+        return self.to_bytes() == other.to_bytes()
 
     __hash__ = None
 
