@@ -5,9 +5,10 @@
  * place is needed once in billions of comparisons, except by KETAMA and LIBMEMCACHED for keys that lie at
  * a point. Names that an adversary chooses can make single runs long, answers stay right.
  *
- * Invariants. Points [0, n) are in the order of (place, node), of (place, -node) with KETAMA: of points at
- * one place the first counts. Point n (and a few more, which are looked at but never found) lies at the end
- * of all places and has the node of point 0, so that a search always ends, and wraps. guide[b] is the index of the first point at or after b << shift.
+ * Invariants. Points [0, n) are in the order of (place, node), of (place, -node) with KETAMA: of points
+ * at one place the first counts. Point n (and a few more, which are looked at but never found) lies at
+ * the end of all places and has the node of point 0, so that a search always ends, and wraps. guide[b] is
+ * the index of the first point at or after b << shift.
  *
  * A change merges the points of the old ring, less those that go, with the sorted new ones.
  */

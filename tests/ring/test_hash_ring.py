@@ -899,6 +899,18 @@ def test_nodes_that_initialise_the_ring_themselves():
     assert ring == fastblocks.HashRing(["a", "b"])
 
 
+def test_a_weight_that_changes_the_ring_while_it_is_read(impl):
+    ring = impl.HashRing(["a"])
+
+    class Weight:
+        def __float__(self):
+            ring.add("b")
+            return 2.0
+
+    ring.add("c", Weight())
+    assert ring == impl.HashRing(["a", "b", ("c", 2)])
+
+
 def test_keys_that_change_the_ring_while_they_are_read(impl):
     """The nodes count that are there when the keys have been read."""
     ring = impl.HashRing(["a", "b"])

@@ -286,8 +286,10 @@ seed=0)\n--\n\n\
         assigned).
         """
         self.check_writable("add")
+        new = rings.new_node(node, weight, zone)
         with self.whole:
-            self.add_node(rings.new_node(self.current().nodes, node, weight, zone))
+            rings.check_zone(self.current().nodes, new)
+            self.add_node(new)
             return self.change_loads()
 
     def remove(self, node):

@@ -15,6 +15,7 @@ from fastblocks._core.rings import (
     MAX_LOAD_FACTOR,
     RingDiff,
     check_comparable,
+    check_zone,
     hash_and_vnodes,
     new_node,
     point_counts,
@@ -183,8 +184,10 @@ class HashRing(NodeMap):
         self, node: str, weight: float = 1, *, zone: str | None = None
     ) -> dict[PlainKey, str | None]:
         self._check_writable("add")
+        new = new_node(node, weight, zone)
         with self._lock:
-            self._add_node(new_node(self._nodes, node, weight, zone))
+            check_zone(self._nodes, new)
+            self._add_node(new)
             return self._change_loads()
 
     def remove(self, node: str) -> dict[PlainKey, str | None]:
