@@ -5,9 +5,10 @@
  * place is needed once in billions of comparisons, except by KETAMA and LIBMEMCACHED for keys that lie at
  * a point. Names that an adversary chooses can make single runs long, answers stay right.
  *
- * Invariants. Points [0, n) are in the order of (place, node), of (place, -node) with KETAMA: of points at
- * one place the first counts. Point n (and a few more, which are looked at but never found) lies at the end
- * of all places and has the node of point 0, so that a search always ends, and wraps. guide[b] is the index of the first point at or after b << shift.
+ * Invariants. Points [0, n) are in the order of (place, node), of (place, -node) with KETAMA: of points
+ * at one place the first counts. Point n (and a few more, which are looked at but never found) lies at
+ * the end of all places and has the node of point 0, so that a search always ends, and wraps. guide[b] is
+ * the index of the first point at or after b << shift.
  *
  * A change merges the points of the old ring, less those that go, with the sorted new ones.
  */
@@ -309,8 +310,10 @@ size_t fb_ring_rank(const fb_ring_t *ring, uint64_t place, const uint32_t *zones
     uint8_t *const zone_done = seen + ring->n_nodes;
     const size_t first = first_at(ring, place);
     size_t found = 0;
+    uint32_t zones_left = n_zones; /* that may have nodes still */
     if (seen == NULL) return SIZE_MAX;
     for (bool more = true; more && found < want;) { /* one round; without zones one is enough */
+        uint32_t zones_met = 0;
         more = false;
         if (zones != NULL) memset(zone_done, 0, n_zones);
         for (size_t step = 0, i = first; step < ring->n && found < want; step++, i++) {
@@ -326,7 +329,12 @@ size_t fb_ring_rank(const fb_ring_t *ring, uint64_t place, const uint32_t *zones
             }
             seen[node] = 1;
             out[found++] = node;
+            if (zones != NULL && ++zones_met == zones_left) { /* no others are left for this round */
+                more = true;
+                break;
+            }
         }
+        zones_left = zones_met;
     }
     free(seen);
     return found;

@@ -53,6 +53,15 @@ def test_zones():
     assert node_list([], None, {}) == []
 
 
+def test_errors_of_an_iterable_are_its_own():
+    def nodes():
+        yield "a"
+        raise TypeError("from within")
+
+    with pytest.raises(TypeError, match=r"^from within$"):
+        node_list(nodes())
+
+
 def test_bad_nodes_leave_what_they_were_given_alone():
     names = ["a", "b", "a"]
     with pytest.raises(ValueError, match=r"^nodes\[2\]: node 'a' is there twice$"):

@@ -17,6 +17,11 @@ def key_bytes(key):
     return (key % 2**64).to_bytes(8, "little") if isinstance(key, int) else bytes(key)
 
 
+def identity_of(key, hash):
+    """What tells keys apart."""
+    return str(key).encode() if isinstance(key, int) and hash != "xxh3" else key_bytes(key)
+
+
 def splitmix(z):
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & WORD
     z = (z ^ z >> 27) * 0x94D049BB133111EB & WORD
@@ -68,7 +73,7 @@ class NaiveRing:
     def key_hash(self, key):
         if self.hash == "xxh3":
             return xxhash.xxh3_64_intdigest(key_bytes(key), self.seed)
-        data = str(key).encode() if isinstance(key, int) else key_bytes(key)
+        data = identity_of(key, self.hash)
         return int.from_bytes(hashlib.md5(data).digest()[:4], "little")
 
     def order(self, key):

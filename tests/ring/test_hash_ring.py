@@ -356,6 +356,18 @@ def test_zones_that_are_all_one_or_all_different_change_nothing(impl, hash):
         assert ring != plain
 
 
+def test_zones_of_unequal_size(impl, hash):
+    """A zone that has no more nodes is left out of the rounds that follow."""
+    nodes = [f"n{i}" for i in range(12)]
+    zones = {name: "xyz"[(i > 0) + (i > 4)] for i, name in enumerate(nodes)}
+    ring = impl.HashRing(nodes, zones=zones, hash=hash, vnodes=8)
+    model = NaiveRing([(name, 1, zones[name]) for name in nodes], 8, hash)
+    for key in range(50):
+        got = ring.get_n(key, 12)
+        assert got == model.get_n(key, 12)
+        assert all(ring.get_n(key, n) == got[:n] for n in range(12))
+
+
 def test_nodes_with_zones_come_and_go(impl):
     ring = impl.HashRing()
     ring.add("a", zone="x")
@@ -864,6 +876,17 @@ def test_new_alone_is_a_valid_empty_ring():
     assert late == ring
 
 
+def test_what_has_nodes_already_is_not_initialised():
+    ring = fastblocks.HashRing.__new__(fastblocks.HashRing)
+    ring.add("a", 100)
+    with pytest.raises(RuntimeError, match="initialised already"):
+        ring.__init__(["x", "x:11211"], hash="libmemcached")
+    ring.add("b")
+    same = fastblocks.HashRing({"a": 100, "b": 1})
+    assert ring == same
+    assert ring.get_many(range(100)).tolist() == same.get_many(range(100)).tolist()
+
+
 def test_nodes_that_initialise_the_ring_themselves():
     ring = fastblocks.HashRing.__new__(fastblocks.HashRing)
 
@@ -874,6 +897,18 @@ def test_nodes_that_initialise_the_ring_themselves():
     with pytest.raises(RuntimeError, match="initialised already"):
         ring.__init__(nodes())
     assert ring == fastblocks.HashRing(["a", "b"])
+
+
+def test_a_weight_that_changes_the_ring_while_it_is_read(impl):
+    ring = impl.HashRing(["a"])
+
+    class Weight:
+        def __float__(self):
+            ring.add("b")
+            return 2.0
+
+    ring.add("c", Weight())
+    assert ring == impl.HashRing(["a", "b", ("c", 2)])
 
 
 def test_keys_that_change_the_ring_while_they_are_read(impl):

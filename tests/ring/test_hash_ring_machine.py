@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import fastblocks
 import fastblocks.pure
-from tests.ring.naive import HASHES, NaiveRing, key_bytes
+from tests.ring.naive import HASHES, NaiveRing, identity_of
 
 NAMES = ["a", "b", "c", "d", "é", "f:11211", "g"]
 KEYS = [
@@ -18,6 +18,7 @@ KEYS = [
     5,
     -1,
     -7,
+    "5",
     2**64 - 1,
     2**63,
     "",
@@ -74,22 +75,25 @@ class RingMachine(RuleBasedStateMachine):
     def nodes(self):
         return [name for name, _, _ in self.model.nodes]
 
+    def name_of(self, key):
+        return identity_of(key, self.model.hash)
+
     # ---- changes -------------------------------------------------------------------------------
 
     def check_moved(self, moved):
         """Take over what a change tells has moved; it must be that, and all of that."""
         for key, node in moved.items():
-            identity = key_bytes(key)
-            assert type(key) is type(self.given[identity])
-            assert key == self.given[identity]
-            assert self.where[identity] != node
+            name = self.name_of(key)
+            assert type(key) is type(self.given[name])
+            assert key == self.given[name]
+            assert self.where[name] != node
             if node is None:
                 assert not self.model.nodes
-                del self.where[identity], self.given[identity]
+                del self.where[name], self.given[name]
             else:
-                self.where[identity] = node
-        for identity, node in self.where.items():
-            assert self.each(lambda r, i=identity: r.assign(self.given[i])) == node
+                self.where[name] = node
+        for name, node in self.where.items():
+            assert self.each(lambda r, n=name: r.assign(self.given[n])) == node
 
     def check_shed(self, before, new=None):
         """Nodes gave up keys to others than `new` as far as they had to, and no more."""
@@ -130,7 +134,7 @@ class RingMachine(RuleBasedStateMachine):
         self.model.nodes = [node for node in self.model.nodes if node[0] != name]
         if self.model.hash == "xxh3":  # as much room as before, or more, is left to the others
             mine = {key for key, node in self.where.items() if node == name}
-            assert mine == set(map(key_bytes, moved))
+            assert mine == set(map(self.name_of, moved))
         self.check_moved(moved)
 
     def room(self, name, n_keys):
@@ -142,25 +146,26 @@ class RingMachine(RuleBasedStateMachine):
     @rule(key=keys)
     def assign(self, key):
         node = self.each(lambda r: r.assign(key))
-        identity = key_bytes(key)
+        name = self.name_of(key)
         if not self.model.nodes:
             assert node == (LookupError, "this HashRing has no nodes")
-        elif identity in self.where:
-            assert node == self.where[identity]
+        elif name in self.where:
+            assert node == self.where[name]
         else:
             loads = list(self.where.values())
             free = (
                 n for n in self.model.order(key) if loads.count(n) < self.room(n, len(loads) + 1)
             )
             assert node == next(free)
-            self.where[identity], self.given[identity] = node, key
+            self.where[name], self.given[name] = node, key
 
     @precondition(lambda self: self.factor)
     @rule(key=keys)
     def release(self, key):
         moved = self.each(lambda r: r.release(key))
-        if key_bytes(key) in self.where:
-            del self.where[key_bytes(key)], self.given[key_bytes(key)]
+        name = self.name_of(key)
+        if name in self.where:
+            del self.where[name], self.given[name]
             before = dict(self.where)
             self.check_moved(moved)
             self.check_shed(before)

@@ -283,6 +283,47 @@ def test_keys_that_make_no_sense_are_refused(impl):
         impl.HashRing.from_bytes(repaired(unbounded, unbounded[HEADER:] + k))
 
 
+@pytest.mark.parametrize("hash", ["ketama", "libmemcached"])
+def test_an_int_is_told_apart_by_its_decimal_text(impl, hash):
+    ring = impl.HashRing(["a", "b"], load_factor=100, hash=hash)
+    keys = [-1, 2**64 - 1, 5, b"\5" + bytes(7), -(2**63)]
+    for key in keys:
+        assert ring.assign(key) == ring.get(key)
+    assert ring.assign("5") == ring.get(5)
+    assert sum(ring.loads.values()) == len(keys)
+    data = ring.to_bytes()
+    read = impl.HashRing.from_bytes(data)
+    assert read == ring
+    for key in keys:
+        read.release(key)
+    alone = impl.HashRing(["a"], load_factor=1, hash=hash)
+    nodes = alone.to_bytes()[HEADER:]
+    alone.assign(17)
+    assert alone.to_bytes()[HEADER:] == nodes + struct.pack("<QQQ", 0, 2, 2) + b"17" + bytes(6)
+    for kind, name in ((2, b"017"), (2, b"+17"), (2, b"1_7"), (2, b" 17"), (2, b"-17"), (2, b""),
+                       (3, b"17"), (3, b"-0"), (2, b"%d" % 2**64), (3, b"%d" % (-(2**63) - 1)),
+                       (2, b"1" * 5000), (4, b"17")):  # fmt: skip
+        entry = struct.pack("<QQQ", 0, kind, len(name)) + name + bytes(-len(name) % 8)
+        with pytest.raises(ValueError, match="parameters contradict"):
+            impl.HashRing.from_bytes(repaired(alone.to_bytes(), nodes + entry))
+
+
+def test_a_key_that_changes_is_assigned_as_it_was(impl):
+    class Counter:
+        def __init__(self, value):
+            self.value = value
+
+        def __index__(self):
+            self.value += 1
+            return self.value
+
+    ring = impl.HashRing([f"n{i}" for i in range(20)], load_factor=1000)
+    for i in range(20):
+        key = Counter(100 * i)
+        assert ring.assign(key) == ring.get(key.value)
+        ring.release(key.value)
+
+
 def test_more_nodes_than_can_be_built_are_refused(impl):
     """Weights of 2**30 points each: refused before memory is asked for."""
     data = impl.HashRing({"a": 1, "b": 1}).to_bytes()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import fastblocks
+import fastblocks.pure
 from tests.threads import THREADS, run_together
 
 pytestmark = pytest.mark.usefixtures("switch_often")
@@ -92,6 +93,54 @@ def test_keys_are_assigned_and_released_by_all_at_once():
                 with pytest.raises(KeyError):
                     ring.release(f"{i}:{j}")
     assert sum(ring.loads.values()) == 1
+
+
+@pytest.mark.parametrize("module", [fastblocks, fastblocks.pure])
+def test_comparisons_while_keys_are_assigned(module):
+    ring = module.HashRing(["a", "b"], load_factor=2)
+    for i in range(1000):
+        ring.assign(i)
+    other = ring.copy()
+    done = threading.Event()
+
+    def assign():
+        try:
+            for i in range(1000, 3000):
+                ring.assign(i)
+        finally:
+            done.set()
+
+    def compare():
+        while not done.is_set():
+            assert (ring == other) in (True, False)
+
+    run_together(assign, compare, compare)
+    assert ring != other
+
+
+def test_pure_answers_while_nodes_come_and_go():
+    ring = fastblocks.pure.HashRing(["a", "b"], vnodes=4)
+    done = threading.Event()
+
+    def change():
+        try:
+            for _ in range(200):
+                ring.add("c")
+                ring.remove("c")
+        finally:
+            done.set()
+
+    def read():
+        rings = [
+            fastblocks.pure.HashRing(nodes, vnodes=4) for nodes in (["a", "b"], ["a", "b", "c"])
+        ]
+        allowed = [{ring.get(key) for ring in rings} for key in range(100)]
+        while not done.is_set():
+            for key in range(100):
+                assert ring.get(key) in allowed[key]
+                assert len(set(ring.get_n(key, 3))) in (2, 3)
+
+    run_together(change, read, read)
 
 
 def test_opposite_comparisons_do_not_deadlock():

@@ -481,6 +481,16 @@ def test_new_alone_is_a_table_without_nodes():
     assert table == fastblocks.MaglevTable(["a"], table_size=7)
 
 
+def test_what_has_nodes_already_is_not_initialised():
+    for change in (lambda t: t.add("a"), lambda t: t.rebuild(["a"])):
+        table = fastblocks.MaglevTable.__new__(fastblocks.MaglevTable)
+        change(table)
+        with pytest.raises(RuntimeError, match="initialised already"):
+            table.__init__(["a", "b", "c"], table_size=2)
+        assert table == fastblocks.MaglevTable(["a"])
+        assert table.add("b") == pytest.approx(0.5, rel=1e-4)
+
+
 # ---- native, pure and a model in step --------------------------------------------------------
 
 NAMES = st.sampled_from(["a", "b", "c", "é", "long" * 20, "0"])

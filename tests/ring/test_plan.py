@@ -47,6 +47,12 @@ def write(tmp_path, name, value):
     return path
 
 
+def test_a_list_of_nodes_may_be_longer_than_the_name_of_a_file(capsys):
+    names = [f"cache-{i}.example.com" for i in range(300)]
+    shown = run(capsys, ",".join(names), ",".join(names[1:]), "--vnodes", 4)
+    assert {move["from"] for move in shown["moves"]} == {names[0]}
+
+
 @pytest.mark.parametrize("hash", ["xxh3", "ketama", "libmemcached"])
 def test_figures_are_those_of_the_rings(capsys, keys_file, hash):
     old, new = HashRing(["a", "b", "c"], hash=hash), HashRing([("a", 2), "c", "d"], hash=hash)

@@ -32,47 +32,47 @@ class Assigned(NamedTuple):
     node: str
 
 
-def _identity(key: PlainKey) -> bytes:
-    """What tells keys apart: a str and its UTF-8 are one key, as everywhere."""
-    if isinstance(key, str):
-        return key.encode()
-    return key if isinstance(key, bytes) else (key % 2**64).to_bytes(8, "little")
-
-
 def _kind(key: PlainKey) -> int:
     if isinstance(key, int):
         return NEGATIVE_INT if key < 0 else INT
     return STR if isinstance(key, str) else BYTES
 
 
-def _key_of(name: bytes, kind: int) -> PlainKey | None:
-    """A key from what tells it apart and its kind; None if they make no sense."""
-    if kind == BYTES:
-        return name
-    if kind == STR:
-        try:
-            return name.decode()
-        except UnicodeDecodeError:
-            return None
-    if kind not in (INT, NEGATIVE_INT) or len(name) != 8:
-        return None
-    key = int.from_bytes(name, "little", signed=kind == NEGATIVE_INT)
-    return key if _kind(key) == kind else None
-
-
 class Loads:
     """Keys and nodes. The owner's lock is held during every call.
 
-    `order`, where it is asked for, gives the nodes for a hash in order of preference.
+    `order`, where it is asked for, gives the nodes for a hash in order of preference. `decimal`
+    tells whether an int is hashed as its decimal text.
     """
 
-    def __init__(self, factor: float) -> None:
+    def __init__(self, factor: float, decimal: bool) -> None:
         self._factor = factor
+        self._decimal = decimal
         self._assigned: dict[bytes, Assigned] = {}
         self._held: dict[str, dict[bytes, None]] = {}  # by node, in the order they came
         self._classes: dict[float, list[str]] = {}  # nodes by weight
         self._weights: Mapping[str, float] = {}
         self._total_weight = 0.0
+
+    def _identity(self, key: PlainKey) -> bytes:
+        """What tells keys apart: what is hashed. A str and its UTF-8 are one key."""
+        if isinstance(key, int):
+            return b"%d" % key if self._decimal else (key % 2**64).to_bytes(8, "little")
+        return key.encode() if isinstance(key, str) else key
+
+    def _key_of(self, name: bytes, kind: int) -> PlainKey | None:
+        """A key from what tells it apart and its kind; None if they make no sense."""
+        if kind == BYTES:
+            return name
+        try:
+            if kind == STR:
+                return name.decode()
+            negative = kind == NEGATIVE_INT
+            key = int(name) if self._decimal else int.from_bytes(name, "little", signed=negative)
+        except ValueError:
+            return None
+        good = -(2**63) <= key < 2**64 and _kind(key) == kind and self._identity(key) == name
+        return key if good else None
 
     def counts(self) -> dict[str, int]:
         """How many keys every node holds."""
@@ -84,7 +84,7 @@ class Loads:
 
     def assign(self, key: PlainKey, h: int, order: Order) -> str:
         """Return the node of a key, which is assigned if it was not."""
-        name = _identity(key)
+        name = self._identity(key)
         found = self._assigned.get(name)
         if found is None:
             found = self._put(name, key, h, order, len(self._assigned) + 1)
@@ -104,7 +104,7 @@ class Loads:
 
     def release(self, key: PlainKey, order: Order) -> dict[PlainKey, str]:
         """Forget a key; return where others went for that."""
-        name = _identity(key)
+        name = self._identity(key)
         found = self._assigned.pop(name, None)
         if found is None:
             raise KeyError(f"key {key!r} is not assigned")
@@ -205,7 +205,7 @@ class Loads:
             end = at + size + -size % 8
             if node >= len(nodes) or end > len(data) or any(data[at + size : end]):
                 return False
-            key = _key_of(name, kind)
+            key = self._key_of(name, kind)
             if key is None or name in self._assigned or nodes[node] not in self._held:
                 return False
             self._place(name, Assigned(key, hash_of(key), nodes[node]))

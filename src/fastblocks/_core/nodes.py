@@ -71,9 +71,10 @@ def node_list(
     if isinstance(nodes, (str, bytes)):
         raise TypeError(f"nodes must be an iterable of str, not one {type(nodes).__name__}")
     try:
-        given = list(nodes.items() if isinstance(nodes, Mapping) else nodes)
+        items = iter(nodes.items() if isinstance(nodes, Mapping) else nodes)
     except TypeError:
         raise TypeError(f"nodes must be an iterable, not {type(nodes).__name__}") from None
+    given = list(items)
     if len(given) > MAX_NODES:
         raise ValueError(f"nodes must be {MAX_NODES} at most, not {len(given)}")
     result: list[Node] = []

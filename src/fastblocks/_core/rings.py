@@ -18,6 +18,7 @@ __all__ = [
     "MovedRange",
     "RingDiff",
     "check_comparable",
+    "check_zone",
     "hash_and_vnodes",
     "new_node",
     "point_counts",
@@ -49,17 +50,19 @@ def ring_seed(hash: str, seed: Any) -> int:
     return number
 
 
-def new_node(nodes: Sequence[Node], node: Any, weight: Any, zone: Any) -> Node:
-    """Return a node that is to be added to `nodes`, checked."""
-    name = node_name(node)
+def new_node(node: Any, weight: Any, zone: Any) -> Node:
+    """Return a node that is to be added, checked."""
+    zone = None if zone is None else node_name(zone, "zone")
+    return Node(node_name(node), checked_weight(weight), zone)
+
+
+def check_zone(nodes: Sequence[Node], new: Node) -> None:
+    """Raise unless a node that is to be added to `nodes` has a zone if and only if they do."""
     zoned = bool(nodes) and nodes[0].zone is not None
-    if zone is None and zoned:
-        raise ValueError(f"zone must be given for node {name!r}, as the other nodes have one")
-    if zone is not None:
-        zone = node_name(zone, "zone")
-        if nodes and not zoned:
-            raise ValueError(f"zone must be None, as the other nodes have none, not {zone!r}")
-    return Node(name, checked_weight(weight), zone)
+    if new.zone is None and zoned:
+        raise ValueError(f"zone must be given for node {new.name!r}, as the other nodes have one")
+    if new.zone is not None and nodes and not zoned:
+        raise ValueError(f"zone must be None, as the other nodes have none, not {new.zone!r}")
 
 
 def stems(hash: str, nodes: Sequence[Node]) -> list[bytes]:

@@ -40,7 +40,8 @@ cdef class NodeMap(Flat):
     cdef uint64_t _seed
     cdef const fb_hasher_t *hasher  # NULL: XXH3 with the seed
 
-    # The table as it stands; and another in its place.
+    # The table as it stands; and another in its place, after which __init__, which would change the
+    # parameters that the table was built by, may not run any more.
     cdef Table current(self)
     cdef int replace(self, Table table) except -1
 

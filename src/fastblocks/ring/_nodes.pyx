@@ -141,8 +141,8 @@ cdef class NodeMap(Flat):
         Returns
         -------
         ndarray of int32, shape (n,)
-            ``np.take(nodes, result)`` are the names. `nodes` is as it was when the call began: where
-            other threads change the nodes, take a `copy` first and ask that.
+            ``np.take(nodes, result)`` are the names. `nodes` is as it was when the keys had been read:
+            where other threads change the nodes, take a `copy` first and ask that.
 
         Raises
         ------
@@ -200,10 +200,7 @@ cdef class NodeMap(Flat):
     def __eq__(self, other):
         if type(self) is not type(other) and not isinstance(other, type(self)):
             return NotImplemented
-        cdef NodeMap that = other
-        if self.differing(that) is not None:
-            return False
-        return self.to_bytes() == that.to_bytes()
+        return self.to_bytes() == other.to_bytes()
 
     __hash__ = None
 
@@ -222,6 +219,7 @@ cdef class NodeMap(Flat):
     cdef int replace(self, Table table) except -1:
         with cython.critical_section(self):
             self.table = table
+        self.made = True
         return 0
 
     cdef uint64_t hash_of(self, object key) except? 0xC7A3:
@@ -239,9 +237,7 @@ cdef class NodeMap(Flat):
             free(found)
 
     cdef int begin(self, list nodes) except -1:
-        self.replace(self.build(nodes, None))
-        self.made = True
-        return 0
+        return self.replace(self.build(nodes, None))
 
     cdef int add_node(self, object node) except -1:
         """To be called with `whole`."""

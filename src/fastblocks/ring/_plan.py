@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -79,9 +80,8 @@ def parse(text: str) -> Spec:
     OSError
         If the file cannot be read.
     """
-    path = Path(text)
-    if text.endswith(".json") or path.is_file():
-        return _parse_json(path.read_bytes(), text)
+    if text.endswith(".json") or os.path.isfile(text):  # which a long list of nodes is not
+        return _parse_json(Path(text).read_bytes(), text)
     return Spec([_parse_node(part.strip()) for part in text.split(",")] if text else [])
 
 

@@ -187,7 +187,8 @@ seed=0)\n--\n\n\
 
     With ``"ketama"`` and ``"libmemcached"`` the points of all nodes depend on the sum of the weights, so
     that a change of nodes of unequal weights can move a few more keys than it must; there a node whose
-    weight is below 1/40 of the mean has no points. An ``int`` key is hashed as its decimal text.
+    weight is below 1/40 of the mean has no points. An ``int`` key is hashed as its decimal text, so that
+    ``5`` and ``"5"`` are one key.
 
     Keys are ``str`` (as UTF-8), ``bytes``, ``bytearray``, ``memoryview`` or ``int`` in
     ``[-2**63, 2**64)`` (with ``"xxh3"`` as 8 bytes, so that ``-1`` and ``2**64 - 1`` are one key; ``"a"``
@@ -249,7 +250,7 @@ seed=0)\n--\n\n\
         self._seed = seed
         self._load_factor = factor
         self.hasher = fb_ring_hasher(<fb_ring_hash_t><int>rings.HASHES.index(hash))
-        self.bounded = Loads(factor) if factor else None
+        self.bounded = Loads(factor, hash != "xxh3") if factor else None
         return 0
 
     # ---- changes ----------------------------------------------------------------------------
@@ -285,8 +286,10 @@ seed=0)\n--\n\n\
         assigned).
         """
         self.check_writable("add")
+        new = rings.new_node(node, weight, zone)
         with self.whole:
-            self.add_node(rings.new_node(self.current().nodes, node, weight, zone))
+            rings.check_zone(self.current().nodes, new)
+            self.add_node(new)
             return self.change_loads()
 
     def remove(self, node):
@@ -365,13 +368,14 @@ seed=0)\n--\n\n\
         >>> max(ring.loads.values())  # of ceil(1.25 * 12 / 3)
         5
         """
+        key = self.held(key)
         cdef uint64_t h = self.hash_of(key)
         self.check_writable("assign")
         with self.whole:
             loads = self.loads_of()
             if self.table.n == 0:
                 raise errors.no_nodes(type(self))
-            return loads.assign(plain_key(key), h, self._names_in_order)
+            return loads.assign(key, h, self._names_in_order)
 
     def release(self, key):
         """Forget a key that is assigned.
@@ -397,10 +401,10 @@ seed=0)\n--\n\n\
         io.UnsupportedOperation
             If the ring was opened from a file.
         """
-        self.hash_of(key)
+        key = self.held(key)
         self.check_writable("release")
         with self.whole:
-            return self.loads_of().release(plain_key(key), self._names_in_order)
+            return self.loads_of().release(key, self._names_in_order)
 
     @property
     def loads(self):
@@ -408,6 +412,11 @@ seed=0)\n--\n\n\
         with self.whole:
             counts = self.loads_of().counts()
             return {name: counts.get(name, 0) for name in self.table.names}
+
+    cdef object held(self, object key):
+        """A key as an object that nobody can change while it is waited for the lock."""
+        self.hash_of(key)  # raises if it is none
+        return plain_key(key)
 
     cdef object loads_of(self):
         if self.bounded is None:

@@ -284,11 +284,12 @@ cdef class MaglevTable(NodeMap):
         The entry of a key whose hash is h is that at ``h * table_size // 2**64``.
         """
         cdef Table table = self.current()
-        result = out_array(None, self.entries, "int32")
+        cdef size_t size = self.entries
+        result = out_array(None, size, "int32")
         if table.n == 0:
-            memset(data_of(result), 0xFF, self.entries * sizeof(int32_t))
+            memset(data_of(result), 0xFF, size * sizeof(int32_t))
         else:
-            memcpy(data_of(result), (<Entries>table).entries, self.entries * sizeof(int32_t))
+            memcpy(data_of(result), (<Entries>table).entries, size * sizeof(int32_t))
         result.flags.writeable = False
         return result
 

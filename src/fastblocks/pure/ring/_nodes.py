@@ -69,26 +69,31 @@ class NodeMap(Flat):
     # ---- keys -------------------------------------------------------------------------------
 
     def get(self, key: Key) -> str:
-        return self._nodes[self.get_index(key)].name
+        with self._lock:
+            return self._nodes[self.get_index(key)].name
 
     def get_index(self, key: Key) -> int:
         h = self._hash(key)
-        if not self._nodes:
-            raise errors.no_nodes(type(self))
-        return self._find(h)
+        with self._lock:
+            if not self._nodes:
+                raise errors.no_nodes(type(self))
+            return self._find(h)
 
     def get_n(self, key: Key, n: int) -> list[str]:
         h = self._hash(key)
-        want = min(check.integer("n", n, 0, 2**63 - 1), len(self._nodes))
-        if not self._nodes:
-            raise errors.no_nodes(type(self))
-        return [self._nodes[i].name for _, i in zip(range(want), self._rank(h), strict=False)]
+        want = check.integer("n", n, 0, 2**63 - 1)
+        with self._lock:
+            if not self._nodes:
+                raise errors.no_nodes(type(self))
+            return [self._nodes[i].name for _, i in zip(range(want), self._rank(h), strict=False)]
 
     def get_many(self, keys: Keys, out: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
         plain, data = _keys.plain_keys(keys)
-        if plain and not self._nodes:
-            raise errors.no_nodes(type(self))
-        found = [self._find(self._hash_of(*pair)) for pair in zip(plain, data, strict=True)]
+        hashes = [self._hash_of(*pair) for pair in zip(plain, data, strict=True)]
+        with self._lock:
+            if plain and not self._nodes:
+                raise errors.no_nodes(type(self))
+            found = [self._find(h) for h in hashes]
         return _keys.fill_out(out, found, "int32")
 
     # ---- what it is -----------------------------------------------------------------------------
@@ -107,7 +112,8 @@ class NodeMap(Flat):
 
     @property
     def nbytes(self) -> int:
-        return len(self._gather())
+        with self._lock:
+            return len(self._gather())
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -118,7 +124,7 @@ class NodeMap(Flat):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, type(self)):
             return NotImplemented
-        return self._params() == other._params() and self._gather() == other._gather()
+        return self.to_bytes() == other.to_bytes()
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -15,6 +15,7 @@ from fastblocks._core.rings import (
     MAX_LOAD_FACTOR,
     RingDiff,
     check_comparable,
+    check_zone,
     hash_and_vnodes,
     new_node,
     point_counts,
@@ -105,7 +106,7 @@ class HashRing(NodeMap):
     def _begin_loads(self) -> None:
         self._loads = None
         if self._load_factor:
-            self._loads = Loads(self._load_factor)
+            self._loads = Loads(self._load_factor, self._hash_name != "xxh3")
 
     # ---- lookups ----------------------------------------------------------------------------
 
@@ -183,8 +184,10 @@ class HashRing(NodeMap):
         self, node: str, weight: float = 1, *, zone: str | None = None
     ) -> dict[PlainKey, str | None]:
         self._check_writable("add")
+        new = new_node(node, weight, zone)
         with self._lock:
-            self._add_node(new_node(self._nodes, node, weight, zone))
+            check_zone(self._nodes, new)
+            self._add_node(new)
             return self._change_loads()
 
     def remove(self, node: str) -> dict[PlainKey, str | None]:
@@ -195,25 +198,31 @@ class HashRing(NodeMap):
 
     # ---- bounded loads ----------------------------------------------------------------------
 
+    def _held(self, key: Key) -> PlainKey:
+        """A key as an object that nobody can change while it is waited for the lock."""
+        self._hash(key)  # raises if it is none
+        return _keys.plain_key(key)
+
     def _bounded(self) -> Loads:
         if self._loads is None:
             raise ValueError("load_factor must be given where keys are to be assigned")
         return self._loads
 
     def assign(self, key: Key) -> str:
-        h = self._hash(key)
+        held = self._held(key)
+        h = self._hash(held)
         self._check_writable("assign")
         with self._lock:
             loads = self._bounded()
             if not self._nodes:
                 raise errors.no_nodes(type(self))
-            return loads.assign(_keys.plain_key(key), h, self._names_in_order)
+            return loads.assign(held, h, self._names_in_order)
 
     def release(self, key: Key) -> dict[PlainKey, str]:
-        self._hash(key)
+        held = self._held(key)
         self._check_writable("release")
         with self._lock:
-            return self._bounded().release(_keys.plain_key(key), self._names_in_order)
+            return self._bounded().release(held, self._names_in_order)
 
     @property
     def loads(self) -> dict[str, int]:
@@ -242,11 +251,12 @@ class HashRing(NodeMap):
 
     def diff(self, other: HashRing) -> RingDiff:
         check_comparable(self, other, HashRing)
-        bounds = sorted({point.place for point in self._points + other._points} | {WORD})
+        ours, theirs = self.copy(), other.copy()  # which no other thread changes
+        bounds = sorted({point.place for point in ours._points + theirs._points} | {WORD})
         first = 0
         arcs: list[tuple[int, int, str | None, str | None]] = []
         for last in bounds:
-            nodes = self._name_at(last), other._name_at(last)
+            nodes = ours._name_at(last), theirs._name_at(last)
             if nodes[0] != nodes[1]:
                 if arcs and arcs[-1][1] + 1 == first and arcs[-1][2:] == nodes:
                     first = arcs.pop()[0]

@@ -173,4 +173,5 @@ class MaglevTable(NodeMap):
     @property
     def loads(self) -> dict[str, int]:
         """Number of entries of every node, by name."""
-        return {name: self._entries.count(i) for i, name in enumerate(self.nodes)}
+        with self._lock:
+            return {name: self._entries.count(i) for i, name in enumerate(self.nodes)}
