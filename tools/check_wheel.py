@@ -15,7 +15,7 @@ def complaints(names: list[str]) -> list[str]:
     result = [f"not wanted: {n}" for n in names if re.search(r"\.(c|h|pyx|pxd|py[co])$", n)]
     for path in sorted(SOURCE.rglob("*")):
         name = f"fastblocks/{path.relative_to(SOURCE).as_posix()}"
-        if path.suffix in (".py", ".pyi", ".typed") and name not in names:
+        if path.suffix in (".lua", ".py", ".pyi", ".typed") and name not in names:
             result.append(f"missing: {name}")
         elif path.suffix == ".pyx":
             module = name.removesuffix(".pyx")

@@ -90,6 +90,27 @@ FB_INLINE uint64_t fb_mul128(uint64_t a, uint64_t b, uint64_t *hi) {
 #endif
 }
 
+/* floor((hi * 2^64 + lo) / d); hi < d, so that it fits. */
+FB_INLINE uint64_t fb_div128(uint64_t hi, uint64_t lo, uint64_t d) {
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 u128;
+    return hi == 0 ? lo / d : (uint64_t)(((u128)hi << 64 | lo) / d);
+#else
+    uint64_t q = 0;
+    for (int i = 0; i < 64; i++) { /* long division, a bit at a time */
+        const bool carry = hi >> 63;
+        hi = hi << 1 | lo >> 63;
+        lo <<= 1;
+        q <<= 1;
+        if (carry || hi >= d) {
+            hi -= d;
+            q |= 1;
+        }
+    }
+    return q;
+#endif
+}
+
 /* floor(h * n / 2^64): maps a uniform 64-bit hash to [0, n) without a division. */
 FB_INLINE uint64_t fb_reduce64(uint64_t h, uint64_t n) {
     uint64_t hi;
@@ -130,7 +151,7 @@ FB_INLINE unsigned fb_popcount64(uint64_t x) {
 }
 
 /* Relaxed atomics on plain words. Relaxed is enough wherever they are used: each word is independent
- * (a set bit, a counter); where order matters, acquire and release or a fence stand. */
+ * (a set bit, a counter); where order matters, acquire and release (publish is both) or a fence stand. */
 #if defined(__GNUC__) || defined(__clang__)
 FB_INLINE uint64_t fb_atomic_load64(const uint64_t *p) {
     return __atomic_load_n(p, __ATOMIC_RELAXED);
@@ -152,6 +173,9 @@ FB_INLINE void fb_atomic_release64(uint64_t *p, uint64_t v) {
 }
 FB_INLINE bool fb_atomic_replace64(uint64_t *p, uint64_t *expected, uint64_t v) {
     return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+FB_INLINE bool fb_atomic_publish64(uint64_t *p, uint64_t expected, uint64_t v) {
+    return __atomic_compare_exchange_n(p, &expected, v, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 FB_INLINE uint8_t fb_atomic_load8(const uint8_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
 FB_INLINE void fb_atomic_store8(uint8_t *p, uint8_t v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
@@ -201,6 +225,9 @@ FB_INLINE bool fb_atomic_replace64(uint64_t *p, uint64_t *expected, uint64_t v) 
     bool done = found == *expected;
     *expected = found;
     return done;
+}
+FB_INLINE bool fb_atomic_publish64(uint64_t *p, uint64_t expected, uint64_t v) {
+    return fb_atomic_replace64(p, &expected, v); /* a full barrier here */
 }
 FB_INLINE uint8_t fb_atomic_load8(const uint8_t *p) { return *(const volatile uint8_t *)p; }
 FB_INLINE void fb_atomic_store8(uint8_t *p, uint8_t v) { *(volatile uint8_t *)p = v; }

@@ -4,7 +4,7 @@ Every class is here and in its family module (`fastblocks.filters`); functions a
 module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 """
 
-from . import filters, hashing, ring, sketches
+from . import filters, hashing, limit, ring, sketches
 from .filters import (
     BinaryFuseFilter,
     BloomFilter,
@@ -13,6 +13,23 @@ from .filters import (
     FilterFullError,
     RotatingBloomFilter,
     ScalableBloomFilter,
+)
+from .limit import (
+    ConcurrencyLimiter,
+    Decision,
+    DeniedKey,
+    FixedWindow,
+    LeakyBucket,
+    LimiterFullError,
+    LimiterStats,
+    Memory,
+    Rate,
+    Redis,
+    SharedMemory,
+    SlidingWindow,
+    SlidingWindowCounter,
+    StorageError,
+    TokenBucket,
 )
 from .ring import (
     HashRing,
@@ -29,26 +46,42 @@ __version__ = "0.1.0"
 __all__ = [
     "BinaryFuseFilter",
     "BloomFilter",
+    "ConcurrencyLimiter",
     "CountMinSketch",
     "CountingBloomFilter",
     "CuckooFilter",
+    "Decision",
+    "DeniedKey",
     "FilterFullError",
+    "FixedWindow",
     "FrequencySketch",
     "HashRing",
     "HeavyHitter",
     "HyperLogLog",
     "KafkaPartitioner",
+    "LeakyBucket",
+    "LimiterFullError",
+    "LimiterStats",
     "MaglevTable",
+    "Memory",
     "MovedRange",
+    "Rate",
+    "Redis",
     "RendezvousHash",
     "RingDiff",
     "RotatingBloomFilter",
     "ScalableBloomFilter",
+    "SharedMemory",
+    "SlidingWindow",
+    "SlidingWindowCounter",
+    "StorageError",
+    "TokenBucket",
     "TopK",
     "UnknownNodeError",
     "__version__",
     "filters",
     "hashing",
+    "limit",
     "ring",
     "sketches",
 ]

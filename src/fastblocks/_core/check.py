@@ -130,35 +130,35 @@ def timer_ns(seconds: Any) -> int:
     return round(seconds * 1e9)
 
 
-def counts(value: Any, n: int, high: int) -> Any:
+def counts(value: Any, n: int, high: int, name: str = "counts", low: int = 0) -> Any:
     """Return the counts of a batch of n keys: an ``int``, or a contiguous uint64 array of n.
 
-    Raises naming ``counts`` if one is negative or above `high`, or their number is not n.
+    Raises naming `name` if one is not in [low, high], or their number is not n.
     """
     import numpy as np
 
     if hasattr(value, "__index__") and not isinstance(value, np.ndarray):
-        return integer("counts", value, 0, high)
+        return integer(name, value, low, high)
     if not hasattr(value, "__array__"):
         if isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__iter__"):
             kind = type(value).__name__
-            raise TypeError(f"counts must be an int or an array of ints, not {kind}")
-        numbers = [integer(f"counts[{i}]", count, 0, high) for i, count in enumerate(value)]
+            raise TypeError(f"{name} must be an int or an array of ints, not {kind}")
+        numbers = [integer(f"{name}[{i}]", count, low, high) for i, count in enumerate(value)]
         value = np.array(numbers, np.uint64)
     mask = getattr(value, "mask", None)  # of a masked array
     if mask is not None and mask.any():
-        raise ValueError(f"counts must not hold nulls: counts[{int(mask.argmax())}] is null")
+        raise ValueError(f"{name} must not hold nulls: {name}[{int(mask.argmax())}] is null")
     array = np.array(value)  # a copy: nobody can change it once it is checked
     if array.dtype.kind not in "iu":
-        raise TypeError(f"counts must be integers, not of dtype {array.dtype}")
+        raise TypeError(f"{name} must be integers, not of dtype {array.dtype}")
     if array.ndim == 0:
-        return integer("counts", array[()], 0, high)
+        return integer(name, array[()], low, high)
     if array.shape != (n,):
-        raise ValueError(f"counts must have shape ({n},) as the keys have, not {array.shape}")
-    bad = (array < 0) | (array > high)
+        raise ValueError(f"{name} must have shape ({n},) as the keys have, not {array.shape}")
+    bad = (array < low) | (array > high)
     if bad.any():
         at = int(bad.argmax())
-        raise ValueError(f"counts[{at}] must be in [0, {high}], not {array[at]}")
+        raise ValueError(f"{name}[{at}] must be in [{low}, {high}], not {array[at]}")
     return np.ascontiguousarray(array, dtype=np.uint64)
 
 

@@ -1,0 +1,19 @@
+from collections.abc import Sequence
+
+from typing_extensions import disjoint_base
+
+from fastblocks._core.flat import Flat
+from fastblocks._core.rates import Rule
+from fastblocks._core.types import Key
+
+@disjoint_base
+class LocalStorage(Flat):
+    def bind(self, kind: int, rules: Sequence[Rule]) -> None: ...
+    def bound_rules(self) -> tuple[Rule, ...]: ...
+    def token(self, key: Key) -> int: ...
+    def decide(
+        self, token: int, now: int, cost: int, spend: bool
+    ) -> tuple[bool, int, int, int, int]: ...
+    def forget(self, token: int) -> None: ...
+    @property
+    def max_keys(self) -> int: ...
