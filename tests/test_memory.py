@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 import fastblocks
+from fastblocks import limit
 from tests.state import HEADER, repaired
 
 ROUNDS = 300
@@ -287,6 +288,24 @@ def churn_errors(tmp_path):
             call()
 
 
+def churn_shared_limits(tmp_path):
+    path = tmp_path / "limits"
+    with limit.SharedMemory(path, 1000) as storage:
+        one = limit.SlidingWindow("20/day;30/2day", storage=storage)
+        one.allow_many(np.arange(200) % 20)
+        one.hit("a")
+        one.reset("a")
+        for call in (
+            lambda: limit.SharedMemory(path, 9),
+            lambda: limit.FixedWindow("1/s", storage=limit.SharedMemory(path, 1000)),
+            lambda: one.allow(None),
+            lambda: storage.to_bytes(),
+        ):
+            with pytest.raises((TypeError, ValueError)):
+                call()
+        storage.unlink()
+
+
 def churn_hashing(tmp_path):
     key = "k" * 50
     fastblocks.hashing.xxh3_64(key, seed=2**64 - 1)
@@ -330,6 +349,39 @@ def churn_ketama(tmp_path):
     ring.remove("7")
     with pytest.raises(TypeError):
         ring.get_many(["a"] * MANY + [None])
+
+
+def churn_limiters(tmp_path):
+    storage = fastblocks.limit.Memory(MANY // 2)
+    clock = [5.0]
+    limiter = fastblocks.SlidingWindow("3/s;9/min", storage=storage, timer=lambda: clock[0])
+    limiter.allow_many(np.arange(MANY // 4), out=np.empty(MANY // 4, bool))
+    limiter.allow_many([f"key {i}" for i in range(600)], [2] * 600)
+    clock[0] += 100
+    for key in ["a", b"b", bytearray(b"c"), 5] * 4:
+        limiter.hit(key, 2)
+        limiter.peek(key)
+    limiter.reset("a")
+    limiter.wait("z")
+    assert limiter.top_denied(3)
+    again = fastblocks.limit.Memory.from_bytes(storage.copy().to_bytes())
+    fastblocks.SlidingWindow("3/s;9/min", storage=again).allow("a")
+    damaged = repaired(storage.to_bytes(), storage.to_bytes()[HEADER:-8])
+    for call in (
+        lambda: limiter.allow(None),
+        lambda: limiter.allow_many(["a"] * 600 + [None]),
+        lambda: limiter.hit("a", 0),
+        lambda: limiter.__init__("3/s"),
+        lambda: fastblocks.FixedWindow("3/s", storage=storage),
+        lambda: fastblocks.FixedWindow("3/x"),
+        lambda: fastblocks.limit.Memory.from_bytes(damaged),
+        lambda: fastblocks.FixedWindow.__new__(fastblocks.FixedWindow).allow("a"),
+    ):
+        with pytest.raises((TypeError, ValueError, RuntimeError)):
+            call()
+    full = fastblocks.TokenBucket(1, 1, storage=fastblocks.limit.Memory(3, on_full="raise"))
+    with pytest.raises(fastblocks.limit.LimiterFullError):
+        full.allow_many(range(600))
 
 
 CHURNS = [value for name, value in globals().items() if name.startswith("churn_")]

@@ -26,6 +26,7 @@ MAKE = {
     "MaglevTable": lambda cls: cls(["a", "b"], table_size=7),
     "RendezvousHash": lambda cls: cls(["a", "b"]),
     "HashRing": lambda cls: cls(["a", "b"]),
+    "Memory": lambda cls: cls(100),
 }
 MERGING = [name for name in MAKE if hasattr(getattr(fastblocks, name), "merge")]
 

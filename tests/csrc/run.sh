@@ -32,7 +32,7 @@ step() {
 
 compile_library() {
     for source in csrc/*/*.c; do
-        $cc $strict $sanitize -c "$source" -o "$out/lib_$(basename "$source" .c).o" || return 1
+        $cc $strict $sanitize -c "$source" -o "$out/lib_$(echo "${source%.c}" | tr / _).o" || return 1
     done
 }
 

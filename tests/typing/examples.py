@@ -267,3 +267,32 @@ ring.get(1.5)  # type: ignore[arg-type]
 ring.diff({"a"})  # type: ignore[arg-type]
 fastblocks.pure.HashRing(["a"]).diff(ring)  # type: ignore[arg-type]
 assert_type(fastblocks.pure.HashRing(["a"]).get("x"), str)
+at_once = fastblocks.ConcurrencyLimiter(3)
+assert_type(at_once.acquire(timeout=1.5), bool)
+assert_type(at_once.try_acquire(), bool)
+assert_type(at_once.in_use, int)
+with at_once as same:
+    assert_type(same, fastblocks.ConcurrencyLimiter)
+at_once.acquire("1")  # type: ignore[arg-type]
+
+bucket = fastblocks.TokenBucket(per_second=2.5, burst=10, storage=fastblocks.limit.Memory(100))
+window = fastblocks.SlidingWindow(["10/second", fastblocks.limit.Rate(5, per=0.5)])
+assert_type(bucket.allow("a", cost=2), bool)
+assert_type(bucket.hit(b"a"), fastblocks.limit.Decision)
+assert_type(bucket.peek(5).retry_after, float)
+assert_type(bucket.wait("a", timeout=1.5), fastblocks.limit.Decision)
+assert_type(bucket.allow_many(np.arange(3), [1, 2, 3]), NDArray[np.bool_])
+assert_type(bucket.stats(), fastblocks.limit.LimiterStats)
+assert_type(window.top_denied(3), list[fastblocks.limit.DeniedKey])
+assert_type(fastblocks.limit.Rate.parse("5/s"), fastblocks.limit.Rate)
+assert_type(fastblocks.pure.limit.LeakyBucket("5/s", 2).allow("a"), bool)
+fastblocks.FixedWindow(5)  # type: ignore[arg-type]
+fastblocks.LeakyBucket("5/s", "2")  # type: ignore[arg-type]
+bucket.allow(None)  # type: ignore[arg-type]
+bucket.hit("a", "1")  # type: ignore[arg-type]
+
+
+async def limited(limiter: fastblocks.ConcurrencyLimiter) -> None:
+    assert_type(await limiter.acquire_async(), bool)
+    async with limiter as entered:
+        assert_type(entered, fastblocks.ConcurrencyLimiter)
