@@ -168,15 +168,21 @@ def short_percent(value: float) -> str:
 
 AXES = {
     "above": Axis("largest load ÷ mean, less 1", True, short_percent, (1, 2, 5)),
+    "admitted": Axis("calls admitted so far", False, lambda value: f"{value:,.0f}"),
     "bits": Axis("bits per key", False, lambda value: f"{value:.3g}"),
     "bytes": Axis("memory", True, size),
+    "each": Axis(
+        "bytes per key", True, lambda value: f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
+    ),
     "error": Axis("relative error", True, percent),
     "excess": Axis("mean overestimate", True, lambda value: f"{value:.3g}"),
+    "keys": Axis("keys", True, lambda value: f"{value:,.0f}"),
     "moved": Axis("keys that move", True, short_percent),
     "nodes": Axis("nodes", True, lambda value: f"{value:,.0f}"),
     "ns": Axis("time per key", True, nanoseconds),
     "rate": Axis("false-positive rate", True, percent),
     "recall": Axis("share of the true top that is found", False, percent),
+    "seconds": Axis("seconds", False, lambda value: f"{value:g}"),
     "vnodes": Axis("vnodes per node", True, lambda value: f"{value:,.0f}", (1, 2, 5)),
 }
 

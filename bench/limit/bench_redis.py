@@ -1,0 +1,155 @@
+"""Limits on a server.
+
+One Valkey on loopback, one client, 1000 keys in turn, limits that are not reached.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from bench.limit.server import Server, programs
+from bench.model import Library, Role, Timed, Unsupported, expect, work
+
+KEYS = [f"user:{i}" for i in range(1000)]
+LIMIT = 1_000_000
+FEW = 1_000  # of a sliding log
+STRATEGIES = ("fixed", "counter", "bucket", "log")
+
+
+class OnServer(Library):
+    """Limiters with a server of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        server = Server(programs()["valkey"]).start()
+        atexit.register(server.stop)
+        self.url = server.url
+
+    def limiter(self, strategy: str, limit: int) -> Callable[[str], Any]:
+        """Return a function that tells whether a key has one more of `limit` calls an hour."""
+        raise NotImplementedError
+
+
+class Native(OnServer):
+    """fastblocks itself, on the client of the package redis."""
+
+    name = "fastblocks"
+    role: ClassVar[Role] = "native"
+    module = "fastblocks.pure.limit"
+    distribution = "fastblocks"
+
+    def limiter(self, strategy: str, limit: int) -> Callable[[str], Any]:
+        """A limiter's `hit`."""
+        limits = self.api
+        classes = {
+            "fixed": limits.FixedWindow,
+            "counter": limits.SlidingWindowCounter,
+            "bucket": limits.LeakyBucket,
+            "log": limits.SlidingWindow,
+        }
+        storage = limits.Redis(self.url, on_error="raise")
+        hit: Callable[[str], Any] = classes[strategy](f"{limit}/hour", storage=storage).hit
+        return hit
+
+
+class Limits(OnServer):
+    """limits."""
+
+    name = "limits"
+    module = "limits"
+    distribution = "limits"
+
+    def limiter(self, strategy: str, limit: int) -> Callable[[str], Any]:
+        """A strategy's `hit`."""
+        from limits import storage, strategies
+
+        classes: dict[str, Any] = {
+            "fixed": strategies.FixedWindowRateLimiter,
+            "counter": strategies.SlidingWindowCounterRateLimiter,
+            "log": strategies.MovingWindowRateLimiter,
+        }
+        if strategy not in classes:
+            raise Unsupported("no bucket")
+        made = classes[strategy](storage.RedisStorage(self.url, key_prefix=strategy))
+        rate = self.api.RateLimitItemPerHour(limit)
+        return lambda key: made.hit(rate, key)
+
+
+class Throttled(OnServer):
+    """throttled-py."""
+
+    name = "throttled-py"
+    module = "throttled"
+    distribution = "throttled-py"
+
+    def limiter(self, strategy: str, limit: int) -> Callable[[str], Any]:
+        """`limit` of one object for all keys."""
+        using = {"fixed": "fixed_window", "counter": "sliding_window", "bucket": "gcra"}
+        if strategy not in using:
+            raise Unsupported("no log")
+        made = self.api.Throttled(
+            using=using[strategy],
+            quota=self.api.per_hour(limit, burst=limit),
+            store=self.api.RedisStore(server=self.url),
+        )
+        return lambda key: not made.limit(key).limited
+
+
+class Bare(OnServer):
+    """The same client, a script that returns 1."""
+
+    name = "EVALSHA of `return 1`"
+    role: ClassVar[Role] = "floor"
+    module = "redis"
+    distribution = "redis"
+    only = tuple(f"hit_{strategy}" for strategy in STRATEGIES)
+
+    def limiter(self, strategy: str, limit: int) -> Callable[[str], Any]:
+        """A call that decides nothing."""
+        client = self.api.Redis.from_url(self.url)
+        sha = client.script_load("return 1")
+        return lambda key: client.evalsha(sha, 0)
+
+
+LIBRARIES = (Native, Limits, Throttled, Bare)
+
+
+def _hits(lib: OnServer, timed: Timed, strategy: str, limit: int) -> None:
+    if not isinstance(lib, Bare):
+        few = lib.limiter(strategy, 3)
+        answers = [bool(few("checked")) for _ in range(5)]
+        expect(answers == [True] * 3 + [False] * 2, f"3 an hour: {answers}")
+    hit = lib.limiter(strategy, limit)
+
+    def work_() -> None:
+        for key in KEYS:
+            hit(key)
+
+    work_()
+    timed(work_, items=len(KEYS))
+
+
+@work("`hit(key)` on Redis, fixed window", "1000 keys", unit="call", rounds=2)
+def bench_hit_fixed(lib: Any, timed: Timed) -> None:
+    """Fixed window."""
+    _hits(lib, timed, "fixed", LIMIT)
+
+
+@work("`hit(key)` on Redis, two-window counter", "1000 keys", unit="call", rounds=2)
+def bench_hit_counter(lib: Any, timed: Timed) -> None:
+    """Sliding window, estimated."""
+    _hits(lib, timed, "counter", LIMIT)
+
+
+@work("`hit(key)` on Redis, leaky bucket", "1000 keys", unit="call", headline=True, rounds=2)
+def bench_hit_bucket(lib: Any, timed: Timed) -> None:
+    """GCRA."""
+    _hits(lib, timed, "bucket", LIMIT)
+
+
+@work("`hit(key)` on Redis, sliding log", "1000 keys, 1000 an hour", unit="call", rounds=2)
+def bench_hit_log(lib: Any, timed: Timed) -> None:
+    """Sliding window, exact."""
+    _hits(lib, timed, "log", FEW)
