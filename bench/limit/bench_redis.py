@@ -37,7 +37,7 @@ class Native(OnServer):
 
     name = "fastblocks"
     role: ClassVar[Role] = "native"
-    module = "fastblocks.pure.limit"
+    module = "fastblocks.limit"
     distribution = "fastblocks"
 
     def limiter(self, strategy: str, limit: int) -> Callable[[str], Any]:
@@ -52,6 +52,14 @@ class Native(OnServer):
         storage = limits.Redis(self.url, on_error="raise")
         hit: Callable[[str], Any] = classes[strategy](f"{limit}/hour", storage=storage).hit
         return hit
+
+
+class Pure(Native):
+    """Limiters of the pure-Python twin, on the same storage."""
+
+    name = "fastblocks.pure"
+    role: ClassVar[Role] = "pure"
+    module = "fastblocks.pure.limit"
 
 
 class Limits(OnServer):
@@ -113,7 +121,7 @@ class Bare(OnServer):
         return lambda key: client.evalsha(sha, 0)
 
 
-LIBRARIES = (Native, Limits, Throttled, Bare)
+LIBRARIES = (Native, Pure, Limits, Throttled, Bare)
 
 
 def _hits(lib: OnServer, timed: Timed, strategy: str, limit: int) -> None:

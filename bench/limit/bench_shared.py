@@ -10,7 +10,6 @@ from __future__ import annotations
 from bench.limit.shared_libraries import (
     Manager,
     Native,
-    NativeBucket,
     Pure,
     PyrateMultiprocess,
     PyrateSQLite,
@@ -18,7 +17,7 @@ from bench.limit.shared_libraries import (
 )
 from bench.model import Timed, expect, work
 
-LIBRARIES = (Native, NativeBucket, Pure, PyrateMultiprocess, PyrateSQLite, Manager)
+LIBRARIES = (Native, Pure, PyrateMultiprocess, PyrateSQLite, Manager)
 
 CALLS = 200_000
 DETAIL = "each as fast as it can"

@@ -97,13 +97,6 @@ class Native(Shared):
         shared.storage.unlink()
 
 
-class NativeBucket(Native):
-    """The same as a leaky bucket."""
-
-    name = "fastblocks, LeakyBucket"
-    strategy = "LeakyBucket"
-
-
 class Pure(Native):
     """The pure-Python twin."""
 
