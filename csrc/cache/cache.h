@@ -61,7 +61,7 @@ void fb_cache_age(fb_cache_t *c, uint32_t slot, int64_t accessed, int64_t writte
 /* An entry was asked for: tells the policy, and renews its life. */
 FB_INLINE void fb_cache_hit(fb_cache_t *c, uint32_t slot, int64_t now) {
     fb_policy_hit(&c->policy, slot);
-    if (c->timed) c->timers.entries[slot].accessed = now;
+    if (c->timed && c->timers.entries[slot].accessed < now) c->timers.entries[slot].accessed = now;
 }
 
 FB_INLINE bool fb_cache_alive(const fb_cache_t *c, uint32_t slot, int64_t now) {

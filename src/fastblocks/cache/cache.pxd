@@ -107,7 +107,6 @@ cdef class Cache:
     cdef object put(self, object key, object value, int64_t life, const fb_set_t *how, tuple tags, object flight)
     cdef object drop(self, object key, object value)
     cdef size_t let_die(self) except? 0xDEAD
-    cdef list entries(self)
     cdef int revive(self, object key, object value, uint64_t weight, tuple tags, tuple ages) except -1
     cdef object missing(self, object key)
     cdef bint aged(self, const fb_age_t *age) except -1

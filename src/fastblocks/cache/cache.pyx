@@ -7,6 +7,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject, PyObject_Hash
 
 from collections.abc import KeysView, Mapping, MutableMapping
+from copy import deepcopy
 from types import GenericAlias
 
 from fastblocks._core import caches
@@ -334,7 +335,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             fb_cache_hit(core, slot, now)
             fb_policy_reweigh(&core.policy, slot, weight)
             fb_py_removals_replace(gone, self.slots, slot, value)
-            if PyDict_Size(self.tagged):
+            if flight is None and PyDict_Size(self.tagged):
                 self.untag(slot)
         else:
             check_status(fb_cache_reserve(core), WHAT)
@@ -682,6 +683,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         """Changes `maxsize`; evicts by the policy until the rest fits."""
         cdef uint64_t most = caches.maxsize_of(maxsize, self.weigher is not None)
         cdef fb_py_removals_t gone
+        self.let_die()
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
@@ -722,6 +724,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             If the loader asks for the key that it is loading, itself or by way of other loads.
         """
         cdef fb_age_t age
+        caches.function("loader", loader)
         cdef object value = self.lookup(key, &age)
         if value is MISSING:
             return self._flights.load(self, key, loader)
@@ -736,6 +739,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         waits does not cancel it for the others.
         """
         cdef fb_age_t age
+        caches.function("loader", loader)
         cdef object value = self.lookup(key, &age)
         if value is MISSING:
             return await self._flights.load_async(self, key, loader)
@@ -787,22 +791,9 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     # ---- copies -----------------------------------------------------------------------------
 
-    def __reduce_ex__(self, protocol):
-        arguments = {name: getattr(self, name) for name in caches.ARGUMENTS}
-        return caches.remade, (Cache, type(self), arguments), (self.entries(), getattr(self, "__dict__", None))
-
-    def __reduce__(self):
-        return self.__reduce_ex__(2)
-
-    def __copy__(self):
-        make, arguments, state = self.__reduce_ex__(4)
-        result = make(*arguments)
-        result.__setstate__(state)
-        return result
-
-    cdef list entries(self):
-        """What is needed to make the entries again: in the order in which they would be evicted."""
-        cdef list result = []
+    def __getstate__(self):
+        """The entries, those that would be evicted first in front, their times relative to now."""
+        cdef list entries = []
         cdef const fb_timers_entry_t *times
         cdef uint32_t *order = NULL
         cdef uint32_t i, slot
@@ -824,24 +815,22 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
                         expires = None
                         if times.expires != FB_CACHE_NEVER:
                             expires = times.expires - now
-                        ages = (
-                            expires, now - times.accessed, now - times.written, times.load,
-                        )
-                    result.append((
+                        ages = (expires, now - times.written, now - times.accessed, times.load)
+                    entries.append((
                         <object>FB_PY_KEY(self.slots, slot), <object>FB_PY_VALUE(self.slots, slot),
                         1 if self.core.policy.weights == NULL else self.core.policy.weights[slot],
                         self.tagged.get(slot, ()), ages,
                     ))
             finally:
                 PyMem_Free(order)
-        return result
+        return entries, getattr(self, "__dict__", None)
 
     def __setstate__(self, state):
         entries, attributes = state
-        for key, value, weight, tags, ages in entries:
-            self.revive(key, value, weight, tags, ages)
         if attributes:
             self.__dict__.update(attributes)
+        for key, value, weight, tags, ages in entries:
+            self.revive(key, value, weight, tags, ages)
 
     cdef int revive(self, object key, object value, uint64_t weight, tuple tags, tuple ages) except -1:
         cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
@@ -856,13 +845,32 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
+                if ages is not None:
+                    check_status(fb_cache_keep_time(&self.core, now), WHAT)
                 self.store(key, h, value, weight, now, life, &SET, tags, None, &gone)
-                if ages is not None and self.core.timed and self.find(key, h, &slot):
-                    fb_cache_age(&self.core, slot, now - <int64_t>ages[1], now - <int64_t>ages[2], ages[3])
+                if ages is not None and self.find(key, h, &slot):
+                    fb_cache_age(&self.core, slot, now - <int64_t>ages[2], now - <int64_t>ages[1], ages[3])
         finally:
             if gone.n:
                 self.finish(&gone)
         return 0
+
+    def __reduce__(self):
+        arguments = {name: getattr(self, name) for name in caches.ARGUMENTS}
+        return caches.remade, (Cache, type(self), arguments), self.__getstate__()
+
+    def __copy__(self):
+        make, (cls, own, arguments), state = self.__reduce__()
+        result = make(cls, own, {**arguments, "executor": self.executor})
+        result.__setstate__(state)
+        return result
+
+    def __deepcopy__(self, memo):
+        make, (cls, own, arguments), state = self.__reduce__()
+        result = make(cls, own, {**arguments, "executor": self.executor})
+        memo[id(self)] = result
+        result.__setstate__(deepcopy(state, memo))
+        return result
 
 
 cdef class Entries:
