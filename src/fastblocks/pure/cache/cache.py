@@ -26,6 +26,7 @@ from fastblocks._core.flights import Flights
 
 from .._clock import now_ns
 from . import policy as policies
+from ._arguments import Arguments
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -63,11 +64,7 @@ class Entry(policies.Entry):
         self.load = load
 
 
-def _argument(name: str) -> Any:
-    return property(lambda cache: cache._arguments[name])
-
-
-class Cache(MutableMapping[K, V]):
+class Cache(Arguments, MutableMapping[K, V]):
     """A mapping of bounded size; see `fastblocks.Cache`.
 
     A lock keeps threads apart. Comparing keys runs under it; weighers, loaders, predicates and
@@ -76,7 +73,6 @@ class Cache(MutableMapping[K, V]):
 
     __slots__ = (
         "__weakref__",
-        "_arguments",
         "_by_tag",
         "_changes",
         "_early",
@@ -125,7 +121,7 @@ class Cache(MutableMapping[K, V]):
             executor=executor,
             seed=seed,
         )
-        self._arguments: dict[str, Any] = {
+        self._arguments = {
             "ttl": ttl,
             "tti": tti,
             "weigher": weigher,
@@ -543,17 +539,6 @@ class Cache(MutableMapping[K, V]):
     def currsize(self) -> int:
         self.expire()
         return self._policy.weight
-
-    ttl = _argument("ttl")
-    tti = _argument("tti")
-    weigher = _argument("weigher")
-    on_remove = _argument("on_remove")
-    policy = _argument("policy")
-    timer = _argument("timer")
-    refresh_after = _argument("refresh_after")
-    early_refresh = _argument("early_refresh")
-    executor = _argument("executor")
-    seed = _argument("seed")
 
     @property
     def nbytes(self) -> int:

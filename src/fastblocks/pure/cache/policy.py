@@ -170,9 +170,10 @@ class Sieve(Policy[E]):
     """SIEVE: a hand goes from old to new, over and over; who was requested stays for a round.
 
     The queue in the order of entering is `behind`, then `ahead`: the hand stands at the oldest
-    entry of `ahead`, which is not empty unless both are. What is requested (`count` 1) or is the
-    latest is passed over, and its `count` set to 0; what is not goes. The hand stays where it is
-    from one victim to the next. After the newest entry comes the oldest.
+    entry of `ahead`, which is not empty unless both are. What was requested (`count` 1) or is the
+    latest is passed over, and its `count` set to 0; what was not goes, and the hand stands at the
+    next; if that is the latest, at the one after it, as if the latest came in only now. After the
+    newest entry comes the oldest.
 
     Zhang, Yang, Yue, Vigfusson and Rashmi, "SIEVE is simpler than LRU: an efficient turn-key
     eviction algorithm for web caches", NSDI 2024.
@@ -181,6 +182,11 @@ class Sieve(Policy[E]):
     def clear(self) -> None:
         self.ahead, self.behind = Queue(), Queue()
         self.queues = self.ahead, self.behind
+
+    def pass_over(self, entry: Entry) -> None:
+        entry.count = 0
+        self.behind.pull(entry)
+        self.turn()
 
     def turn(self) -> None:
         """Begin a new round if the hand has passed the newest entry."""
@@ -200,9 +206,13 @@ class Sieve(Policy[E]):
 
     def choose(self) -> Entry:
         while (entry := self.ahead.oldest()).count or entry is self.latest:
-            entry.count = 0
-            self.behind.pull(entry)
-            self.turn()
+            self.pass_over(entry)
+        return entry
+
+    def victim(self) -> E | None:
+        entry = super().victim()
+        if entry is not None and self.latest is not None and self.ahead.oldest() is self.latest:
+            self.pass_over(self.latest)
         return entry
 
 

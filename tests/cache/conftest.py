@@ -1,0 +1,34 @@
+"""Fixtures of the cache's tests."""
+
+import pytest
+
+from tests.cache.twins import POLICIES, TWINS
+from tests.filters.clock import Clock
+
+SECOND = 10**9
+
+
+@pytest.fixture(params=TWINS)
+def impl(request):
+    return TWINS[request.param]
+
+
+@pytest.fixture(params=POLICIES)
+def policy(request):
+    return request.param
+
+
+@pytest.fixture
+def clock():
+    return Clock(5 * SECOND)
+
+
+@pytest.fixture
+def events():
+    return []
+
+
+@pytest.fixture
+def on_remove(events):
+    """A listener that writes down what it is told."""
+    return lambda key, value, cause: events.append((key, value, cause))
