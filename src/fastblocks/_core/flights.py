@@ -217,7 +217,8 @@ class Flights:
         if self.table.setdefault(key, flight) is not flight:
             return
         try:
-            (cache.executor or _shared_executor()).submit(self._refresh, cache, loader, flight)
+            executor = _shared_executor() if cache.executor is None else cache.executor
+            executor.submit(self._refresh, cache, loader, flight)
         except Exception as error:  # it was shut down
             if flight.begin():
                 self._land(flight, _Interrupted())
