@@ -469,23 +469,26 @@ def test_an_outage_loses_nothing(impl, functions, caplog):
 
 
 def test_one_that_fails_does_not_stand_in_the_way(impl):
-    written, errors = {}, []
+    written, errors, all_others = {}, [], threading.Event()
 
     def write_many(values):
         if "bad" in values:
             raise ValueError("bad")
         written.update(values)
+        if len(written) == 3:
+            all_others.set()
 
     store = Store(
         impl.Cache(10),
         write_many=write_many,
         mode="write-behind",
-        flush_interval=FOREVER,
+        flush_interval=0,
         retry=(1e-4, 1e-3),
         on_error=lambda key, value, error: errors.append((key, value, str(error))),
     )
     store.set_many({"x": 1, "bad": 2, "y": 3, "z": 4})
-    assert not store.flush(0.05)
+    assert all_others.wait(GUARD)
+    assert not store.flush(0.01)
     assert written == {"x": 1, "y": 3, "z": 4}
     assert set(errors) == {("bad", 2, "bad")}
     with pytest.raises(StoreError, match=r"1 writes could not be .* in 0\.01 seconds") as e:
@@ -536,7 +539,8 @@ def test_failures_are_logged(impl, source, caplog):
 def test_pauses_double(impl, source, monkeypatch):
     pauses = []
     monkeypatch.setattr(
-        "fastblocks.cache._behind.WriteBehind._pause", lambda self, seconds: pauses.append(seconds)
+        "fastblocks.cache._behind.WriteBehind._pause",
+        lambda self, seconds, hurried: pauses.append(seconds),
     )
     source.down = 6
     store = behind(impl, source, retry=(1.0, 10.0), on_error=lambda *_: None)
@@ -554,8 +558,10 @@ def test_flush_does_not_wait_for_the_end_of_a_pause(impl, source):
     source.down = 1
     store = behind(impl, source, retry=(FOREVER, FOREVER), on_error=lambda *_: None)
     store.set("a", 10)
-    assert not store.flush(0.01)
+    first = start(store.flush)
+    assert source.failed.acquire(timeout=GUARD)
     assert store.flush()
+    assert first.result()
     store.close()
 
 
@@ -653,6 +659,9 @@ def test_close_tells_what_is_left_and_may_be_repeated(impl, source):
     source.down = True
     store.set("x", 10)
     store.delete("a")
+    flushed = start(store.flush)
+    for _ in range(3):
+        assert source.failed.acquire(timeout=GUARD)
     with pytest.raises(StoreError, match="2 writes could not be carried out") as caught:
         store.close(timeout=0.01)
     assert (caught.value.pending, caught.value.deletions) == ({"x": 10}, ["a"])
@@ -660,6 +669,7 @@ def test_close_tells_what_is_left_and_may_be_repeated(impl, source):
     assert store.pending == 2
     source.down = False
     store.close()
+    assert flushed.result()
     assert source.values == {"b": 2, "x": 10}
 
 

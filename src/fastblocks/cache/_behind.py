@@ -268,13 +268,15 @@ class WriteBehind:
         size = self._at_once
         failures = 0
         while batch := self._take(size):
+            hurried = self._hurried
             error = self._try(batch)
             if error is None:
                 size, failures = min(2 * size, self._at_once), 0
             elif len(batch) > 1:
                 size = 1
             else:
-                self._pause(min(self._pauses[0] * 2.0 ** min(failures, 60), self._pauses[1]))
+                pause = min(self._pauses[0] * 2.0 ** min(failures, 60), self._pauses[1])
+                self._pause(pause, hurried)
                 failures += 1
 
     def _take(self, size: int) -> dict[Any, Entry]:
@@ -299,7 +301,7 @@ class WriteBehind:
                     break
             for key in self._writing:
                 del self._waiting[key]
-            self._due = max(self._due - len(self._writing), 0)
+            self._due = min(max(self._due - len(self._writing), 0), len(self._waiting))
             return dict(self._writing)
 
     def _ready(self) -> bool:
@@ -350,9 +352,9 @@ class WriteBehind:
             logger.error("on_error of a store failed", exc_info=wrong)
             return False
 
-    def _pause(self, seconds: float) -> None:
+    def _pause(self, seconds: float, hurried: int) -> None:
+        """Wait, unless somebody has begun to wait for the queue since so many had."""
         with self._changed:
-            hurried = self._hurried
             self._changed.wait_for(lambda: self._stopped or self._hurried != hurried, seconds)
 
 

@@ -271,8 +271,10 @@ retry=(0.1, 30.0), on_error=None)
             A hashable key.
         value : object
             Its value.
-        ttl, tags : optional
-            Of the entry, if the mode sets one; see `Cache.set`.
+        ttl : float, optional
+            Seconds after which the entry dies, if the mode sets one.
+        tags : iterable of str, bytes or int, default ()
+            Of the entry, if the mode sets one.
 
         Raises
         ------
@@ -290,7 +292,9 @@ retry=(0.1, 30.0), on_error=None)
         ----------
         items : mapping or iterable of pairs
             Values by key.
-        ttl, tags : optional
+        ttl : float, optional
+            As of `set`.
+        tags : iterable of str, bytes or int, default ()
             As of `set`.
         """
         values = dict(caches.pairs_of(items))
