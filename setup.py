@@ -17,6 +17,7 @@ MODULES = {
     "_core.state": [],
     "_core.status": [],
     "hashing.xxh3": [],
+    "cache.cache": ["cache", "index", "policy", "timers"],
     "filters._filter": [],
     "filters._split_block": ["split_block"],
     "filters.binary_fuse": ["binary_fuse"],
@@ -41,7 +42,7 @@ MODULES = {
     "sketches.topk": ["topk"],
 }
 CORE = sorted(glob("csrc/core/*.c"))
-INCLUDE = ["csrc", "csrc/core", "src/fastblocks/_core"]
+INCLUDE = ["csrc", "csrc/core", "src/fastblocks/_core", "src/fastblocks/cache"]
 DEPENDS = ["setup.py", *glob("csrc/*/*.h"), *CORE, *glob("src/fastblocks/_core/*.h")]
 NUMPY_MODULES = {"_core.arrays"}
 

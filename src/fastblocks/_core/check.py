@@ -26,6 +26,7 @@ __all__ = [
     "real",
     "seconds_ns",
     "seed64",
+    "seed_of",
     "timer",
     "timer_ns",
 ]
@@ -104,6 +105,15 @@ def real(name: str, value: Any, low: float, high: float) -> float:
 def seed64(value: Any) -> int:
     """Return `value` as a 64-bit unsigned seed."""
     return integer("seed", value, 0, 2**64 - 1)
+
+
+def seed_of(value: Any) -> int:
+    """Return `value` as a 64-bit unsigned seed; a random one for None."""
+    if value is None:
+        import os
+
+        return int.from_bytes(os.urandom(8), "little")
+    return seed64(value)
 
 
 def seconds_ns(name: str, value: Any) -> int:

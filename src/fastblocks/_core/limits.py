@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from . import check
+from .check import seed_of
 from .rates import MAX_COUNT, Rule, rate_of
 
 __all__ = [
@@ -112,15 +113,6 @@ def reopened(cls: Any, arguments: dict[str, Any]) -> Any:
 
 def no_bytes() -> TypeError:
     return TypeError("a SharedMemory cannot be copied or saved: its state is the file")
-
-
-def seed_of(seed: Any) -> int:
-    """Return a seed, checked; a random one for None."""
-    if seed is None:
-        import os
-
-        return int.from_bytes(os.urandom(8), "little")
-    return check.seed64(seed)
 
 
 def full(max_keys: int) -> LimiterFullError:

@@ -4,7 +4,8 @@ Same names, arguments, answers, errors and serialised bytes as the native ones; 
 enough to be read. Chosen by name, never by fall-back.
 """
 
-from . import filters, hashing, limit, ring, sketches
+from . import cache, filters, hashing, limit, ring, sketches
+from .cache import Cache, CacheStats
 from .filters import (
     BinaryFuseFilter,
     BloomFilter,
@@ -45,6 +46,8 @@ from .sketches import CountMinSketch, FrequencySketch, HeavyHitter, HyperLogLog,
 __all__ = [
     "BinaryFuseFilter",
     "BloomFilter",
+    "Cache",
+    "CacheStats",
     "ConcurrencyLimiter",
     "CountMinSketch",
     "CountingBloomFilter",
@@ -77,6 +80,7 @@ __all__ = [
     "TokenBucket",
     "TopK",
     "UnknownNodeError",
+    "cache",
     "filters",
     "hashing",
     "limit",

@@ -67,22 +67,24 @@ class FrequencySketch(Flat):
 
     # ---- keys ---------------------------------------------------------------------------------
 
-    def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
+    def _hash(self, data: bytes) -> int:
+        return hash_bytes(data, self._seed)
+
+    def _places(self, h: int) -> Iterator[tuple[int, int]]:
         """Byte of each of a key's four counters, one in each 16 bytes of a block, and its shift."""
-        h = hash_bytes(data, self._seed)
         block = (h * self._blocks >> 64) * BLOCK
         for lane in range(4):
             place = h >> 8 * lane & 31
             yield block + 16 * lane + place % 16, place // 16 * 4
 
-    def _estimate(self, data: bytes) -> int:
-        return min(self._counters[at] >> shift & 15 for at, shift in self._places(data))
+    def _estimate(self, h: int) -> int:
+        return min(self._counters[at] >> shift & 15 for at, shift in self._places(h))
 
-    def _record(self, data: bytes) -> None:
-        least = self._estimate(data)
+    def _record(self, h: int) -> None:
+        least = self._estimate(h)
         if least == MAX_COUNT:
             return
-        for at, shift in self._places(data):
+        for at, shift in self._places(h):
             if self._counters[at] >> shift & 15 == least:
                 self._counters[at] += 1 << shift
         self._head[0] += 1
@@ -96,10 +98,10 @@ class FrequencySketch(Flat):
 
     def record(self, key: Key) -> None:
         """Count one occurrence of a key."""
-        data = _keys.bytes_of_key(key)
+        h = self._hash(_keys.bytes_of_key(key))
         self._check_writable("record")
         with self._lock:
-            self._record(data)
+            self._record(h)
 
     def record_many(self, keys: Keys) -> None:
         """Count one occurrence of each key of a batch: of all, or of none if there is an error."""
@@ -107,15 +109,15 @@ class FrequencySketch(Flat):
         batch = _keys.bytes_of_keys(keys)
         with self._lock:
             for data in batch:
-                self._record(data)
+                self._record(self._hash(data))
 
     def estimate(self, key: Key) -> int:
         """Return about how often `key` was recorded lately, 0 to 15."""
-        return self._estimate(_keys.bytes_of_key(key))
+        return self._estimate(self._hash(_keys.bytes_of_key(key)))
 
     def estimate_many(self, keys: Keys, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """Return, for each key of a batch, about how often it was recorded lately."""
-        counts = [self._estimate(data) for data in _keys.bytes_of_keys(keys)]
+        counts = [self._estimate(self._hash(data)) for data in _keys.bytes_of_keys(keys)]
         return _keys.fill_out(out, counts, "uint8")
 
     # ---- whole sketches -----------------------------------------------------------------------

@@ -1,0 +1,85 @@
+/* What a cache does that concerns no keys and no values: entries by number, found by hash, evicted by a
+ * policy, dying by their times. The caller keeps keys and values in arrays parallel to the arena.
+ *
+ * Complexity: all O(1) expected and amortised. Memory of an entry: 24 bytes of the policy, 5.3 to 10.7 of the
+ * index, 8 of the sketch (w-tinylfu), 8 if entries have weights, 40 if they have times.
+ */
+#ifndef FB_CACHE_CACHE_H
+#define FB_CACHE_CACHE_H
+
+#include "index.h"
+#include "policy.h"
+#include "timers.h"
+
+#define FB_CACHE_NONE FB_POLICY_NONE
+#define FB_CACHE_NEVER FB_TIMERS_NEVER
+
+typedef struct {
+    fb_policy_t policy;
+    fb_index_t index;
+    fb_timers_t timers; /* no entries unless `timed` */
+    bool timed;         /* entries have times; once it is, it stays so */
+} fb_cache_t;
+
+fb_status_t fb_cache_init(fb_cache_t *c, fb_policy_kind_t kind, uint64_t maxsize, bool weighted, uint64_t seed,
+                          int64_t idle);
+void fb_cache_free(fb_cache_t *c);
+
+/* Gives entries times from now on: those that are there are written and accessed at `now`, and never
+ * expire. FB_OK or FB_NO_MEMORY. */
+fb_status_t fb_cache_keep_time(fb_cache_t *c, int64_t now);
+
+/* A 64-bit hash of every bit of `h`: Python's of an int is that int. Bijective (Stafford's variants and
+ * their kin; multiplier by Evensen's moremur is as good: what matters is that no structure is left). */
+FB_INLINE uint64_t fb_cache_hash(uint64_t h, uint64_t seed) {
+    h ^= seed;
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93ull;
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93ull;
+    return h ^ h >> 32;
+}
+
+/* A search: the entries with hash h, one by one, then FB_CACHE_NONE. Nothing may change meanwhile. */
+FB_INLINE uint32_t fb_cache_begin(const fb_cache_t *c, uint64_t h) { return fb_index_home(&c->index, h); }
+FB_INLINE uint32_t fb_cache_next(const fb_cache_t *c, uint64_t h, uint32_t *at) {
+    return fb_index_next(&c->index, c->policy.entries, h, at);
+}
+
+/* Room for one more entry, in the arena and everything parallel to it: FB_OK, FB_NO_MEMORY or FB_OUT_OF_RANGE. */
+fb_status_t fb_cache_reserve(fb_cache_t *c);
+
+/* A new entry, for which room was made; weight <= maxsize. Then take the victims, until there is none. */
+uint32_t fb_cache_add(fb_cache_t *c, uint64_t h, uint64_t weight);
+
+/* Writes the times of an entry that was just set: it expires after `life` (FB_CACHE_NEVER: not). */
+void fb_cache_write(fb_cache_t *c, uint32_t slot, int64_t now, int64_t life, int64_t load);
+
+/* The times of an entry, as they were when it was written down. It expires when it did before. */
+void fb_cache_age(fb_cache_t *c, uint32_t slot, int64_t accessed, int64_t written, int64_t load);
+
+/* An entry was asked for: tells the policy, and renews its life. */
+FB_INLINE void fb_cache_hit(fb_cache_t *c, uint32_t slot, int64_t now) {
+    fb_policy_hit(&c->policy, slot);
+    if (c->timed) c->timers.entries[slot].accessed = now;
+}
+
+FB_INLINE bool fb_cache_alive(const fb_cache_t *c, uint32_t slot, int64_t now) {
+    return !c->timed || now < fb_timers_deadline(&c->timers, slot);
+}
+
+/* Takes an entry out; its number is free for another. */
+void fb_cache_remove(fb_cache_t *c, uint32_t slot);
+
+/* Takes out the entry that has to go for the others to fit, and returns its number, which is free as soon as
+ * another entry is added; FB_CACHE_NONE if all fit. */
+uint32_t fb_cache_victim(fb_cache_t *c);
+
+/* Takes out an entry that is dead at `now`; FB_CACHE_NONE if there is none. Turn the timers first. */
+uint32_t fb_cache_dead(fb_cache_t *c);
+
+void fb_cache_clear(fb_cache_t *c);
+
+uint64_t fb_cache_bytes(const fb_cache_t *c);
+
+#endif

@@ -1,0 +1,918 @@
+"""The cache."""
+
+cimport cython
+from cpython.dict cimport PyDict_Size
+from cpython.list cimport PyList_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject, PyObject_Hash
+
+from collections.abc import KeysView, Mapping, MutableMapping
+from types import GenericAlias
+
+from fastblocks._core import caches
+from fastblocks._core.flights import Flights
+
+from fastblocks._core.clock cimport now_ns
+from fastblocks._core.cpu cimport fb_cpu_level
+from fastblocks._core.status cimport check_status, fb_status_t
+
+cdef extern from "<stdbool.h>" nogil:
+    ctypedef bint cbool "bool"
+
+cdef extern from "cache/cache.h" nogil:
+    const uint32_t FB_CACHE_NONE
+    const int64_t FB_CACHE_NEVER
+    fb_status_t fb_cache_init(fb_cache_t *c, fb_policy_kind_t kind, uint64_t maxsize, cbool weighted, uint64_t seed,
+                              int64_t idle)
+    void fb_cache_free(fb_cache_t *c)
+    fb_status_t fb_cache_keep_time(fb_cache_t *c, int64_t now)
+    uint64_t fb_cache_hash(uint64_t h, uint64_t seed)
+    fb_status_t fb_cache_reserve(fb_cache_t *c)
+    uint32_t fb_cache_add(fb_cache_t *c, uint64_t h, uint64_t weight)
+    void fb_cache_write(fb_cache_t *c, uint32_t slot, int64_t now, int64_t life, int64_t load)
+    void fb_cache_age(fb_cache_t *c, uint32_t slot, int64_t accessed, int64_t written, int64_t load)
+    void fb_cache_hit(fb_cache_t *c, uint32_t slot, int64_t now)
+    bint fb_cache_alive(const fb_cache_t *c, uint32_t slot, int64_t now)
+    void fb_cache_remove(fb_cache_t *c, uint32_t slot)
+    uint32_t fb_cache_victim(fb_cache_t *c)
+    uint32_t fb_cache_dead(fb_cache_t *c)
+    void fb_cache_clear(fb_cache_t *c)
+    uint64_t fb_cache_bytes(const fb_cache_t *c)
+    void fb_policy_reweigh(fb_policy_t *p, uint32_t slot, uint64_t weight)
+    fb_status_t fb_policy_resize(fb_policy_t *p, uint64_t maxsize)
+    uint32_t fb_policy_next_victim(fb_policy_t *p)
+    void fb_policy_order(const fb_policy_t *p, uint32_t *slots)
+    bint fb_policy_occupied(const fb_policy_t *p, uint32_t slot)
+    bint fb_timers_behind(const fb_timers_t *t, int64_t now)
+    void fb_timers_turn(fb_timers_t *t, int64_t now)
+
+cdef extern from "pycache.h":
+    void fb_py_removals_init(fb_py_removals_t *r)
+    int fb_py_removals_reserve(fb_py_removals_t *r) except -1
+    void fb_py_removals_take(fb_py_removals_t *r, list items, uint32_t slot, fb_py_cause_t cause)
+    void fb_py_removals_replace(fb_py_removals_t *r, list items, uint32_t slot, object value)
+    void fb_py_removals_free(fb_py_removals_t *r)
+    list fb_py_slots(list items, uint32_t n_slots)
+    enum:
+        FB_PY_MOVED
+    int fb_py_find(const fb_cache_t *c, list items, const uint64_t *changes, object key, uint64_t h,
+                   uint32_t *slot) except -1
+    PyObject *FB_PY_KEY(list items, uint32_t slot)
+    PyObject *FB_PY_VALUE(list items, uint32_t slot)
+    void put_key "FB_PY_PUT_KEY"(list items, uint32_t slot, object key)
+    void put_value "FB_PY_PUT_VALUE"(list items, uint32_t slot, object value)
+
+cdef object MISSING = caches.MISSING
+cdef tuple CAUSES = caches.CAUSES
+cdef int64_t BY_DEFAULT = -1  # a life: as the cache says
+cdef str WHAT = "the cache"
+cdef fb_set_t SET = fb_set_t(keep=False, load=0)
+cdef fb_set_t KEEP = fb_set_t(keep=True, load=0)
+
+
+cdef class Cache:
+    """Cache(maxsize, *, ttl=None, tti=None, weigher=None, on_remove=None, policy="w-tinylfu", timer=None, \
+refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
+    A cache of any objects under any hashable keys, in manners of a dict, bounded by size, time or both.
+
+    Parameters
+    ----------
+    maxsize : int
+        How many entries to hold at most, in ``[1, 2**30]``; with a `weigher` the sum of their weights,
+        in ``[1, 2**63)``.
+    ttl : float, optional
+        Seconds after which an entry dies; alive in ``[t, t + ttl)``. `set` gives an entry one of its own.
+    tti : float, optional
+        Seconds after its last request at which an entry dies.
+    weigher : function, optional
+        ``weigher(key, value)`` is the entry's weight, an int in ``[0, maxsize]``.
+    on_remove : function, optional
+        ``on_remove(key, value, cause)`` is told of every entry that left; `cause` is ``"explicit"`` (by a
+        call), ``"replaced"`` (by another value), ``"size"`` (evicted) or ``"expired"``. It is called
+        when the operation is complete, and may use the cache; what it raises goes to
+        `sys.unraisablehook`.
+    policy : {"w-tinylfu", "lru", "s3-fifo", "sieve"}, default "w-tinylfu"
+        Who is evicted.
+    timer : function, optional
+        Returns seconds; default: the clock of `time.monotonic`. Not called unless entries have times.
+    refresh_after : float, optional
+        Age in seconds from which `get_or_load` starts a load in the background; it returns what is there.
+    early_refresh : float, optional
+        The same at random ages near the end of an entry's `ttl`: XFetch's beta, 1.0 is its authors'
+        choice. The longer the last load took, the earlier.
+    executor : concurrent.futures.Executor, optional
+        Runs the loads in the background; by default one that all caches share.
+    seed : int, optional
+        Of the hash that the policy sees, in ``[0, 2**64)``; by default a random one, so that nobody can
+        choose keys that collide.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong type or out of range.
+
+    Notes
+    -----
+    Keys are compared by their own ``hash`` and ``==``, as in a dict. A value just set is always readable.
+    An entry heavier than the whole cache is refused with ValueError, and nothing changes.
+
+    Requests are `get`, ``[key]``, `setdefault`, `get_many` and `get_or_load`: they count in `stats`, renew
+    the life by `tti`, and are seen by the policy. ``in``, `peek`, iteration and what removes are not.
+
+    *Loading.* However many threads and tasks want a key that is not there, one loads it, and all get the
+    value or the error; an error is not cached. If the key is set or removed meanwhile, what was loaded is
+    handed out but not stored.
+
+    *Time.* What is dead is never shown. It is removed when it is met, by the next insertion about a
+    millisecond later, by ``len``, `currsize` and `expire`.
+
+    All operations are O(1) expected and amortised, except those that say otherwise. Memory beside keys and
+    values: 16 bytes an entry, and those that ``csrc/cache/cache.h`` tells: 56 to 60 for a full cache of
+    "w-tinylfu"; see `nbytes`. The entries of weight 0 are bounded by ``2**30`` alone.
+
+    Threads: an operation is atomic; functions given by the caller run outside the lock.
+
+    A copy, and what is unpickled, has the entries with their remaining lives, weights and tags; the
+    policy learns anew, and statistics begin at 0.
+
+    References
+    ----------
+    Einziger, Friedman and Manes, "TinyLFU: a highly efficient cache admission policy", ACM Transactions
+    on Storage 13(4), 2017.
+
+    Examples
+    --------
+    >>> from fastblocks import Cache
+    >>> cache = Cache(2, policy="lru")
+    >>> cache["a"], cache["b"] = 1, 2
+    >>> cache["a"]
+    1
+    >>> cache["c"] = 3
+    >>> sorted(cache), cache.get("b", "gone")
+    (['a', 'c'], 'gone')
+    >>> cache.get_or_load("d", str.upper)
+    'D'
+    >>> cache.stats().hit_ratio
+    0.3333333333333333
+    """
+
+    __class_getitem__ = classmethod(GenericAlias)
+    __hash__ = None
+
+    def __cinit__(self, *args, **kwargs):
+        self.slots = []
+        self.ttl_ = self.refresh = FB_CACHE_NEVER
+        check_status(fb_cache_init(&self.core, caches.POLICIES.index("lru"), 1, False, 0, FB_CACHE_NEVER), "the cache")
+        self.policy = "lru"
+        self._flights = Flights()
+        self.loading = self._flights.table
+        self.tagged = {}
+        self.by_tag = {}
+
+    def __dealloc__(self):
+        fb_cache_free(&self.core)
+
+    def __init__(self, maxsize, *, ttl=None, tti=None, weigher=None, on_remove=None, policy="w-tinylfu",
+                 timer=None, refresh_after=None, early_refresh=None, executor=None, seed=None):
+        self.check_new()
+        cdef fb_cache_t core
+        cdef object p = caches.parameters(
+            maxsize, ttl=ttl, tti=tti, weigher=weigher, on_remove=on_remove, policy=policy, timer=timer,
+            refresh_after=refresh_after, early_refresh=early_refresh, executor=executor, seed=seed,
+        )
+        cdef int64_t idle = FB_CACHE_NEVER if p.tti_ns is None else p.tti_ns
+        cdef int64_t now = 0
+        cdef bint timed = p.timed
+        if timed:
+            now = now_ns(timer)
+        check_status(fb_cache_init(
+            &core, caches.POLICIES.index(p.policy), p.maxsize, weigher is not None, p.seed, idle
+        ), WHAT)
+        with cython.critical_section(self):
+            if self.made or PyDict_Size(self.loading):
+                fb_cache_free(&core)
+                self.check_new()
+            fb_cache_free(&self.core)
+            self.core = core
+            self.slots = []
+            self.made = True
+        if timed:
+            check_status(fb_cache_keep_time(&self.core, now), WHAT)
+        self.seed_ = p.seed
+        self.ttl_ = FB_CACHE_NEVER if p.ttl_ns is None else p.ttl_ns
+        self.refresh = FB_CACHE_NEVER if p.refresh_ns is None else p.refresh_ns
+        self.executor = executor
+        self.early = p.early
+        self.timer = timer
+        self.weigher = weigher
+        self.on_remove = on_remove
+        self.policy = p.policy
+        self.ttl = ttl
+        self.tti = tti
+        self.refresh_after = refresh_after
+        self.early_refresh = early_refresh
+
+    cdef int check_new(self) except -1:
+        if self.made:
+            raise RuntimeError(f"this {type(self).__name__} has been initialised already")
+        return 0
+
+    # ---- the steps of an operation, under the lock ------------------------------------------
+
+    cdef int find(self, object key, uint64_t h, uint32_t *slot) except -1:
+        """Whether there is an entry for the key, dead or alive."""
+        cdef int found = FB_PY_MOVED
+        self.begin()
+        while found == FB_PY_MOVED:
+            found = fb_py_find(&self.core, self.slots, &self.moves, key, h, slot)
+        return found
+
+    cdef int begin(self) except -1:
+        """Before anything is looked at."""
+        if self.slots is None:  # the garbage collector has cleared this object, and somebody still uses it
+            self._flights = Flights()
+            self.loading = self._flights.table
+            self.start_anew()
+        return 0
+
+    cdef int start_anew(self) except -1:
+        cdef list items = fb_py_slots([], self.core.policy.n_slots)
+        fb_cache_clear(&self.core)
+        self.slots = items
+        self.tagged = {}
+        self.by_tag = {}
+        self.moves += 1
+        self.changes += 1
+        return 0
+
+    cdef int take(self, uint32_t slot, fb_py_cause_t cause, fb_py_removals_t *gone) except -1:
+        """Removes an entry that the policy does not: its key and value go to `gone`."""
+        fb_py_removals_reserve(gone)
+        fb_cache_remove(&self.core, slot)
+        self.empty(slot, cause, gone)
+        return 0
+
+    cdef int empty(self, uint32_t slot, fb_py_cause_t cause, fb_py_removals_t *gone) except -1:
+        """The rest of the removal of an entry, which is in the core no more."""
+        self.moves += 1
+        if cause == FB_PY_EXPIRED:
+            self.expirations += 1
+        else:
+            self.changes += 1
+            if cause == FB_PY_SIZE:
+                self.evictions += 1
+        fb_py_removals_take(gone, self.slots, slot, cause)
+        if PyDict_Size(self.tagged):
+            self.untag(slot)
+        return 0
+
+    cdef int bury(self, int64_t now, fb_py_removals_t *gone) except -1:
+        """Removes all that is dead."""
+        cdef uint32_t slot
+        fb_timers_turn(&self.core.timers, now)
+        while True:
+            fb_py_removals_reserve(gone)
+            slot = fb_cache_dead(&self.core)
+            if slot == FB_CACHE_NONE:
+                return 0
+            self.empty(slot, FB_PY_EXPIRED, gone)
+
+    cdef int shrink(self, fb_py_removals_t *gone) except -1:
+        """Removes what the policy wants to go, until the rest fits."""
+        cdef uint32_t slot
+        while self.core.policy.weight > self.core.policy.maxsize:
+            fb_py_removals_reserve(gone)
+            slot = fb_cache_victim(&self.core)
+            if slot == FB_CACHE_NONE:
+                break
+            self.empty(slot, FB_PY_SIZE, gone)
+        return 0
+
+    cdef int tag(self, uint32_t slot, tuple tags) except -1:
+        self.tagged[slot] = tags
+        for tag in tags:
+            slots = self.by_tag.get(tag)
+            if slots is None:
+                self.by_tag[tag] = slots = set()
+            slots.add(slot)
+        return 0
+
+    cdef int untag(self, uint32_t slot) except -1:
+        tags = self.tagged.pop(slot, None)
+        if tags is not None:
+            for tag in tags:
+                slots = self.by_tag[tag]
+                slots.discard(slot)
+                if not slots:
+                    del self.by_tag[tag]
+        return 0
+
+    cdef object store(self, object key, uint64_t h, object value, uint64_t weight, int64_t now, int64_t life,
+                      const fb_set_t *how, tuple tags, object flight, fb_py_removals_t *gone):
+        """Stores a value, and returns what the key has then: it may keep what it has, or be left alone."""
+        cdef uint32_t slot
+        cdef fb_cache_t *core = &self.core
+        if life != FB_CACHE_NEVER and not core.timed:
+            check_status(fb_cache_keep_time(core, now), WHAT)
+        if core.timed and fb_timers_behind(&core.timers, now):
+            self.bury(now, gone)
+        cdef bint found = self.find(key, h, &slot)
+        if weight > core.policy.maxsize:
+            raise caches.too_heavy(weight, core.policy.maxsize)
+        if found and not fb_cache_alive(core, slot, now):
+            self.take(slot, FB_PY_EXPIRED, gone)
+            found = False
+        if flight is not None:
+            if flight.stale:
+                return value
+        elif PyDict_Size(self.loading):
+            self._flights.touch(key)
+        if found:
+            if how.keep:
+                return <object>FB_PY_VALUE(self.slots, slot)
+            fb_py_removals_reserve(gone)
+            fb_cache_hit(core, slot, now)
+            fb_policy_reweigh(&core.policy, slot, weight)
+            fb_py_removals_replace(gone, self.slots, slot, value)
+            if PyDict_Size(self.tagged):
+                self.untag(slot)
+        else:
+            check_status(fb_cache_reserve(core), WHAT)
+            if PyList_GET_SIZE(self.slots) < 2 * <Py_ssize_t>core.policy.n_slots:
+                self.slots = fb_py_slots(self.slots, core.policy.n_slots)
+            slot = fb_cache_add(core, h, weight)
+            put_key(self.slots, slot, key)
+            put_value(self.slots, slot, value)
+            self.moves += 1
+            self.changes += 1
+        if core.timed:
+            fb_cache_write(core, slot, now, life, how.load)
+        if tags:
+            self.tag(slot, tags)
+        self.shrink(gone)
+        return value
+
+    # ---- operations -------------------------------------------------------------------------
+
+    cdef int finish(self, fb_py_removals_t *gone) noexcept:
+        """After an operation, outside the lock: tells of what was removed, and lets go of it."""
+        cdef size_t i
+        if self.on_remove is not None:
+            for i in range(gone.n):
+                caches.tell(self.on_remove, <object>gone.all[i].key, <object>gone.all[i].value, CAUSES[gone.all[i].cause])
+        fb_py_removals_free(gone)
+        return 0
+
+    cdef int64_t now(self) except? -1:
+        return now_ns(self.timer) if self.core.timed else 0
+
+    cdef object lookup(self, object key, fb_age_t *age):
+        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef int64_t now = self.now()
+        cdef uint32_t slot
+        cdef object value = MISSING
+        cdef fb_py_removals_t gone
+        gone.n = 0
+        with cython.critical_section(self):
+            if self.find(key, h, &slot):
+                if fb_cache_alive(&self.core, slot, now):
+                    fb_cache_hit(&self.core, slot, now)
+                    value = <object>FB_PY_VALUE(self.slots, slot)
+                    if age != NULL and self.core.timed:
+                        age.now = now
+                        age.times = self.core.timers.entries[slot]
+                else:
+                    fb_py_removals_init(&gone)
+                    self.take(slot, FB_PY_EXPIRED, &gone)
+            if value is MISSING:
+                self.misses += 1
+            else:
+                self.hits += 1
+        if gone.n:
+            self.finish(&gone)
+        return value
+
+    cdef object look(self, object key):
+        """The value of a key, without anybody being told; MISSING if it is not there."""
+        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef int64_t now = self.now()
+        cdef uint32_t slot
+        cdef object value = MISSING
+        with cython.critical_section(self):
+            if self.find(key, h, &slot) and fb_cache_alive(&self.core, slot, now):
+                value = <object>FB_PY_VALUE(self.slots, slot)
+        return value
+
+    cdef object put(self, object key, object value, int64_t life, const fb_set_t *how, tuple tags, object flight):
+        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef uint64_t weight = 1
+        cdef int64_t now = 0
+        cdef fb_py_removals_t gone
+        if self.weigher is not None:
+            weight = caches.weight(self.weigher(key, value), self.core.policy.maxsize)
+        if life == BY_DEFAULT:
+            life = self.ttl_
+        if self.core.timed or life != FB_CACHE_NEVER:
+            now = now_ns(self.timer)
+        fb_py_removals_init(&gone)
+        try:
+            with cython.critical_section(self):
+                value = self.store(key, h, value, weight, now, life, how, tags, flight, &gone)
+        finally:
+            if gone.n:
+                self.finish(&gone)
+        return value
+
+    cdef object drop(self, object key, object value):
+        """Removes a key, if it has this very value or that is MISSING; returns what it had, or MISSING."""
+        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef int64_t now = self.now()
+        cdef uint32_t slot
+        cdef object had = MISSING
+        cdef fb_py_removals_t gone
+        fb_py_removals_init(&gone)
+        with cython.critical_section(self):
+            if self.find(key, h, &slot):
+                if not fb_cache_alive(&self.core, slot, now):
+                    self.take(slot, FB_PY_EXPIRED, &gone)
+                elif value is MISSING or value is <object>FB_PY_VALUE(self.slots, slot):
+                    had = <object>FB_PY_VALUE(self.slots, slot)
+                    self.take(slot, FB_PY_EXPLICIT, &gone)
+            if PyDict_Size(self.loading):
+                self._flights.touch(key)
+        if gone.n:
+            self.finish(&gone)
+        return had
+
+    cdef size_t let_die(self) except? 0xDEAD:
+        """Removes every entry that is dead by now; how many."""
+        cdef fb_py_removals_t gone
+        cdef size_t n
+        if not self.core.timed:
+            return 0
+        cdef int64_t now = now_ns(self.timer)
+        fb_py_removals_init(&gone)
+        try:
+            with cython.critical_section(self):
+                self.bury(now, &gone)
+        finally:
+            n = gone.n
+            self.finish(&gone)
+        return n
+
+    # ---- as a mapping -----------------------------------------------------------------------
+
+    def get(self, key, default=None):
+        """The value of `key`, or `default`. A request: counted, and seen by the policy. O(1).
+
+        Raises
+        ------
+        TypeError
+            If `key` is not hashable.
+        """
+        cdef object value = self.lookup(key, NULL)
+        return default if value is MISSING else value
+
+    def __getitem__(self, key):
+        cdef object value = self.lookup(key, NULL)
+        if value is MISSING:
+            return self.missing(key)
+        return value
+
+    cdef object missing(self, object key):
+        method = getattr(type(self), "__missing__", None)
+        if method is None:
+            raise KeyError(key)
+        return method(self, key)
+
+    def __setitem__(self, key, value):
+        self.put(key, value, BY_DEFAULT, &SET, (), None)
+
+    def __delitem__(self, key):
+        if self.drop(key, MISSING) is MISSING:
+            raise KeyError(key)
+
+    def __contains__(self, key):
+        return self.look(key) is not MISSING
+
+    def __len__(self):
+        self.let_die()
+        return self.core.policy.n_entries
+
+    def __iter__(self):
+        return entries(self, False)
+
+    def __eq__(self, other):
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(self._pairs()) == dict(other.items())
+
+    def _pairs(self):
+        return entries(self, True)
+
+    def keys(self):
+        """A set-like view of the keys, in no order that means anything."""
+        return KeysView(self)
+
+    def values(self):
+        """A view of the values. Looking is not a request."""
+        return caches.Values(self)
+
+    def items(self):
+        """A set-like view of the pairs of key and value. Looking is not a request."""
+        return caches.Items(self)
+
+    def pop(self, key, default=MISSING):
+        """Removes `key` and returns its value, or `default` if it is not there. Not a request. O(1).
+
+        Raises
+        ------
+        KeyError
+            If `key` is not there and there is no `default`.
+        """
+        cdef object value = self.drop(key, MISSING)
+        if value is not MISSING:
+            return value
+        if default is MISSING:
+            raise KeyError(key)
+        return default
+
+    def popitem(self):
+        """Removes the entry that the policy would evict next; returns its key and value. O(1).
+
+        Raises
+        ------
+        KeyError
+            If the cache is empty.
+        """
+        cdef uint32_t slot
+        cdef tuple item = None
+        cdef fb_py_removals_t gone
+        self.let_die()
+        fb_py_removals_init(&gone)
+        with cython.critical_section(self):
+            slot = fb_policy_next_victim(&self.core.policy)
+            if slot != FB_CACHE_NONE:
+                item = (<object>FB_PY_KEY(self.slots, slot), <object>FB_PY_VALUE(self.slots, slot))
+                self.take(slot, FB_PY_EXPLICIT, &gone)
+                if PyDict_Size(self.loading):
+                    self._flights.touch(item[0])
+        self.finish(&gone)
+        if item is None:
+            raise caches.empty()
+        return item
+
+    def setdefault(self, key, default=None):
+        """The value of `key`, which becomes `default` if it is not there. A request. O(1)."""
+        cdef object value = self.lookup(key, NULL)
+        return self.put(key, default, BY_DEFAULT, &KEEP, (), None) if value is MISSING else value
+
+    def update(self, other=(), /, **entries):
+        """Sets the entries of a mapping, or of an iterable of pairs, and those given by name."""
+        for key, value in caches.pairs_of(other):
+            self.put(key, value, BY_DEFAULT, &SET, (), None)
+        for key, value in entries.items():
+            self.put(key, value, BY_DEFAULT, &SET, (), None)
+
+    def clear(self):
+        """Removes everything. The policy forgets what it learnt; the statistics stay. O(n)."""
+        cdef uint32_t slot
+        cdef list items
+        cdef list gone = []
+        with cython.critical_section(self):
+            self.begin()
+            items = self.slots
+            if self.on_remove is not None:
+                for slot in range(self.core.policy.n_slots):
+                    if fb_policy_occupied(&self.core.policy, slot):
+                        gone.append((<object>FB_PY_KEY(items, slot), <object>FB_PY_VALUE(items, slot)))
+            self.start_anew()
+            if PyDict_Size(self.loading):
+                self._flights.touch_all()
+        for key, value in gone:
+            caches.tell(self.on_remove, key, value, CAUSES[<int>FB_PY_EXPLICIT])
+
+    # ---- more than a mapping ----------------------------------------------------------------
+
+    def set(self, key, value, ttl=None, tags=()):
+        """Sets the value of `key`, which is readable at once. O(1).
+
+        Parameters
+        ----------
+        key, value : object
+            The key must be hashable.
+        ttl : float, optional
+            Seconds after which the entry dies, in place of the cache's `ttl`.
+        tags : iterable of str, bytes or int, default ()
+            By which `invalidate_tag` finds the entry. They replace those it had.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong type or out of range, or the entry is heavier than `maxsize`;
+            nothing has changed then.
+        """
+        self.put(key, value, life_of(ttl), &SET, caches.tags_of(tags), None)
+
+    def set_many(self, items, ttl=None, tags=()):
+        """Sets the entries of a mapping, or of an iterable of pairs, one by one; arguments as of `set`."""
+        cdef int64_t life = life_of(ttl)
+        cdef tuple tags_ = caches.tags_of(tags)
+        for key, value in caches.pairs_of(items):
+            self.put(key, value, life, &SET, tags_, None)
+
+    def get_many(self, keys):
+        """A dict of those of `keys` that are there, in their order. Each is a request."""
+        cdef dict found = {}
+        for key in caches.keys_of(keys):
+            value = self.lookup(key, NULL)
+            if value is not MISSING:
+                found[key] = value
+        return found
+
+    def peek(self, key, default=None):
+        """The value of `key`, or `default`; not a request: nothing is counted, and the policy not told."""
+        cdef object value = self.look(key)
+        return default if value is MISSING else value
+
+    def invalidate_tag(self, tag):
+        """Removes the entries that have a tag, and returns how many. O(that number)."""
+        cdef uint32_t slot
+        cdef fb_py_removals_t gone
+        cdef size_t n = 0
+        tag = caches.tag_of(tag)
+        self.let_die()
+        fb_py_removals_init(&gone)
+        try:
+            with cython.critical_section(self):
+                self.begin()
+                for slot_ in tuple(self.by_tag.get(tag, ())):
+                    slot = slot_
+                    if PyDict_Size(self.loading):
+                        self._flights.touch(<object>FB_PY_KEY(self.slots, slot))
+                    self.take(slot, FB_PY_EXPLICIT, &gone)
+        finally:
+            n = gone.n
+            self.finish(&gone)
+        return n
+
+    def invalidate_where(self, predicate):
+        """Removes the entries for which ``predicate(key, value)`` is true, and returns how many. O(n).
+
+        The predicate may take its time and use the cache: an entry that gets another value meanwhile
+        stays.
+        """
+        caches.function("predicate", predicate)
+        cdef size_t n = 0
+        if PyDict_Size(self.loading):
+            self._flights.touch_all()
+        for key, value in list(self._pairs()):
+            if predicate(key, value) and self.drop(key, value) is not MISSING:
+                n += 1
+        return n
+
+    def expire(self):
+        """Removes every entry that is dead, and returns how many.
+
+        There is no need to call it: the dead are never shown, and leave with the next insertions.
+        """
+        return self.let_die()
+
+    def resize(self, maxsize):
+        """Changes `maxsize`; evicts by the policy until the rest fits."""
+        cdef uint64_t most = caches.maxsize_of(maxsize, self.weigher is not None)
+        cdef fb_py_removals_t gone
+        fb_py_removals_init(&gone)
+        try:
+            with cython.critical_section(self):
+                self.begin()
+                check_status(fb_policy_resize(&self.core.policy, most), WHAT)
+                self.shrink(&gone)
+        finally:
+            self.finish(&gone)
+
+    # ---- loading ----------------------------------------------------------------------------
+
+    cdef bint aged(self, const fb_age_t *age) except -1:
+        """Whether an entry that was hit is to be loaded anew."""
+        if not self.core.timed:
+            return False
+        if self.refresh != FB_CACHE_NEVER and age.now - age.times.written >= self.refresh:
+            return True
+        return (
+            self.early is not None and age.times.load > 0 and age.times.expires != FB_CACHE_NEVER
+            and self.early.due(age.times.expires - age.now, age.times.load)
+        )
+
+    def get_or_load(self, key, loader):
+        """The value of `key`; if it is not there, ``loader(key)``, called once however many ask. O(1) if there.
+
+        See the notes on loading above.
+
+        Parameters
+        ----------
+        key : object
+            Hashable.
+        loader : function
+            Given the key, returns its value. What it raises reaches all who wait, and is not cached.
+
+        Raises
+        ------
+        RuntimeError
+            If the loader asks for the key that it is loading, itself or by way of other loads.
+        """
+        cdef fb_age_t age
+        cdef object value = self.lookup(key, &age)
+        if value is MISSING:
+            return self._flights.load(self, key, loader)
+        if self.aged(&age):
+            self._flights.refresh(self, key, loader)
+        return value
+
+    async def get_or_load_async(self, key, loader):
+        """`get_or_load` for coroutines: ``loader(key)`` is awaited, in a task of its own.
+
+        Threads and tasks that want the same key wait for the same load. One who is cancelled while it
+        waits does not cancel it for the others.
+        """
+        cdef fb_age_t age
+        cdef object value = self.lookup(key, &age)
+        if value is MISSING:
+            return await self._flights.load_async(self, key, loader)
+        if self.aged(&age):
+            self._flights.refresh_async(self, key, loader)
+        return value
+
+    def _put_loaded(self, key, value, flight, load_ns):
+        """Stores what was loaded, unless the key was set or removed meanwhile."""
+        cdef fb_set_t how = SET
+        how.load = load_ns
+        self.put(key, value, BY_DEFAULT, &how, (), flight)
+
+    # ---- what it is -------------------------------------------------------------------------
+
+    @property
+    def maxsize(self):
+        """The largest sum of weights; of entries, if they are not weighed."""
+        return self.core.policy.maxsize
+
+    @property
+    def currsize(self):
+        """The sum of the weights of the entries; their number, if they are not weighed."""
+        self.let_die()
+        return self.core.policy.weight
+
+    @property
+    def seed(self):
+        """Of the hash that the policy sees."""
+        return self.seed_
+
+    @property
+    def nbytes(self):
+        """Bytes that the structure takes, without the keys and values themselves."""
+        with cython.critical_section(self):
+            self.begin()
+            return fb_cache_bytes(&self.core) + 8 * <uint64_t>PyList_GET_SIZE(self.slots)
+
+    def stats(self):
+        """`CacheStats`: what became of the requests so far."""
+        flights = self._flights
+        return caches.CacheStats(
+            hits=self.hits, misses=self.misses, loads=flights.loads, load_errors=flights.load_errors,
+            load_seconds=flights.load_ns / 1e9, evictions=self.evictions, expirations=self.expirations,
+        )
+
+    def __repr__(self):
+        return caches.shown(self, len(self))
+
+    # ---- copies -----------------------------------------------------------------------------
+
+    def __reduce_ex__(self, protocol):
+        arguments = {name: getattr(self, name) for name in caches.ARGUMENTS}
+        return caches.remade, (Cache, type(self), arguments), (self.entries(), getattr(self, "__dict__", None))
+
+    def __reduce__(self):
+        return self.__reduce_ex__(2)
+
+    def __copy__(self):
+        make, arguments, state = self.__reduce_ex__(4)
+        result = make(*arguments)
+        result.__setstate__(state)
+        return result
+
+    cdef list entries(self):
+        """What is needed to make the entries again: in the order in which they would be evicted."""
+        cdef list result = []
+        cdef const fb_timers_entry_t *times
+        cdef uint32_t *order = NULL
+        cdef uint32_t i, slot
+        cdef object ages, expires
+        self.let_die()
+        cdef int64_t now = self.now()
+        with cython.critical_section(self):
+            self.begin()
+            order = <uint32_t *>PyMem_Malloc((<size_t>self.core.policy.n_entries + 1) * sizeof(uint32_t))
+            if order == NULL:
+                raise MemoryError
+            try:
+                fb_policy_order(&self.core.policy, order)
+                for i in range(self.core.policy.n_entries):
+                    slot = order[i]
+                    ages = None
+                    if self.core.timed:
+                        times = self.core.timers.entries + slot
+                        expires = None
+                        if times.expires != FB_CACHE_NEVER:
+                            expires = times.expires - now
+                        ages = (
+                            expires, now - times.accessed, now - times.written, times.load,
+                        )
+                    result.append((
+                        <object>FB_PY_KEY(self.slots, slot), <object>FB_PY_VALUE(self.slots, slot),
+                        1 if self.core.policy.weights == NULL else self.core.policy.weights[slot],
+                        self.tagged.get(slot, ()), ages,
+                    ))
+            finally:
+                PyMem_Free(order)
+        return result
+
+    def __setstate__(self, state):
+        entries, attributes = state
+        for key, value, weight, tags, ages in entries:
+            self.revive(key, value, weight, tags, ages)
+        if attributes:
+            self.__dict__.update(attributes)
+
+    cdef int revive(self, object key, object value, uint64_t weight, tuple tags, tuple ages) except -1:
+        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef int64_t now = 0
+        cdef int64_t life = FB_CACHE_NEVER
+        cdef uint32_t slot
+        cdef fb_py_removals_t gone
+        if ages is not None:
+            now = now_ns(self.timer)
+            if ages[0] is not None:
+                life = ages[0]
+        fb_py_removals_init(&gone)
+        try:
+            with cython.critical_section(self):
+                self.store(key, h, value, weight, now, life, &SET, tags, None, &gone)
+                if ages is not None and self.core.timed and self.find(key, h, &slot):
+                    fb_cache_age(&self.core, slot, now - <int64_t>ages[1], now - <int64_t>ages[2], ages[3])
+        finally:
+            if gone.n:
+                self.finish(&gone)
+        return 0
+
+
+cdef class Entries:
+    """Iterates over the entries of a cache that are alive."""
+
+    cdef Cache cache
+    cdef uint32_t at
+    cdef uint64_t changes
+    cdef bint pairs
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Cache cache = self.cache
+        cdef object entry = MISSING
+        cdef int64_t now
+        if cache is None:
+            raise StopIteration
+        now = cache.now()
+        with cython.critical_section(cache):
+            cache.begin()
+            if self.changes != cache.changes:
+                raise caches.changed_size()
+            while entry is MISSING and self.at < cache.core.policy.n_slots:
+                if fb_policy_occupied(&cache.core.policy, self.at) and fb_cache_alive(&cache.core, self.at, now):
+                    entry = self.entry()
+                self.at += 1
+        if entry is MISSING:
+            self.cache = None
+            raise StopIteration
+        return entry
+
+    cdef object entry(self):
+        cdef object key = <object>FB_PY_KEY(self.cache.slots, self.at)
+        return (key, <object>FB_PY_VALUE(self.cache.slots, self.at)) if self.pairs else key
+
+
+cdef Entries entries(Cache cache, bint pairs):
+    cdef Entries result = Entries.__new__(Entries)
+    result.cache = cache
+    result.changes = cache.changes
+    result.pairs = pairs
+    return result
+
+
+cdef int64_t life_of(object ttl) except? 0:
+    return BY_DEFAULT if ttl is None else caches.ttl_ns(ttl)
+
+
+MutableMapping.register(Cache)
+
+fb_cpu_level()

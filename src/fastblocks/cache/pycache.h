@@ -1,0 +1,156 @@
+/* Python's objects in the slots of a cache: keys compared, values taken out and let go. */
+#ifndef FB_PYCACHE_H
+#define FB_PYCACHE_H
+
+#include <Python.h>
+
+#include "cache/cache.h"
+
+/* ---- keys ---------------------------------------------------------------------------------- */
+
+/* The value of an int of one digit; 0 if it has more. */
+static inline int fb_py_small(PyObject *number, Py_ssize_t *value) {
+#if PY_VERSION_HEX >= 0x030C0000
+    if (!PyUnstable_Long_IsCompact((PyLongObject *)number)) return 0;
+    *value = PyUnstable_Long_CompactValue((PyLongObject *)number);
+#else
+    const Py_ssize_t size = Py_SIZE(number);
+    if (size < -1 || size > 1) return 0;
+    *value = size == 0 ? 0 : size * (Py_ssize_t)((PyLongObject *)number)->ob_digit[0];
+#endif
+    return 1;
+}
+
+/* Whether two keys of equal hash are equal: 1, 0, or -1 if that has to be asked through Python. */
+static inline int fb_py_equal(PyObject *a, PyObject *b) {
+    if (a == b) return 1;
+    if (PyUnicode_CheckExact(a) && PyUnicode_CheckExact(b)) {
+        const Py_ssize_t n = PyUnicode_GET_LENGTH(a);
+        const int kind = (int)PyUnicode_KIND(a);
+        return n == PyUnicode_GET_LENGTH(b) && kind == (int)PyUnicode_KIND(b) &&
+               memcmp(PyUnicode_DATA(a), PyUnicode_DATA(b), (size_t)(n * kind)) == 0;
+    }
+    Py_ssize_t x, y;
+    if (PyLong_CheckExact(a) && PyLong_CheckExact(b) && fb_py_small(a, &x) && fb_py_small(b, &y)) return x == y;
+    return -1;
+}
+
+/* ---- slots --------------------------------------------------------------------------------- */
+
+/* Entry i has its key in item 2i of a list and its value in item 2i + 1; None where there is no entry. A
+ * list, so that the garbage collector sees them. */
+#define FB_PY_KEY(items, slot) (((PyListObject *)(items))->ob_item[2 * (size_t)(slot)])
+#define FB_PY_VALUE(items, slot) (((PyListObject *)(items))->ob_item[2 * (size_t)(slot) + 1])
+
+/* Puts an object where None is, which is not let go of: it is immortal, or has other references. */
+static inline void fb_py_put(PyObject **at, PyObject *object) {
+    PyObject *none = *at;
+    Py_INCREF(object);
+    *at = object;
+    Py_DECREF(none);
+}
+#define FB_PY_PUT_KEY(items, slot, key) fb_py_put(&FB_PY_KEY(items, slot), key)
+#define FB_PY_PUT_VALUE(items, slot, value) fb_py_put(&FB_PY_VALUE(items, slot), value)
+
+/* A list of the items of `items`, which is left empty, and room for n_slots entries; NULL with an error. */
+static PyObject *fb_py_slots(PyObject *items, uint32_t n_slots) {
+    const Py_ssize_t n = PyList_GET_SIZE(items);
+    PyObject *larger = PyList_New(2 * (Py_ssize_t)n_slots);
+    if (larger == NULL) return NULL;
+    PyObject **to = ((PyListObject *)larger)->ob_item;
+    if (n > 0) memcpy(to, ((PyListObject *)items)->ob_item, (size_t)n * sizeof *to);
+    for (Py_ssize_t i = n; i < PyList_GET_SIZE(larger); i++) {
+        Py_INCREF(Py_None);
+        to[i] = Py_None;
+    }
+    Py_SET_SIZE((PyVarObject *)items, 0);
+    return larger;
+}
+
+enum { FB_PY_MOVED = 2 };
+
+/* Finds a key with hash h: 1 and its slot; 0 if it is not there; FB_PY_MOVED if asking keys whether they are
+ * equal has changed the cache, as *moves tells, so that the search has to begin again; -1 with an error. */
+static inline int fb_py_find(const fb_cache_t *c, PyObject *items, const uint64_t *moves, PyObject *key,
+                             uint64_t h, uint32_t *slot) {
+    uint32_t at = fb_cache_begin(c, h), found;
+    while ((found = fb_cache_next(c, h, &at)) != FB_CACHE_NONE) {
+        PyObject *other = FB_PY_KEY(items, found);
+        int equal = fb_py_equal(other, key);
+        if (FB_UNLIKELY(equal < 0)) {
+            const uint64_t before = *moves;
+            Py_INCREF(other);
+            equal = PyObject_RichCompareBool(other, key, Py_EQ);
+            Py_DECREF(other);
+            if (equal < 0) return -1;
+            if (*moves != before) return FB_PY_MOVED;
+        }
+        if (equal) {
+            *slot = found;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* ---- what was removed ---------------------------------------------------------------------- */
+
+typedef enum { FB_PY_EXPLICIT, FB_PY_REPLACED, FB_PY_SIZE, FB_PY_EXPIRED } fb_py_cause_t;
+
+typedef struct {
+    PyObject *key, *value;
+    fb_py_cause_t cause;
+} fb_py_removal_t;
+
+/* Removals of one operation, kept until the cache is whole again: letting go of an object may run any code. */
+typedef struct {
+    fb_py_removal_t few[2], *all;
+    size_t n, room;
+} fb_py_removals_t;
+
+static inline void fb_py_removals_init(fb_py_removals_t *r) {
+    r->n = 0;
+    r->room = 2;
+    r->all = r->few;
+}
+
+/* Room for one more: 0, or -1 with an error. */
+static inline int fb_py_removals_reserve(fb_py_removals_t *r) {
+    if (FB_LIKELY(r->n < r->room)) return 0;
+    fb_py_removal_t *more = (fb_py_removal_t *)PyMem_Malloc(2 * r->room * sizeof *more);
+    if (more == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memcpy(more, r->all, r->n * sizeof *more);
+    if (r->all != r->few) PyMem_Free(r->all);
+    r->all = more;
+    r->room *= 2;
+    return 0;
+}
+
+/* Takes the key and value of a slot. */
+static inline void fb_py_removals_take(fb_py_removals_t *r, PyObject *items, uint32_t slot, fb_py_cause_t cause) {
+    r->all[r->n++] = (fb_py_removal_t){FB_PY_KEY(items, slot), FB_PY_VALUE(items, slot), cause};
+    Py_INCREF(Py_None);
+    Py_INCREF(Py_None);
+    FB_PY_KEY(items, slot) = FB_PY_VALUE(items, slot) = Py_None;
+}
+
+/* Takes the value of a slot, and puts another there. */
+static inline void fb_py_removals_replace(fb_py_removals_t *r, PyObject *items, uint32_t slot, PyObject *value) {
+    r->all[r->n++] = (fb_py_removal_t){FB_PY_KEY(items, slot), FB_PY_VALUE(items, slot), FB_PY_REPLACED};
+    Py_INCREF(FB_PY_KEY(items, slot));
+    Py_INCREF(value);
+    FB_PY_VALUE(items, slot) = value;
+}
+
+static inline void fb_py_removals_free(fb_py_removals_t *r) {
+    for (size_t i = 0; i < r->n; i++) {
+        Py_DECREF(r->all[i].key);
+        Py_DECREF(r->all[i].value);
+    }
+    if (r->all != r->few) PyMem_Free(r->all);
+}
+
+#endif
