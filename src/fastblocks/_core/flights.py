@@ -322,7 +322,7 @@ class Flights:
 
     def _land(self, flight: Flight, error: BaseException | None = None) -> None:
         """Take a flight out of the table and wake all who wait for it."""
-        try:  # noqa: SIM105  # in every load, and suppress is slow
+        try:  # in every load, and suppress is slow
             if self.table.get(flight.key) is flight:
                 self.table.pop(flight.key, None)
         except Exception:  # of a key that raises: see _enter
