@@ -217,7 +217,8 @@ class Flights:
         if self.table.setdefault(key, flight) is not flight:
             return
         try:
-            (cache.executor or _shared_executor()).submit(self._refresh, cache, loader, flight)
+            executor = _shared_executor() if cache.executor is None else cache.executor
+            executor.submit(self._refresh, cache, loader, flight)
         except Exception as error:  # it was shut down
             if flight.begin():
                 self._land(flight, _Interrupted())
@@ -321,43 +322,46 @@ class Flights:
 
     def _land(self, flight: Flight, error: BaseException | None = None) -> None:
         """Take a flight out of the table and wake all who wait for it."""
-        with contextlib.suppress(Exception):  # of a key that raises: see _enter
+        try:  # in every load, and suppress is slow
             if self.table.get(flight.key) is flight:
                 self.table.pop(flight.key, None)
+        except Exception:  # of a key that raises: see _enter
+            pass
         flight.land(error)
 
 
 class _Lead:
     """The flights of one call of a loader, while they are led: they land at its end."""
 
-    __slots__ = ("_cache", "_flights", "_parent", "_started", "_token", "_took", "flights")
+    __slots__ = ("_cache", "_flights", "_led", "_parent", "_started", "_token", "_took", "flights")
 
-    def __init__(self, flights: Flights, cache: Any, *led: Flight) -> None:
+    def __init__(self, flights: Flights, cache: Any, led: Flight | None = None) -> None:
         self._flights = flights
         self._cache = cache
         self._started: int | None = None
         self._took: int | None = None
         self._parent: Flight | None = None
-        self.flights = list(led)
+        self._led = led
+        self.flights: list[Flight] = []
 
     def __enter__(self) -> _Lead:
         self._parent = _parent()
-        led, self.flights = self.flights, []
         self._token = _current.set(_current.get())
-        for flight in led:
-            self.add(flight)
+        if self._led is not None:
+            self.add(self._led)
+            self._led = None
         return self
 
     def add(self, flight: Flight) -> None:
         """Lead one more flight. They land together, so the others need the first."""
-        with _lock:
-            if self._parent is not None:
+        if self._parent is not None:
+            with _lock:
                 self._parent.needs.append(flight)
-            if self.flights:
-                flight.needs.append(self.flights[0])
-            else:
-                _current.set(weakref.ref(flight))
-            self.flights.append(flight)
+        if self.flights:
+            flight.needs.append(self.flights[0])
+        else:
+            _current.set(weakref.ref(flight))
+        self.flights.append(flight)
 
     def start(self) -> None:
         """The loader is about to be called."""
@@ -382,8 +386,10 @@ class _Lead:
         return self._took
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        with contextlib.suppress(ValueError):  # of a task that was dropped, in another context
+        try:  # noqa: SIM105
             _current.reset(self._token)
+        except ValueError:  # a task that was dropped ends in another context
+            pass
         took = 0
         try:
             if self._started is not None:

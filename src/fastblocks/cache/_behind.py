@@ -79,9 +79,11 @@ class WriteBehind:
     max_pending : int
         How many keys may be in the queue.
     batch_size : int
-        How many are written at once, at most.
+        How many have to wait to be written at once.
+    at_once : int
+        How many `write` gets at most.
     interval : float
-        Seconds to wait for a batch to fill.
+        Seconds after which fewer are written.
     pauses : tuple of float
         Seconds to pause after a failure, at first and at most.
     on_error : function or None
@@ -95,6 +97,7 @@ class WriteBehind:
         *,
         max_pending: int,
         batch_size: int,
+        at_once: int,
         interval: float,
         pauses: tuple[float, float],
         on_error: Callable[[Any, Any, BaseException], object] | None,
@@ -103,6 +106,7 @@ class WriteBehind:
         self._delete = delete
         self._max_pending = max_pending
         self._batch_size = batch_size
+        self._at_once = at_once
         self._interval = interval
         self._pauses = pauses
         self._on_error = on_error
@@ -113,6 +117,7 @@ class WriteBehind:
         self._changed = threading.Condition()
         self._waiting: OrderedDict[Any, Entry] = OrderedDict()
         self._writing: dict[Any, Entry] = {}  # the batch that is being written
+        self._due = 0  # how many need not wait for others
         self._reserved = 0  # places of writes that are about to be put
         self._accepted = 0  # writes
         self._hurry = 0  # how many wait for the queue
@@ -178,6 +183,7 @@ class WriteBehind:
     def flush(self, timeout: float | None) -> bool:
         """Wait until what was accepted before has been written; tell whether it has."""
         with self._own():
+            self._check_thread()
             upto = self._accepted
             keys = [*self._waiting, *self._writing]
             return self._wait(lambda: self._all_written(keys, upto), timeout)
@@ -185,6 +191,7 @@ class WriteBehind:
     def close(self, timeout: float | None) -> None:
         """Accept no more and wait until all is written, or raise `StoreError`."""
         with self._own():
+            self._check_thread()
             self.drain()
             self._stopped = False
             if self._thread is None and self._waiting:
@@ -218,9 +225,11 @@ class WriteBehind:
             self._closed = True
             self._changed.notify_all()
 
-    def _wait(self, condition: Callable[[], bool], timeout: float | None) -> bool:
+    def _check_thread(self) -> None:
         if threading.current_thread() is self._thread:
             raise RuntimeError("a function of a store that writes cannot wait for its writes")
+
+    def _wait(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
         self._hurry += 1
         self._hurried += 1
@@ -256,25 +265,28 @@ class WriteBehind:
         _running.add(self)
 
     def _run(self) -> None:
-        size = self._batch_size
+        size = self._at_once
         failures = 0
-        while batch := self._take(size, at_once=size < self._batch_size or failures > 0):
+        while batch := self._take(size):
+            hurried = self._hurried
             error = self._try(batch)
             if error is None:
-                size, failures = min(2 * size, self._batch_size), 0
+                size, failures = min(2 * size, self._at_once), 0
             elif len(batch) > 1:
                 size = 1
             else:
-                self._pause(min(self._pauses[0] * 2.0 ** min(failures, 60), self._pauses[1]))
+                pause = min(self._pauses[0] * 2.0 ** min(failures, 60), self._pauses[1])
+                self._pause(pause, hurried)
                 failures += 1
 
-    def _take(self, size: int, at_once: bool) -> dict[Any, Entry]:
-        """Wait for a batch to fill, or for anything at all; empty: the thread has to end."""
+    def _take(self, size: int) -> dict[Any, Entry]:
+        """Wait until there is something to write; if it returns nothing, the thread has to end."""
         with self._changed:
             while not (self._waiting or self._ended()):
                 self._changed.wait()
-            if not at_once:
+            if self._due == 0:
                 self._changed.wait_for(self._ready, self._interval)
+                self._due = len(self._waiting)
             if self._ended():
                 self._thread = None
                 _running.discard(self)
@@ -289,6 +301,7 @@ class WriteBehind:
                     break
             for key in self._writing:
                 del self._waiting[key]
+            self._due = min(max(self._due - len(self._writing), 0), len(self._waiting))
             return dict(self._writing)
 
     def _ready(self) -> bool:
@@ -316,6 +329,7 @@ class WriteBehind:
             self._error = failure
             self._writing.clear()
             if failure is not None and not given_up:
+                self._due += len(batch)
                 for key, entry in reversed(batch.items()):
                     newer = self._waiting.setdefault(key, entry)
                     newer.since = entry.since
@@ -338,9 +352,9 @@ class WriteBehind:
             logger.error("on_error of a store failed", exc_info=wrong)
             return False
 
-    def _pause(self, seconds: float) -> None:
+    def _pause(self, seconds: float, hurried: int) -> None:
+        """Wait, unless somebody has begun to wait for the queue since so many had."""
         with self._changed:
-            hurried = self._hurried
             self._changed.wait_for(lambda: self._stopped or self._hurried != hurried, seconds)
 
 

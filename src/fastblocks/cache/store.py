@@ -64,9 +64,9 @@ retry=(0.1, 30.0), on_error=None)
     on_full : {"block", "raise"}
         Whether `set` then waits, or raises `StoreFullError`.
     batch_size : int, default 100
-        How many values `write_many` gets at most.
+        How many keys wait until they are written; how many `write_many` gets at most.
     flush_interval : float, default 1.0
-        Seconds after which a batch is written that is not full.
+        Seconds after which fewer are written.
     retry : tuple of float, default (0.1, 30.0)
         Seconds to pause after a write that failed: at first, then twice as long each time, up to
         the second.
@@ -130,10 +130,11 @@ retry=(0.1, 30.0), on_error=None)
         for name, function in {**given, "delete": delete, "on_error": on_error}.items():
             caches.function(name, function, none=True)
         self._mode = check.choice("mode", mode, MODES)
-        reads, writes = load or load_many, write or write_many
-        if mode in ("read-through", "refresh-ahead") and reads is None:
+        self._reads = load is not None or load_many is not None
+        self._writer = _writer(write, write_many)
+        if mode in ("read-through", "refresh-ahead") and not self._reads:
             raise ValueError(f"mode {mode!r} needs load or load_many")
-        if mode in ("write-through", "write-behind") and writes is None:
+        if mode in ("write-through", "write-behind") and self._writer is None:
             raise ValueError(f"mode {mode!r} needs write or write_many")
         if mode == "refresh-ahead" and cache.refresh_after is cache.early_refresh is None:
             raise ValueError(
@@ -148,7 +149,6 @@ retry=(0.1, 30.0), on_error=None)
         self._cache = cache
         self._load = load
         self._load_many = load_many
-        self._writer = _writer(write, write_many)
         self._write_many = write_many
         self._delete = delete
         self._locks = [threading.RLock() for _ in range(STRIPES)]
@@ -158,7 +158,8 @@ retry=(0.1, 30.0), on_error=None)
                 self._writer,
                 delete,
                 max_pending=max_pending,
-                batch_size=batch_size if write_many else 1,
+                batch_size=batch_size,
+                at_once=1 if write_many is None else batch_size,
                 interval=interval,
                 pauses=pauses,
                 on_error=on_error,
@@ -196,7 +197,7 @@ retry=(0.1, 30.0), on_error=None)
             What is returned if there is none.
         """
         try:
-            if self._load or self._load_many:
+            if self._reads:
                 return self._cache.get_or_load(key, self._load_one)
             value = self._cache.get(key, MISSING)
             return self._load_one(key) if value is MISSING else value
@@ -221,7 +222,7 @@ retry=(0.1, 30.0), on_error=None)
         missing = [key for key in keys if key not in found]
         if not missing:
             return dict(found)
-        if self._load or self._load_many:
+        if self._reads:
             found |= self._cache._flights.load_many(self._cache, missing, self._load_all)
         else:
             found |= self._load_all(missing)
@@ -270,8 +271,10 @@ retry=(0.1, 30.0), on_error=None)
             A hashable key.
         value : object
             Its value.
-        ttl, tags : optional
-            Of the entry, if the mode sets one; see `Cache.set`.
+        ttl : float, optional
+            Seconds after which the entry dies, if the mode sets one.
+        tags : iterable of str, bytes or int, default ()
+            Of the entry, if the mode sets one.
 
         Raises
         ------
@@ -289,7 +292,9 @@ retry=(0.1, 30.0), on_error=None)
         ----------
         items : mapping or iterable of pairs
             Values by key.
-        ttl, tags : optional
+        ttl : float, optional
+            As of `set`.
+        tags : iterable of str, bytes or int, default ()
             As of `set`.
         """
         values = dict(caches.pairs_of(items))
@@ -358,7 +363,7 @@ retry=(0.1, 30.0), on_error=None)
                 if keep is not None:
                     keep()
             except BaseException:
-                if known or self._load or self._load_many:
+                if known or self._reads:
                     self._drop(keys)
                 raise
             if keep is None:

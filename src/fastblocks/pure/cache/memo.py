@@ -186,15 +186,31 @@ def cached(
     ----------
     maxsize : int, default 128
         How many results to keep; of a method, for each instance.
-    ttl, tti : float, optional
-        Seconds after which a result is forgotten, since the call and since the last use.
+    ttl : float, optional
+        Seconds after a call at which its result is forgotten.
+    tti : float, optional
+        Seconds after its last use at which a result is forgotten.
     key : function, optional
         ``key(*args, **kwargs)`` returns the key of a call, any hashable object. Of a method it does
         not get the instance.
     typed : bool, default False
         Whether arguments that are equal, but of different types, make different calls.
-    policy, weigher, on_remove, timer, refresh_after, early_refresh, executor, seed : optional
-        Of the `Cache`. A weigher and `on_remove` are called with the keys of calls.
+    policy : {"w-tinylfu", "lru", "s3-fifo", "sieve"}, default "w-tinylfu"
+        Which result is forgotten if there are too many; see `Cache`, also of the following.
+    weigher : function, optional
+        ``weigher(key, result)``, with the key of a call.
+    on_remove : function, optional
+        ``on_remove(key, result, cause)``.
+    timer : function, optional
+        Returns seconds.
+    refresh_after : float, optional
+        Age in seconds from which a use of a result starts a call in the background.
+    early_refresh : float, optional
+        The same at random ages near the end of `ttl`.
+    executor : concurrent.futures.Executor, optional
+        Runs the calls in the background.
+    seed : int, optional
+        Of the hash that the policy sees.
 
     Returns
     -------
