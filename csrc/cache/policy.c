@@ -9,7 +9,7 @@ fb_status_t fb_policy_reserve(fb_policy_t *p) {
   if (p->free != FB_POLICY_NONE || p->fresh < p->n_slots) return FB_OK;
   uint64_t n = p->n_slots < 8 ? 8 : (uint64_t)p->n_slots * 2;
   if (!p->weights && n > p->maxsize + 1) n = p->maxsize + 1;
-  void *e = realloc(p->entries, n * sizeof *p->entries); if (!e) return FB_NO_MEMORY; p->entries = e;
+  void *e = realloc(p->entries, n * sizeof *p->entries); if (!e) return FB_NO_MEMORY; p->entries = e; memset(p->entries + p->n_slots, 0, (n - p->n_slots) * sizeof *p->entries);
   if (p->weights) { void *w = realloc(p->weights, n * 8); if (!w) return FB_NO_MEMORY; p->weights = w; }
   p->n_slots = (uint32_t)n; return FB_OK; }
 uint32_t fb_policy_enter(fb_policy_t *p, uint64_t hash, uint64_t weight) {

@@ -71,6 +71,7 @@ cdef fb_set_t SET = fb_set_t(keep=False, load=0)
 cdef fb_set_t KEEP = fb_set_t(keep=True, load=0)
 
 
+@cython.collection_type("mapping")
 cdef class Cache:
     """Cache(maxsize, *, ttl=None, tti=None, weigher=None, on_remove=None, policy="w-tinylfu", timer=None, \
 refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
@@ -313,21 +314,21 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         """Stores a value, and returns what the key has then: it may keep what it has, or be left alone."""
         cdef uint32_t slot
         cdef fb_cache_t *core = &self.core
+        self.begin()
         if life != FB_CACHE_NEVER and not core.timed:
             check_status(fb_cache_keep_time(core, now), WHAT)
         if core.timed and fb_timers_behind(&core.timers, now):
             self.bury(now, gone)
+        if flight is None and PyDict_Size(self.loading):
+            self._flights.touch(key)
         cdef bint found = self.find(key, h, &slot)
         if weight > core.policy.maxsize:
             raise caches.too_heavy(weight, core.policy.maxsize)
         if found and not fb_cache_alive(core, slot, now):
             self.take(slot, FB_PY_EXPIRED, gone)
             found = False
-        if flight is not None:
-            if flight.stale:
-                return value
-        elif PyDict_Size(self.loading):
-            self._flights.touch(key)
+        if flight is not None and flight.stale:
+            return value
         if found:
             if how.keep:
                 return <object>FB_PY_VALUE(self.slots, slot)
@@ -433,14 +434,15 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef fb_py_removals_t gone
         fb_py_removals_init(&gone)
         with cython.critical_section(self):
+            self.begin()
+            if PyDict_Size(self.loading):
+                self._flights.touch(key)
             if self.find(key, h, &slot):
                 if not fb_cache_alive(&self.core, slot, now):
                     self.take(slot, FB_PY_EXPIRED, &gone)
                 elif value is MISSING or value is <object>FB_PY_VALUE(self.slots, slot):
                     had = <object>FB_PY_VALUE(self.slots, slot)
                     self.take(slot, FB_PY_EXPLICIT, &gone)
-            if PyDict_Size(self.loading):
-                self._flights.touch(key)
         if gone.n:
             self.finish(&gone)
         return had
@@ -664,13 +666,10 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         stays.
         """
         caches.function("predicate", predicate)
-        cdef size_t n = 0
         if PyDict_Size(self.loading):
             self._flights.touch_all()
-        for key, value in list(self._pairs()):
-            if predicate(key, value) and self.drop(key, value) is not MISSING:
-                n += 1
-        return n
+        chosen = [(key, value) for key, value in list(self._pairs()) if predicate(key, value)]
+        return sum([self.drop(key, value) is not MISSING for key, value in chosen])
 
     def expire(self):
         """Removes every entry that is dead, and returns how many.
