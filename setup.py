@@ -18,6 +18,7 @@ MODULES = {
     "_core.status": [],
     "hashing.xxh3": [],
     "cache.cache": ["cache", "index", "policy", "timers"],
+    "cache.memo": [],
     "filters._filter": [],
     "filters._split_block": ["split_block"],
     "filters.binary_fuse": ["binary_fuse"],

@@ -4,7 +4,8 @@ Every class is here and in its family module (`fastblocks.filters`); functions a
 module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 """
 
-from . import filters, hashing, limit, ring, sketches
+from . import cache, filters, hashing, limit, ring, sketches
+from .cache import Cache, CacheStats, Store, StoreError, StoreFullError, cached
 from .filters import (
     BinaryFuseFilter,
     BloomFilter,
@@ -46,6 +47,8 @@ __version__ = "0.1.0"
 __all__ = [
     "BinaryFuseFilter",
     "BloomFilter",
+    "Cache",
+    "CacheStats",
     "ConcurrencyLimiter",
     "CountMinSketch",
     "CountingBloomFilter",
@@ -75,10 +78,15 @@ __all__ = [
     "SlidingWindow",
     "SlidingWindowCounter",
     "StorageError",
+    "Store",
+    "StoreError",
+    "StoreFullError",
     "TokenBucket",
     "TopK",
     "UnknownNodeError",
     "__version__",
+    "cache",
+    "cached",
     "filters",
     "hashing",
     "limit",

@@ -8,18 +8,19 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from . import check
+from . import caches, check
 
 __all__ = [
     "KWARGS",
     "CacheInfo",
     "Instances",
-    "function_of",
+    "decorator",
+    "info",
     "is_async",
-    "key_function",
     "key_of",
     "mark",
     "not_weak",
+    "parameters",
 ]
 
 
@@ -57,17 +58,27 @@ def key_of(args: tuple[Any, ...], kwargs: dict[str, Any], typed: bool) -> Any:
     return parts
 
 
-def key_function(key: Any, typed: Any) -> Callable[..., Any] | None:
-    """Return the argument `key`, checked together with `typed`."""
+def decorator(cls: Any, maxsize: Any, key: Any, typed: Any, options: dict[str, Any]) -> Any:
+    """Return what `cached` returns, given its arguments: it makes a `cls` of a function."""
     if key is not None and not callable(key):
         raise TypeError(f"key must be a function or None, not {type(key).__name__}")
     if check.boolean("typed", typed) and key is not None:
         raise ValueError("typed=True has no effect with a key function: let that tell types apart")
-    function: Callable[..., Any] | None = key
-    return function
+
+    def decorate(function: Any) -> Any:
+        if isinstance(function, (staticmethod, classmethod)):
+            return type(function)(decorate(function.__func__))
+        return cls(_function_of(function), key, typed, options)
+
+    if callable(maxsize) or isinstance(maxsize, (staticmethod, classmethod, property)):
+        options["maxsize"] = 128
+        return decorate(maxsize)
+    options["maxsize"] = maxsize
+    caches.parameters(**options)  # raises now what is wrong
+    return decorate
 
 
-def function_of(value: Any) -> Callable[..., Any]:
+def _function_of(value: Any) -> Callable[..., Any]:
     """Return the function to be cached, if its results can be."""
     if isinstance(value, property):
         raise TypeError("cached must stand below property, not above it")
@@ -92,27 +103,43 @@ def is_async(function: Callable[..., Any]) -> bool:
 class Instances:
     """A value for each of many objects, which need not be hashable and are not kept alive."""
 
-    __slots__ = ("_found",)
+    __slots__ = ("table",)
 
     def __init__(self) -> None:
-        self._found: dict[int, tuple[Any, Any]] = {}  # id -> weak reference, value
+        self.table: dict[int, tuple[Any, Any]] = {}  # id -> weak reference, value
 
     def get(self, instance: Any, make: Callable[[], Any]) -> Any:
         """Return the value of an object, made by `make` when it is asked for first."""
         i = id(instance)
-        found = self._found.get(i)
+        found = self.table.get(i)
         if found is None:
-            forget = functools.partial(_forget, self._found, i)
-            found = self._found.setdefault(i, (weakref.ref(instance, forget), make()))
+            forget = functools.partial(_forget, self.table, i)
+            found = self.table.setdefault(i, (weakref.ref(instance, forget), make()))
         return found[1]
 
     def values(self) -> list[Any]:
         """Return the values of all objects that live."""
-        return [value for _, value in list(self._found.values())]
+        return [value for _, value in list(self.table.values())]
 
 
-def _forget(found: dict[int, tuple[Any, Any]], i: int, _: Any) -> None:
-    found.pop(i, None)
+def _forget(table: dict[int, tuple[Any, Any]], i: int, _: Any) -> None:
+    table.pop(i, None)
+
+
+def info(cache: Any, before: Any, instances: Instances) -> CacheInfo:
+    """Return what `cache_info` tells: of a cache since `before`, and of those of all instances."""
+    stats = cache.stats()
+    hits, misses = stats.hits - before.hits, stats.misses - before.misses
+    infos = [CacheInfo(hits, misses, cache.maxsize, cache.currsize)]
+    infos += [each.cache_info() for each in instances.values()]
+    hits, misses, _, currsize = map(sum, zip(*infos, strict=True))
+    return CacheInfo(hits, misses, cache.maxsize, currsize)
+
+
+def parameters(cache: Any, typed: bool) -> dict[str, Any]:
+    """Return what `cache_parameters` tells."""
+    names = ("maxsize", "ttl", "tti", "policy")
+    return {"typed": typed, **{name: getattr(cache, name) for name in names}}
 
 
 def not_weak(name: str, instance: Any) -> TypeError:

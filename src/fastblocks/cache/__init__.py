@@ -1,1 +1,9 @@
+"""Caches: bounded, loading once however many ask, in front of functions and databases."""
+
+from fastblocks._core.caches import CacheStats
+
 from .cache import Cache
+from .memo import cached
+from .store import Store, StoreError, StoreFullError
+
+__all__ = ["Cache", "CacheStats", "Store", "StoreError", "StoreFullError", "cached"]

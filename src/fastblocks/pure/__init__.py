@@ -5,7 +5,7 @@ enough to be read. Chosen by name, never by fall-back.
 """
 
 from . import cache, filters, hashing, limit, ring, sketches
-from .cache import Cache, CacheStats
+from .cache import Cache, CacheStats, Store, StoreError, StoreFullError, cached
 from .filters import (
     BinaryFuseFilter,
     BloomFilter,
@@ -77,10 +77,14 @@ __all__ = [
     "SlidingWindow",
     "SlidingWindowCounter",
     "StorageError",
+    "Store",
+    "StoreError",
+    "StoreFullError",
     "TokenBucket",
     "TopK",
     "UnknownNodeError",
     "cache",
+    "cached",
     "filters",
     "hashing",
     "limit",

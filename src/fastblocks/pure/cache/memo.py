@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from fastblocks._core import caches, memos
+from fastblocks._core import memos
 from fastblocks._core.memos import CacheInfo
 
 from .cache import Cache
@@ -34,14 +34,14 @@ class CachedFunction(Generic[P, R]):
         key: Callable[..., Hashable] | None,
         typed: bool,
         options: dict[str, Any],
-        method: bool = False,
+        bound: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
         self.cache: Cache[Any, Any] = Cache(**options)
         self._key = key
         self._typed = typed
         self._options = options
-        self._skip = 1 if method else 0  # of an instance: it gets the instance, and leaves it out
+        self._skip = 1 if bound else 0  # of an instance: it gets the instance, and leaves it out
         self._owners: tuple[type, ...] = ()  # classes of which it is a method
         self._instances = memos.Instances()
         self._async = memos.is_async(function)
@@ -85,7 +85,7 @@ class CachedFunction(Generic[P, R]):
 
         def make() -> CachedFunction[..., R]:
             return CachedFunction(
-                self.__wrapped__, self._key, self._typed, self._options, method=True
+                self.__wrapped__, self._key, self._typed, self._options, bound=True
             )
 
         try:
@@ -110,12 +110,7 @@ class CachedFunction(Generic[P, R]):
 
     def cache_info(self) -> CacheInfo:
         """Return hits, misses, maxsize and currsize; of a method, over all instances."""
-        stats = self.cache.stats()
-        hits, misses = stats.hits - self._before.hits, stats.misses - self._before.misses
-        infos = [CacheInfo(hits, misses, self.cache.maxsize, self.cache.currsize)]
-        infos += [each.cache_info() for each in self._instances.values()]
-        hits, misses, _, currsize = map(sum, zip(*infos, strict=True))
-        return CacheInfo(hits, misses, self.cache.maxsize, currsize)
+        return memos.info(self.cache, self._before, self._instances)
 
     def cache_clear(self) -> None:
         """Forget all results, and what `cache_info` counts; of a method, those of all instances."""
@@ -126,8 +121,7 @@ class CachedFunction(Generic[P, R]):
 
     def cache_parameters(self) -> dict[str, Any]:
         """Return what `cached` was told: maxsize, typed, ttl, tti and policy."""
-        names = ("maxsize", "ttl", "tti", "policy")
-        return {"typed": self._typed, **{name: getattr(self.cache, name) for name in names}}
+        return memos.parameters(self.cache, self._typed)
 
     def __reduce__(self) -> str:  # copies and pickles are of its name, as of any function
         return self.__qualname__
@@ -175,81 +169,7 @@ def cached(
     executor: Executor | None = None,
     seed: int | None = None,
 ) -> Any:
-    """cached(maxsize=128, *, ttl=None, tti=None, key=None, typed=False, policy="w-tinylfu", ...)
-
-    Keep the results of a function, a method or a coroutine function in a `Cache`.
-
-    However many threads and tasks call it with the same arguments, it runs once, and all get the
-    result or the error; errors are not kept. ``@cached`` alone is ``@cached()``.
-
-    Parameters
-    ----------
-    maxsize : int, default 128
-        How many results to keep; of a method, for each instance.
-    ttl : float, optional
-        Seconds after a call at which its result is forgotten.
-    tti : float, optional
-        Seconds after its last use at which a result is forgotten.
-    key : function, optional
-        ``key(*args, **kwargs)`` returns the key of a call, any hashable object. Of a method it does
-        not get the instance.
-    typed : bool, default False
-        Whether arguments that are equal, but of different types, make different calls.
-    policy : {"w-tinylfu", "lru", "s3-fifo", "sieve"}, default "w-tinylfu"
-        Which result is forgotten if there are too many; see `Cache`, also of the following.
-    weigher : function, optional
-        ``weigher(key, result)``, with the key of a call.
-    on_remove : function, optional
-        ``on_remove(key, result, cause)``.
-    timer : function, optional
-        Returns seconds.
-    refresh_after : float, optional
-        Age in seconds from which a use of a result starts a call in the background.
-    early_refresh : float, optional
-        The same at random ages near the end of `ttl`.
-    executor : concurrent.futures.Executor, optional
-        Runs the calls in the background.
-    seed : int, optional
-        Of the hash that the policy sees.
-
-    Returns
-    -------
-    CachedFunction
-        Called as the function is; `cache`, `cache_info`, `cache_clear`, `cache_key`,
-        `cache_parameters`, and ``__wrapped__``, the function itself.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not what it must be, or what is decorated no function.
-
-    See Also
-    --------
-    functools.lru_cache : Without time, weights and single loads; keeps instances of methods alive.
-
-    Notes
-    -----
-    Without `key`, a call is known by its arguments as they are passed: ``f(1)`` and ``f(x=1)`` are
-    two. They must be hashable.
-
-    A method has a cache for each instance, which goes when the instance goes; instances need not be
-    hashable, but weakly referable (``__slots__`` without ``__weakref__`` are not). A result that
-    refers to its instance keeps it alive. With `staticmethod` and `classmethod`, in either order,
-    there is one cache.
-
-    Examples
-    --------
-    >>> from fastblocks import cached
-    >>> @cached(maxsize=1000)
-    ... def fib(n):
-    ...     return n if n < 2 else fib(n - 1) + fib(n - 2)
-    >>> fib(80)
-    23416728348467685
-    >>> fib.cache_info()
-    CacheInfo(hits=78, misses=81, maxsize=1000, currsize=81)
-    >>> del fib.cache[fib.cache_key(80)]
-    """
-    key = memos.key_function(key, typed)
+    """Keep the results of a function, method or coroutine function; see `fastblocks.cached`."""
     options = {
         "ttl": ttl,
         "tti": tti,
@@ -263,14 +183,4 @@ def cached(
         "seed": seed,
     }
 
-    def decorate(function: Any) -> Any:
-        if isinstance(function, (staticmethod, classmethod)):
-            return type(function)(decorate(function.__func__))
-        return CachedFunction(memos.function_of(function), key, typed, options)
-
-    if callable(maxsize) or isinstance(maxsize, (staticmethod, classmethod, property)):
-        function, options["maxsize"] = maxsize, 128
-        return decorate(function)
-    options["maxsize"] = maxsize
-    caches.parameters(**options)  # raises now what is wrong
-    return decorate
+    return memos.decorator(CachedFunction, maxsize, key, typed, options)
