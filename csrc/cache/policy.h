@@ -222,7 +222,7 @@ FB_INLINE void fb_tinylfu_hit(fb_policy_t *p, uint32_t slot) {
     fb_policy_entry_t *e = &p->entries[slot];
     const uint64_t hash = e->hash;
     /* Soon after the last one that was counted: the same burst, not counted again. */
-    if ((p->time - (e->meta & ~(uint32_t)FB_META_LIST)) / FB_META_ONE > p->n_entries / 16) {
+    if ((p->time - (e->meta & ~(uint32_t)FB_META_LIST)) / FB_META_ONE > p->n_entries / 8) {
         fb_frequency_record(&p->sketch, hash);
         e->meta = p->time | fb_policy_list_of(e);
     }

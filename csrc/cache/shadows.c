@@ -10,7 +10,7 @@
  * Every EPOCH sampled requests the hits of each are added to its score, which fades by 1/32. The
  * policy takes the best choice if it leads the present one by 1/128.
  *
- *     request -- hash sampled? --> 6 shadows of at most 256 entries: index by hash + lists
+ *     request -- hash sampled? --> 6 shadows of 64 .. 256 entries: index by hash + lists
  *                                    hits -> scores -> choice of the real window
  *
  * In a weighed cache the shadows count entries. Their scale is then how many entries would fill the cache
@@ -31,7 +31,7 @@
 
 #include "tinylfu.h"
 
-enum { SIZE = 256, EPOCH = 256, FADE = 32, LEAD = 128, SCALE = 1024 };
+enum { LEAST = 64, MOST = 256, EPOCH = 256, FADE = 32, LEAD = 128, SCALE = 1024 };
 
 typedef struct {
     fb_policy_t policy; /* its segments; arena and index point into the block, the sketch is shared */
@@ -50,8 +50,15 @@ struct fb_shadows {
 
 /* ---- making ------------------------------------------------------------------------------------ */
 
+/* Entries of a shadow of a cache of `scale` entries: a quarter, if that is neither few nor many. */
+static uint32_t size_for(uint64_t scale) {
+    const uint64_t most = scale / 4 < MOST ? scale / 4 : MOST;
+    const uint64_t size = most < LEAST ? LEAST : most;
+    return (uint32_t)(scale < size ? scale : size);
+}
+
 static fb_status_t make(fb_policy_t *p, uint64_t scale) {
-    const uint32_t size = (uint32_t)(scale < SIZE ? scale : SIZE);
+    const uint32_t size = size_for(scale);
     uint32_t n_buckets = 8;
     while (n_buckets < size) n_buckets *= 2;
     const size_t arena = (size + 1) * sizeof(fb_policy_entry_t), index = n_buckets * sizeof(uint32_t);
@@ -77,7 +84,7 @@ static fb_status_t make(fb_policy_t *p, uint64_t scale) {
     all->scale = scale;
     all->bytes = bytes;
     p->shadows = all;
-    p->sampled_below = scale <= SIZE ? UINT64_MAX : UINT64_MAX / scale * SIZE;
+    p->sampled_below = UINT64_MAX / scale * size;
     fb_shadows_sketch(p);
     return FB_OK;
 }

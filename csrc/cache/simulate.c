@@ -21,36 +21,62 @@ enum { AHEAD = 12 };
 
 /* ---- traces -------------------------------------------------------------------------------------- */
 
-/* Gives each key its number. `table` has 2^bits zeros, at least twice as many as there may be keys. */
-static void number_keys(fb_trace_t *t, const uint64_t *keys, uint32_t *table, unsigned bits) {
-    const size_t mask = ((size_t)1 << bits) - 1;
-    for (size_t i = 0; i < t->n; i++) {
-        size_t at = (size_t)fb_simulate_hash(keys[i], 0) & mask;
-        while (table[at] != 0 && t->keys[table[at] - 1] != keys[i]) at = (at + 1) & mask;
-        if (table[at] == 0) {
-            t->keys[t->n_keys++] = keys[i];
-            table[at] = t->n_keys;
-        }
-        t->ids[i] = table[at] - 1;
+/* The number of a key plus 1 is at the first free place from its hash on; 0: free. */
+typedef struct {
+    uint32_t *places;
+    size_t mask; /* places - 1, a power of two less 1 */
+} numbers_t;
+
+static uint32_t *find_place(const numbers_t *table, const fb_trace_t *t, uint64_t key) {
+    size_t at = (size_t)fb_simulate_hash(key, 0) & table->mask;
+    while (table->places[at] != 0 && t->keys[table->places[at] - 1] != key) at = (at + 1) & table->mask;
+    return &table->places[at];
+}
+
+/* Makes the table and the array of keys twice as large. */
+static fb_status_t grow(numbers_t *table, fb_trace_t *t) {
+    const size_t n = 2 * (table->mask + 1);
+    uint64_t *keys = realloc(t->keys, n / 2 * sizeof *keys);
+    if (keys != NULL) t->keys = keys;
+    uint32_t *places = calloc(n, sizeof *places);
+    if (keys == NULL || places == NULL) {
+        free(places);
+        return FB_NO_MEMORY;
     }
+    free(table->places);
+    *table = (numbers_t){places, n - 1};
+    for (uint32_t k = 0; k < t->n_keys; k++) *find_place(table, t, t->keys[k]) = k + 1;
+    return FB_OK;
+}
+
+static fb_status_t number_keys(fb_trace_t *t, const uint64_t *keys, numbers_t *table) {
+    for (size_t i = 0; i < t->n; i++) {
+        uint32_t *place = find_place(table, t, keys[i]);
+        if (*place == 0) {
+            if (t->n_keys >= (table->mask + 1) / 2) {
+                if (grow(table, t) != FB_OK) return FB_NO_MEMORY;
+                place = find_place(table, t, keys[i]);
+            }
+            t->keys[t->n_keys++] = keys[i];
+            *place = t->n_keys;
+        }
+        t->ids[i] = *place - 1;
+    }
+    return FB_OK;
 }
 
 fb_status_t fb_trace_init(fb_trace_t *t, const uint64_t *keys, size_t n) {
-    unsigned bits = 4;
+    numbers_t table = {NULL, 1023};
+    fb_status_t status = FB_FULL;
     *t = (fb_trace_t){.n = n};
-    if (n >= UINT32_MAX) return FB_FULL;
-    while ((size_t)1 << bits < 2 * n) bits++;
-    uint32_t *table = calloc((size_t)1 << bits, sizeof *table);
-    t->ids = malloc((n + 1) * sizeof *t->ids);
-    t->keys = malloc((n + 1) * sizeof *t->keys);
-    if (table == NULL || t->ids == NULL || t->keys == NULL) {
-        free(table);
-        fb_trace_free(t);
-        return FB_NO_MEMORY;
+    if (n < UINT32_MAX) {
+        t->ids = malloc((n + 1) * sizeof *t->ids);
+        status = t->ids == NULL ? FB_NO_MEMORY : grow(&table, t);
+        if (status == FB_OK) status = number_keys(t, keys, &table);
+        free(table.places);
     }
-    number_keys(t, keys, table, bits);
-    free(table);
-    return FB_OK;
+    if (status != FB_OK) fb_trace_free(t);
+    return status;
 }
 
 void fb_trace_free(fb_trace_t *t) {
@@ -76,12 +102,17 @@ static fb_status_t load(fb_policy_t *p, uint32_t id, uint64_t hash, uint32_t *sl
     return FB_OK;
 }
 
-/* Slots are fetched 2 * AHEAD requests ahead, entries and sketch AHEAD. */
+/* Slots are fetched 2 * AHEAD requests ahead, entries and, for
+ * misses, the sketch AHEAD. */
 FB_INLINE void fetch(const fb_policy_t *p, const fb_trace_t *t, const uint32_t *slot_of, size_t i) {
     if (i + 2 * AHEAD >= t->n) return;
     FB_PREFETCH(&slot_of[t->ids[i + 2 * AHEAD]]);
-    const uint32_t slot = slot_of[t->ids[i + AHEAD]];
-    if (slot != FB_POLICY_NONE) FB_PREFETCH_WRITE(&p->entries[slot]);
+    const uint32_t id = t->ids[i + AHEAD], slot = slot_of[id];
+    if (slot != FB_POLICY_NONE)
+        FB_PREFETCH_WRITE(&p->entries[slot]);
+    else if (p->kind == FB_POLICY_W_TINYLFU)
+        FB_PREFETCH_WRITE(
+            fb_frequency_block(&p->sketch, fb_simulate_hash(t->keys[id], p->seed)));
 }
 
 static fb_status_t replay(fb_policy_t *p, const fb_trace_t *t, uint32_t *slot_of, uint64_t *hits) {

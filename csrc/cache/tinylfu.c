@@ -11,7 +11,7 @@
  *
  * Three things are not as in the paper.
  *
- * Bursts. A request is not recorded in the sketch within n_entries / 16 insertions of the entry's last
+ * Bursts. A request is not recorded in the sketch within n_entries / 8 insertions of the entry's last
  * one that was. What is asked for five times while one page is built is no hotter than what is asked
  * for once per page, and would only push that out. Correlated references are ignored likewise by
  * LRU-K [2], and by 2Q's and Clock2Q+'s queues. It also spares most requests for hot entries the sketch.
