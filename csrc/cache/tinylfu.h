@@ -1,0 +1,39 @@
+/* W-TinyLFU: what policy.c and the shadows use of it. Told at the top of tinylfu.c. */
+#ifndef FB_CACHE_TINYLFU_H
+#define FB_CACHE_TINYLFU_H
+
+#include "policy.h"
+
+/* A way to run the segments. */
+typedef struct {
+    uint8_t window; /* the window's share of maxsize, percent */
+    uint8_t lead;   /* by so much more than 0 a candidate's count must lead the victim's */
+} fb_tinylfu_choice_t;
+
+enum { FB_TINYLFU_CHOICES = 6, FB_TINYLFU_FIRST_CHOICE = 2 };
+extern const fb_tinylfu_choice_t fb_tinylfu_choices[FB_TINYLFU_CHOICES];
+
+/* Sets the bounds of the segments; entries follow bit by bit. */
+void fb_tinylfu_choose(fb_policy_t *p, uint32_t choice);
+
+/* Allocates the sketch. FB_OK or FB_NO_MEMORY. */
+fb_status_t fb_tinylfu_init(fb_policy_t *p);
+void fb_tinylfu_free(fb_policy_t *p);
+
+/* Forgets all that was learnt. */
+void fb_tinylfu_clear(fb_policy_t *p);
+
+/* After a change of maxsize. */
+void fb_tinylfu_resize(fb_policy_t *p);
+
+/* As of fb_policy_reserve: doubles the sketch when there are more entries than it was made for, and
+ * makes the shadows in time. */
+fb_status_t fb_tinylfu_reserve(fb_policy_t *p);
+
+/* Puts a new entry, in no list yet, into the window. */
+void fb_tinylfu_link(fb_policy_t *p, uint32_t slot);
+
+/* Takes the entry that has to go out of its list; NONE if none may. */
+uint32_t fb_tinylfu_evict(fb_policy_t *p);
+
+#endif
