@@ -7,6 +7,7 @@ from glob import glob
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+CACHE = ["cache", "fifo", "index", "policy", "shadows", "timers", "tinylfu"]
 # module -> the C sources of its family that it is linked with, besides the library of csrc/core
 MODULES = {
     "_core.arrays": [],
@@ -17,7 +18,7 @@ MODULES = {
     "_core.state": [],
     "_core.status": [],
     "hashing.xxh3": [],
-    "cache.cache": ["cache", "index", "policy", "timers"],
+    "cache.cache": CACHE,
     "cache.memo": [],
     "filters._filter": [],
     "filters._split_block": ["split_block"],

@@ -31,8 +31,8 @@ fb_status_t fb_cache_keep_time(fb_cache_t *c, int64_t now) {
     const fb_status_t status = fb_timers_reserve(&c->timers, c->policy.n_slots);
     if (status != FB_OK) return status;
     c->timed = true;
-    for (uint32_t slot = 0; slot < c->policy.n_slots; slot++)
-        if (fb_policy_occupied(&c->policy, slot)) fb_cache_write(c, slot, now, FB_CACHE_NEVER, 0);
+    for (uint32_t slot = 0; slot < c->policy.n_used; slot++)
+        if (fb_cache_occupied(c, slot)) fb_cache_write(c, slot, now, FB_CACHE_NEVER, 0);
     return FB_OK;
 }
 
@@ -79,14 +79,18 @@ void fb_cache_remove(fb_cache_t *c, uint32_t slot) {
     fb_policy_leave(&c->policy, slot);
 }
 
-uint32_t fb_cache_victim(fb_cache_t *c) {
-    const uint32_t slot = fb_policy_victim(&c->policy);
+/* The rest, for an entry that the policy took out; or NONE. */
+static uint32_t let_go(fb_cache_t *c, uint32_t slot) {
     if (slot != FB_CACHE_NONE) {
         forget(c, slot);
         fb_policy_release_slot(&c->policy, slot);
     }
     return slot;
 }
+
+uint32_t fb_cache_victim(fb_cache_t *c) { return let_go(c, fb_policy_victim(&c->policy)); }
+
+uint32_t fb_cache_pop(fb_cache_t *c) { return let_go(c, fb_policy_pop(&c->policy)); }
 
 uint32_t fb_cache_dead(fb_cache_t *c) {
     const uint32_t slot = fb_timers_due(&c->timers);

@@ -29,8 +29,7 @@ void fb_cache_free(fb_cache_t *c);
  * expire. FB_OK or FB_NO_MEMORY. */
 fb_status_t fb_cache_keep_time(fb_cache_t *c, int64_t now);
 
-/* A 64-bit hash of every bit of `h`: Python's of an int is that int. Bijective (Stafford's variants and
- * their kin; multiplier by Evensen's moremur is as good: what matters is that no structure is left). */
+/* A hash of all bits of `h`, which may have any structure: Python's hash of an int is that int. Bijective. */
 FB_INLINE uint64_t fb_cache_hash(uint64_t h, uint64_t seed) {
     h ^= seed;
     h ^= h >> 32;
@@ -38,6 +37,10 @@ FB_INLINE uint64_t fb_cache_hash(uint64_t h, uint64_t seed) {
     h ^= h >> 32;
     h *= 0xd6e8feb86659fd93ull;
     return h ^ h >> 32;
+}
+
+FB_INLINE bool fb_cache_occupied(const fb_cache_t *c, uint32_t slot) {
+    return slot < c->policy.n_used && fb_policy_list_of(&c->policy.entries[slot]) != FB_LIST_NONE;
 }
 
 /* A search: the entries with hash h, one by one, then FB_CACHE_NONE. Nothing may change meanwhile. */
@@ -74,6 +77,9 @@ void fb_cache_remove(fb_cache_t *c, uint32_t slot);
 /* Takes out the entry that has to go for the others to fit, and returns its number, which is free as soon as
  * another entry is added; FB_CACHE_NONE if all fit. */
 uint32_t fb_cache_victim(fb_cache_t *c);
+
+/* Takes out the entry that would have to go next; FB_CACHE_NONE if there is none. */
+uint32_t fb_cache_pop(fb_cache_t *c);
 
 /* Takes out an entry that is dead at `now`; FB_CACHE_NONE if there is none. Turn the timers first. */
 uint32_t fb_cache_dead(fb_cache_t *c);

@@ -221,13 +221,17 @@ FB_INLINE void fb_tinylfu_touch(fb_policy_t *p, uint32_t slot) {
 FB_INLINE void fb_tinylfu_hit(fb_policy_t *p, uint32_t slot) {
     fb_policy_entry_t *e = &p->entries[slot];
     const uint64_t hash = e->hash;
-    /* Soon after the last one that was counted: the same burst, not counted again. */
-    if ((p->time - (e->meta & ~(uint32_t)FB_META_LIST)) / FB_META_ONE > p->n_entries / 8) {
-        fb_frequency_record(&p->sketch, hash);
-        e->meta = p->time | fb_policy_list_of(e);
+    /* How many entries came since the last one that was counted. Few: the same burst, not counted again; very
+     * few: a hit for all shadows, and of no use to compare them. */
+    const uint32_t since = (p->time - (e->meta & ~(uint32_t)FB_META_LIST)) / FB_META_ONE;
+    if (since > p->n_entries / 64) {
+        if (since > p->n_entries / 8) {
+            fb_frequency_record(&p->sketch, hash);
+            e->meta = p->time | fb_policy_list_of(e);
+        }
+        fb_policy_show_shadows(p, hash);
     }
     fb_tinylfu_touch(p, slot);
-    fb_policy_show_shadows(p, hash);
 }
 
 /* A request for the entry in `slot`. */

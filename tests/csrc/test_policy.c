@@ -256,14 +256,16 @@ static void naive_hit(naive_t *t, uint32_t key) {
     if (!find(t, key, &list, &i)) abort();
     item_t *item = &t->lists[list].items[i];
     const uint64_t hash = item->hash;
+    uint64_t since;
     switch (t->kind) {
     case FB_POLICY_W_TINYLFU:
-        if (t->time - item->time > count(t) / 8) {
+        since = t->time - item->time;
+        if (since > count(t) / 8) {
             fb_frequency_record(t->sketch, hash);
             item->time = t->time;
         }
+        if (since > count(t) / 64) show_shadows(t, key, hash);
         tinylfu_touch(t, list, i);
-        show_shadows(t, key, hash);
         return;
     case FB_POLICY_LRU: push(&t->lists[0], take(&t->lists[0], i)); return;
     case FB_POLICY_S3_FIFO: item->mark += item->mark < 3; return;

@@ -3,7 +3,6 @@
 cimport cython
 from cpython.dict cimport PyDict_Size
 from cpython.list cimport PyList_GET_SIZE
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject, PyObject_Hash
 
 from collections.abc import KeysView, Mapping, MutableMapping
@@ -33,17 +32,17 @@ cdef extern from "cache/cache.h" nogil:
     void fb_cache_write(fb_cache_t *c, uint32_t slot, int64_t now, int64_t life, int64_t load)
     void fb_cache_age(fb_cache_t *c, uint32_t slot, int64_t accessed, int64_t written, int64_t load)
     void fb_cache_hit(fb_cache_t *c, uint32_t slot, int64_t now)
+    bint fb_cache_occupied(const fb_cache_t *c, uint32_t slot)
     bint fb_cache_alive(const fb_cache_t *c, uint32_t slot, int64_t now)
     void fb_cache_remove(fb_cache_t *c, uint32_t slot)
     uint32_t fb_cache_victim(fb_cache_t *c)
+    uint32_t fb_cache_pop(fb_cache_t *c)
     uint32_t fb_cache_dead(fb_cache_t *c)
     void fb_cache_clear(fb_cache_t *c)
     uint64_t fb_cache_bytes(const fb_cache_t *c)
     void fb_policy_reweigh(fb_policy_t *p, uint32_t slot, uint64_t weight)
     fb_status_t fb_policy_resize(fb_policy_t *p, uint64_t maxsize)
-    uint32_t fb_policy_next_victim(fb_policy_t *p)
-    void fb_policy_order(const fb_policy_t *p, uint32_t *slots)
-    bint fb_policy_occupied(const fb_policy_t *p, uint32_t slot)
+    uint32_t fb_policy_next(const fb_policy_t *p, uint32_t slot)
     bint fb_timers_behind(const fb_timers_t *t, int64_t now)
     void fb_timers_turn(fb_timers_t *t, int64_t now)
 
@@ -554,10 +553,11 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         self.let_die()
         fb_py_removals_init(&gone)
         with cython.critical_section(self):
-            slot = fb_policy_next_victim(&self.core.policy)
+            self.begin()
+            slot = fb_cache_pop(&self.core)
             if slot != FB_CACHE_NONE:
                 item = (<object>FB_PY_KEY(self.slots, slot), <object>FB_PY_VALUE(self.slots, slot))
-                self.take(slot, FB_PY_EXPLICIT, &gone)
+                self.empty(slot, FB_PY_EXPLICIT, &gone)
                 if PyDict_Size(self.loading):
                     self._flights.touch(item[0])
         self.finish(&gone)
@@ -587,7 +587,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             items = self.slots
             if self.on_remove is not None:
                 for slot in range(self.core.policy.n_slots):
-                    if fb_policy_occupied(&self.core.policy, slot):
+                    if fb_cache_occupied(&self.core, slot):
                         gone.append((<object>FB_PY_KEY(items, slot), <object>FB_PY_VALUE(items, slot)))
             self.start_anew()
             if PyDict_Size(self.loading):
@@ -794,34 +794,27 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         """The entries, those that would be evicted first in front, their times relative to now."""
         cdef list entries = []
         cdef const fb_timers_entry_t *times
-        cdef uint32_t *order = NULL
-        cdef uint32_t i, slot
+        cdef uint32_t slot
         cdef object ages, expires
         self.let_die()
         cdef int64_t now = self.now()
         with cython.critical_section(self):
             self.begin()
-            order = <uint32_t *>PyMem_Malloc((<size_t>self.core.policy.n_entries + 1) * sizeof(uint32_t))
-            if order == NULL:
-                raise MemoryError
-            try:
-                fb_policy_order(&self.core.policy, order)
-                for i in range(self.core.policy.n_entries):
-                    slot = order[i]
-                    ages = None
-                    if self.core.timed:
-                        times = self.core.timers.entries + slot
-                        expires = None
-                        if times.expires != FB_CACHE_NEVER:
-                            expires = times.expires - now
-                        ages = (expires, now - times.written, now - times.accessed, times.load)
-                    entries.append((
-                        <object>FB_PY_KEY(self.slots, slot), <object>FB_PY_VALUE(self.slots, slot),
-                        1 if self.core.policy.weights == NULL else self.core.policy.weights[slot],
-                        self.tagged.get(slot, ()), ages,
-                    ))
-            finally:
-                PyMem_Free(order)
+            slot = fb_policy_next(&self.core.policy, FB_CACHE_NONE)
+            while slot != FB_CACHE_NONE:
+                ages = None
+                if self.core.timed:
+                    times = self.core.timers.entries + slot
+                    expires = None
+                    if times.expires != FB_CACHE_NEVER:
+                        expires = times.expires - now
+                    ages = (expires, now - times.written, now - times.accessed, times.load)
+                entries.append((
+                    <object>FB_PY_KEY(self.slots, slot), <object>FB_PY_VALUE(self.slots, slot),
+                    1 if self.core.policy.weights == NULL else self.core.policy.weights[slot],
+                    self.tagged.get(slot, ()), ages,
+                ))
+                slot = fb_policy_next(&self.core.policy, slot)
         return entries, getattr(self, "__dict__", None)
 
     def __setstate__(self, state):
@@ -895,7 +888,7 @@ cdef class Entries:
             if self.changes != cache.changes:
                 raise caches.changed_size()
             while entry is MISSING and self.at < cache.core.policy.n_slots:
-                if fb_policy_occupied(&cache.core.policy, self.at) and fb_cache_alive(&cache.core, self.at, now):
+                if fb_cache_occupied(&cache.core, self.at) and fb_cache_alive(&cache.core, self.at, now):
                     entry = self.entry()
                 self.at += 1
         if entry is MISSING:
