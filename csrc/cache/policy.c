@@ -141,10 +141,12 @@ uint32_t fb_policy_enter(fb_policy_t *p, uint64_t hash, uint64_t weight) {
 }
 
 void fb_policy_reweigh(fb_policy_t *p, uint32_t slot, uint64_t weight) {
-    const uint64_t more = weight - p->weights[slot]; /* modulo 2^64, if it is less */
-    p->weights[slot] = weight;
-    p->lists[fb_policy_list_of(&p->entries[slot])].weight += more;
-    p->weight += more;
+    if (p->weights != NULL) {
+        const uint64_t more = weight - p->weights[slot]; /* modulo 2^64, if it is less */
+        p->weights[slot] = weight;
+        p->lists[fb_policy_list_of(&p->entries[slot])].weight += more;
+        p->weight += more;
+    }
     p->last = slot;
 }
 
