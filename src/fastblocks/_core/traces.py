@@ -76,7 +76,7 @@ def _array_of(trace: Any) -> Any:
         kind = type(trace).__name__
         raise TypeError(f"trace must be an array or a sequence of ints, not {kind}")
     keys = list(trace)
-    if set(map(type, keys)) == {int} and -(2**63) <= min(keys) and max(keys) < 2**63:
+    if set(map(type, keys)) == {int} and min(keys) >= -(2**63) and max(keys) < 2**63:
         return np.array(keys, np.int64)
     words = [
         check.integer(f"trace[{i}]", key, -(2**63), 2**64 - 1) % 2**64 for i, key in enumerate(keys)

@@ -7,9 +7,7 @@ from numpy.typing import NDArray
 _Trace: TypeAlias = NDArray[np.integer[Any]] | Iterable[SupportsIndex]
 
 @overload
-def simulate(
-    trace: _Trace, sizes: int, policy: str = "w-tinylfu", seed: int = 0
-) -> float: ...
+def simulate(trace: _Trace, sizes: int, policy: str = "w-tinylfu", seed: int = 0) -> float: ...
 @overload
 def simulate(
     trace: _Trace,
