@@ -10,7 +10,7 @@ enum { MOST = 700, SHADOWS = FB_TINYLFU_CHOICES };
 
 typedef struct {
     uint64_t hash, weight;
-    uint32_t key, mark, time;
+    uint32_t key, mark, time, seen;
 } item_t;
 
 typedef struct {
@@ -92,7 +92,7 @@ static void spill(naive_t *t, int list, uint64_t bound) {
 static void tinylfu_enter(naive_t *t, item_t item) {
     spill(t, FB_LIST_WINDOW, window_max(t));
     spill(t, FB_LIST_PROTECTED, protected_max(t));
-    item.time = t->time++;
+    item.time = item.seen = t->time++;
     push(&t->lists[FB_LIST_WINDOW], item);
     t->last = item.key + 1ull;
 }
@@ -161,7 +161,7 @@ static void show_shadows(naive_t *t, uint32_t key, uint64_t hash) {
             t->hits[i]++;
             tinylfu_touch(s, list, at);
         } else {
-            tinylfu_enter(s, (item_t){hash, 1, key, 0, 0});
+            tinylfu_enter(s, (item_t){hash, 1, key, 0, 0, 0});
             if (count(s) > s->maxsize) (void)tinylfu_evict(s);
         }
     }
@@ -256,16 +256,16 @@ static void naive_hit(naive_t *t, uint32_t key) {
     if (!find(t, key, &list, &i)) abort();
     item_t *item = &t->lists[list].items[i];
     const uint64_t hash = item->hash;
-    uint64_t since;
     switch (t->kind) {
     case FB_POLICY_W_TINYLFU:
-        since = t->time - item->time;
-        if (since > count(t) / 8) {
+        if (t->time - item->seen <= count(t) / 64) return;
+        item->seen = t->time;
+        if (t->time - item->time > count(t) / 8) {
             fb_frequency_record(t->sketch, hash);
             item->time = t->time;
         }
-        if (since > count(t) / 64) show_shadows(t, key, hash);
         tinylfu_touch(t, list, i);
+        show_shadows(t, key, hash);
         return;
     case FB_POLICY_LRU: push(&t->lists[0], take(&t->lists[0], i)); return;
     case FB_POLICY_S3_FIFO: item->mark += item->mark < 3; return;
@@ -274,7 +274,7 @@ static void naive_hit(naive_t *t, uint32_t key) {
 }
 
 static void naive_enter(naive_t *t, uint32_t key, uint64_t hash, uint64_t w) {
-    const item_t item = {hash, w, key, 0, 0};
+    const item_t item = {hash, w, key, 0, 0, 0};
     if (t->kind == FB_POLICY_W_TINYLFU) {
         fb_frequency_record(t->sketch, hash);
         tinylfu_enter(t, item);
@@ -294,7 +294,7 @@ static bool chosen[SHADOWS]; /* what the shadows have chosen in all runs */
 typedef struct {
     fb_policy_t policy;
     naive_t *naive;
-    uint32_t slot_of[KEYS];
+    uint32_t slot_of[KEYS], key_of[KEYS];
     uint64_t random;
 } pair_t;
 
@@ -333,8 +333,8 @@ static void stop(pair_t *t) {
 static void check_gone(pair_t *t, uint32_t slot) {
     const item_t expected = naive_evict(t->naive);
     const fb_policy_entry_t *e = &t->policy.entries[slot];
-    CHECK(e->user == expected.key && e->hash == expected.hash);
-    t->slot_of[e->user] = FB_POLICY_NONE;
+    CHECK(t->key_of[slot] == expected.key && e->hash == expected.hash);
+    t->slot_of[t->key_of[slot]] = FB_POLICY_NONE;
     fb_policy_release_slot(&t->policy, slot);
 }
 
@@ -367,7 +367,7 @@ static void request(pair_t *t, uint32_t key, uint64_t w) {
     naive_enter(t->naive, key, hash, w);
     const uint32_t slot = fb_policy_enter(&t->policy, hash, w);
     CHECK(slot < t->policy.n_slots);
-    t->policy.entries[slot].user = key;
+    t->key_of[slot] = key;
     t->slot_of[key] = slot;
     settle(t, slot);
 }
@@ -416,7 +416,7 @@ static void check_iteration(const pair_t *t) {
     bool right = true;
     for (uint32_t i = fb_policy_next(&t->policy, FB_POLICY_NONE); i != FB_POLICY_NONE && n <= MOST;
          i = fb_policy_next(&t->policy, i), n++)
-        right &= t->slot_of[t->policy.entries[i].user] == i;
+        right &= t->slot_of[t->key_of[i]] == i;
     CHECK(right && n == t->policy.n_entries);
 }
 

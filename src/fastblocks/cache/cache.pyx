@@ -223,7 +223,8 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     cdef int find(self, object key, uint64_t h, uint32_t *slot) except -1:
         """Whether there is an entry for the key, dead or alive."""
         cdef int found = FB_PY_MOVED
-        self.begin()
+        if self.slots is None:
+            self.begin()
         while found == FB_PY_MOVED:
             found = fb_py_find(&self.core, self.slots, &self.moves, key, h, slot)
         return found
@@ -369,7 +370,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     cdef object lookup(self, object key, fb_age_t *age):
         cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
-        cdef int64_t now = self.now()
+        cdef int64_t now = now_ns(self.timer) if self.core.timed else 0
         cdef uint32_t slot
         cdef object value = MISSING
         cdef fb_py_removals_t gone
