@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 import pytest
 
-from tests.cache.twins import POLICIES
+from fastblocks._core.caches import POLICIES
 
 # ---- a mapping -------------------------------------------------------------------------------
 
