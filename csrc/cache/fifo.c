@@ -8,7 +8,8 @@
  * S3-FIFO. New entries go to a small list, a tenth of maxsize. The oldest of it goes to the main list if it
  * was requested at least twice there, otherwise out, and its hash becomes a ghost. A key that comes
  * back while it is a ghost goes to the main list at once. The oldest of main gets another round for each
- * of up to 3 requests. The latest of all entries is passed by, and stays where it is.
+ * of up to 3 requests. The latest of all entries does not go: if it is the oldest of its list, it becomes the
+ * newest, as if it came in only now.
  *
  * Ghosts are as many as 9/10 of the entries, rounded up, the latest. They lie in a table of buckets:
  *
@@ -151,11 +152,17 @@ void fb_s3_fifo_link(fb_policy_t *p, uint32_t slot) {
     fb_policy_link(p, take_ghost(p, p->entries[slot].hash) ? FB_LIST_MAIN : FB_LIST_SMALL, slot);
 }
 
+/* The oldest of a list; NONE if there is none but the latest of all entries. */
+static uint32_t oldest_of(fb_policy_t *p, unsigned list) {
+    fb_policy_list_t *l = &p->lists[list];
+    if (l->oldest != FB_POLICY_NONE && l->oldest == p->last) fb_policy_touch(p, l, p->last);
+    return l->oldest == p->last ? FB_POLICY_NONE : l->oldest;
+}
+
 uint32_t fb_s3_fifo_evict(fb_policy_t *p) {
     const uint64_t small_max = p->maxsize < 10 ? 1 : p->maxsize / 10;
     for (;;) {
-        const uint32_t small = fb_policy_oldest(p, FB_LIST_SMALL);
-        const uint32_t main = fb_policy_oldest(p, FB_LIST_MAIN);
+        const uint32_t small = oldest_of(p, FB_LIST_SMALL), main = oldest_of(p, FB_LIST_MAIN);
         if (small != FB_POLICY_NONE &&
             (main == FB_POLICY_NONE || p->lists[FB_LIST_SMALL].weight > small_max)) {
             if (p->entries[small].meta < 2 * FB_META_ONE) {

@@ -197,10 +197,16 @@ static void add_ghost(naive_t *t, uint64_t hash) {
     t->ghosts[t->n_ghosts++] = hash;
 }
 
+/* Index of the oldest, or -1; the last entered becomes the newest first. */
+static long s3_fifo_oldest(naive_t *t, order_t *o) {
+    if (o->n > 0 && o->items[o->n - 1].key + 1ull == t->last) push(o, take(o, o->n - 1));
+    return o->n > 0 && o->items[o->n - 1].key + 1ull == t->last ? -1 : (long)o->n - 1;
+}
+
 static item_t s3_fifo_evict(naive_t *t) {
     order_t *small = &t->lists[FB_LIST_SMALL], *main = &t->lists[FB_LIST_MAIN];
     for (;;) {
-        const long s = oldest(t, FB_LIST_SMALL), m = oldest(t, FB_LIST_MAIN);
+        const long s = s3_fifo_oldest(t, small), m = s3_fifo_oldest(t, main);
         const uint64_t bound = t->maxsize < 10 ? 1 : t->maxsize / 10;
         if (s >= 0 && (m < 0 || weight_of(small) > bound)) {
             item_t item = take(small, (size_t)s);

@@ -152,8 +152,9 @@ class S3Fifo(Policy[E]):
     * else the oldest of `main` goes; but if its `count` is above 0, it becomes the newest of
       `main`, `count` less 1.
 
-    The oldest is the oldest that is not the latest of all entries. Ghosts are the latest, as many
-    as nine tenths of the entries, rounded up.
+    The latest of all entries does not go: a queue has nothing to give if that is all it holds, and
+    if it is the oldest of its queue, it becomes the newest, as if it came in only now. Ghosts are
+    the latest ones, as many as nine tenths of the entries, rounded up.
 
     Yang, Zhang, Qiu, Yue and Rashmi, "FIFO queues are all you need for cache eviction", SOSP 2023.
     """
@@ -181,10 +182,15 @@ class S3Fifo(Policy[E]):
     def hit(self, entry: E) -> None:
         entry.count = min(entry.count + 1, self.MAX_COUNT)
 
+    def oldest(self, queue: Queue[E]) -> E | None:
+        if queue.oldest() is self.latest is not None:
+            queue.pull(self.latest)
+        return queue.oldest(self.latest)
+
     def choose(self) -> E:
         share = max(self.maxsize // 10, 1)
         while True:
-            small, main = self.small.oldest(self.latest), self.main.oldest(self.latest)
+            small, main = self.oldest(self.small), self.oldest(self.main)
             if small is not None and (self.small.weight > share or main is None):
                 if small.count <= 1:
                     self.ghosts.add(small.hash)
