@@ -107,7 +107,7 @@ void fb_policy_release_slot(fb_policy_t *p, uint32_t slot);
 /* The same in bounds too: the entry that would go next, whichever it is; NONE if there are none. */
 uint32_t fb_policy_pop(fb_policy_t *p);
 
-/* Gives an entry another weight, <= maxsize; counts no request. Then ask for victims. */
+/* Gives an entry another weight, <= maxsize (1 if nothing is weighed); counts no request. Then ask for victims. */
 void fb_policy_reweigh(fb_policy_t *p, uint32_t slot, uint64_t weight);
 
 /* Another maxsize. FB_OK; then ask for victims. */

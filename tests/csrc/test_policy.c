@@ -33,7 +33,7 @@ typedef struct naive {
     /* S3-FIFO: all that were ever made, 0 for those taken or crowded out */
     uint64_t ghosts[20000];
     size_t n_ghosts;
-    uint64_t n_slots;
+    uint64_t n_most; /* entries at a time */
 } naive_t;
 
 static uint64_t weight_of(const order_t *o) {
@@ -178,13 +178,15 @@ static void show_shadows(naive_t *t, uint32_t key, uint64_t hash) {
 
 static uint64_t bucket_of(const naive_t *t, uint64_t hash) {
     unsigned log = 0;
-    while (8ull << log < t->n_slots) log++;
+    while (8ull << log < t->n_most) log++;
     return log == 0 ? 0 : hash >> (64 - log);
 }
 
-/* A bucket holds eight. */
+/* A bucket holds eight, all different. */
 static void add_ghost(naive_t *t, uint64_t hash) {
     size_t n = 0, first = 0;
+    for (size_t i = 0; i < t->n_ghosts; i++)
+        if (t->ghosts[i] == hash) t->ghosts[i] = 0;
     for (size_t i = t->n_ghosts; i-- > 0;)
         if (t->ghosts[i] != 0 && bucket_of(t, t->ghosts[i]) == bucket_of(t, hash)) {
             n++;
@@ -195,10 +197,16 @@ static void add_ghost(naive_t *t, uint64_t hash) {
     t->ghosts[t->n_ghosts++] = hash;
 }
 
+/* Index of the oldest, or -1; the last entered becomes the newest first. */
+static long s3_fifo_oldest(naive_t *t, order_t *o) {
+    if (o->n > 0 && o->items[o->n - 1].key + 1ull == t->last) push(o, take(o, o->n - 1));
+    return o->n > 0 && o->items[o->n - 1].key + 1ull == t->last ? -1 : (long)o->n - 1;
+}
+
 static item_t s3_fifo_evict(naive_t *t) {
     order_t *small = &t->lists[FB_LIST_SMALL], *main = &t->lists[FB_LIST_MAIN];
     for (;;) {
-        const long s = oldest(t, FB_LIST_SMALL), m = oldest(t, FB_LIST_MAIN);
+        const long s = s3_fifo_oldest(t, small), m = s3_fifo_oldest(t, main);
         const uint64_t bound = t->maxsize < 10 ? 1 : t->maxsize / 10;
         if (s >= 0 && (m < 0 || weight_of(small) > bound)) {
             item_t item = take(small, (size_t)s);
@@ -233,10 +241,14 @@ static item_t sieve_evict(naive_t *t) {
     for (size_t j = 0; j < o->n; j++)
         if (o->items[j].key + 1ull == t->hand) i = j;
     while (o->items[i].mark || o->items[i].key + 1ull == t->last) {
-        if (o->items[i].key + 1ull != t->last) o->items[i].mark = 0;
+        o->items[i].mark = 0;
         i = i == 0 ? o->n - 1 : i - 1;
     }
     t->hand = i == 0 ? 0 : o->items[i - 1].key + 1ull;
+    if (t->hand != 0 && t->hand == t->last) {
+        o->items[i - 1].mark = 0;
+        t->hand = i == 1 ? 0 : o->items[i - 2].key + 1ull;
+    }
     return take(o, i);
 }
 
@@ -363,7 +375,7 @@ static void request(pair_t *t, uint32_t key, uint64_t w) {
     CHECK(fb_policy_reserve(&t->policy) == FB_OK);
     if (t->policy.sketch.n_blocks != n_blocks) copy_sketch(t);
     if (t->policy.kind == FB_POLICY_W_TINYLFU) make_shadows(t->naive);
-    t->naive->n_slots = t->policy.n_slots;
+    if (t->naive->n_most <= count(t->naive)) t->naive->n_most = count(t->naive) + 1;
     naive_enter(t->naive, key, hash, w);
     const uint32_t slot = fb_policy_enter(&t->policy, hash, w);
     CHECK(slot < t->policy.n_slots);
@@ -410,14 +422,23 @@ static void pop(pair_t *t) {
     if (slot != FB_POLICY_NONE) check_gone(t, slot);
 }
 
-/* Every entry once. */
+/* Every entry once: list by list, oldest first, that of SIEVE from the hand on. */
 static void check_iteration(const pair_t *t) {
-    uint32_t n = 0;
+    static const int tinylfu[] = {FB_LIST_PROBATION, FB_LIST_WINDOW, FB_LIST_PROTECTED}, others[] = {0, 1, 2};
+    const naive_t *naive = t->naive;
+    uint32_t keys[MOST], n = 0, first = 0, at = 0;
+    for (int i = 0; i < FB_LISTS; i++) {
+        const order_t *o = &naive->lists[(naive->kind == FB_POLICY_W_TINYLFU ? tinylfu : others)[i]];
+        for (size_t j = o->n; j-- > 0; n++) {
+            keys[n] = o->items[j].key;
+            if (keys[n] + 1ull == naive->hand) first = n;
+        }
+    }
     bool right = true;
-    for (uint32_t i = fb_policy_next(&t->policy, FB_POLICY_NONE); i != FB_POLICY_NONE && n <= MOST;
-         i = fb_policy_next(&t->policy, i), n++)
-        right &= t->slot_of[t->key_of[i]] == i;
-    CHECK(right && n == t->policy.n_entries);
+    for (uint32_t i = fb_policy_next(&t->policy, FB_POLICY_NONE); i != FB_POLICY_NONE && at < n;
+         i = fb_policy_next(&t->policy, i), at++)
+        right &= t->key_of[i] == keys[(first + at) % n];
+    CHECK(right && at == n && n == t->policy.n_entries);
 }
 
 /* Keys of which some are hot, now and then a scan and a loop. */
@@ -439,7 +460,7 @@ static void steps(fb_policy_kind_t kind, uint64_t maxsize, bool weighted, uint32
         const uint32_t key = some_key(t, i, n_keys);
         if (wild && r % 16 == 0)
             leave(t, key);
-        else if (wild && weighted && r % 16 == 1)
+        else if (wild && r % 16 == 1)
             reweigh(t, key, w);
         else if (wild && r % 512 == 2)
             pop(t);
