@@ -621,6 +621,33 @@ static void hits_of(const uint64_t *keys, uint64_t maxsize, uint64_t hits[5]) {
     fb_trace_free(&t);
 }
 
+/* Keys get the numbers 0, 1, 2, ... as they appear first, near each other (scale 1) or far apart. */
+static void numbers(void) {
+    enum { N = 20000, KEYS = 9000 };
+    uint64_t *keys = exact_alloc(N * sizeof *keys), random = 8;
+    uint32_t *number = exact_alloc(KEYS * sizeof *number);
+    const uint64_t scales[] = {1, 0x9E3779B97F4A7C15ull, 0 - (uint64_t)1};
+    for (size_t s = 0; s < 3; s++) {
+        for (size_t i = 0; i < N; i++) keys[i] = fb_reduce64(next_random(&random), KEYS);
+        memset(number, 0xff, KEYS * sizeof *number);
+        uint32_t n_keys = 0;
+        for (size_t i = 0; i < N; i++)
+            if (number[keys[i]] == UINT32_MAX) number[keys[i]] = n_keys++;
+        for (size_t i = 0; i < N; i++) keys[i] = 5 + keys[i] * scales[s];
+        fb_trace_t t;
+        CHECK(fb_trace_init(&t, keys, N) == FB_OK);
+        CHECK(t.n == N && t.n_keys == n_keys);
+        for (size_t i = 0; i < N; i++) {
+            const uint64_t inverse = s == 1 ? 0xF1DE83E19937733Dull : scales[s];
+            CHECK(t.ids[i] == number[(keys[i] - 5) * inverse]);
+            CHECK(t.keys[t.ids[i]] == keys[i]);
+        }
+        fb_trace_free(&t);
+    }
+    free(number);
+    free(keys);
+}
+
 static void workloads(void) {
     enum { N = 60000 };
     uint64_t *keys = exact_alloc(N * sizeof *keys), random = 2, hits[5];
@@ -653,6 +680,7 @@ int main(void) {
     sketch_grows();
     a_pinned_victim_goes();
     opt_is_the_best();
+    numbers();
     workloads();
     return check_report();
 }
