@@ -868,7 +868,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         return result
 
 
-cdef class Entries:
+cdef class _Entries:
     """Iterates over the entries of a cache that are alive."""
 
     cdef Cache cache
@@ -904,8 +904,8 @@ cdef class Entries:
         return (key, <object>FB_PY_VALUE(self.cache.slots, self.at)) if self.pairs else key
 
 
-cdef Entries entries(Cache cache, bint pairs):
-    cdef Entries result = Entries.__new__(Entries)
+cdef _Entries entries(Cache cache, bint pairs):
+    cdef _Entries result = _Entries.__new__(_Entries)
     result.cache = cache
     result.changes = cache.changes
     result.pairs = pairs
