@@ -1,15 +1,8 @@
-"""Caches side by side: native, pure and, as "lru", a naive one. What is done to all comes to the same.
-
-    python -m tests.cache.side_by_side 10000000
-
-does so many random operations, a part of them for each policy, with and without weights and times.
-"""
+"""Caches side by side: native, pure and, as "lru", a naive one. What is done to all must come to the same."""
 
 import copy
 import pickle
 import random
-import sys
-import time
 from collections import namedtuple
 from functools import partial
 
@@ -331,22 +324,3 @@ def run(policy, size, weighted, times, n, seed, rare=0.01):
     evicted += side.caches[0].stats().evictions
     side.drain()
     return evicted
-
-
-def main(n):
-    runs = [
-        (policy, size, weighted, times)
-        for size in (3, 40, 1500)
-        for times in TIMES
-        for weighted in (False, True)
-        for policy in POLICIES
-    ]
-    start = time.perf_counter()
-    for seed, settings in enumerate(runs):
-        evicted = run(*settings, n // len(runs), seed)
-        print(*settings, f"{evicted} evicted, {time.perf_counter() - start:.0f} s", flush=True)
-    print(f"{n // len(runs) * len(runs)} operations, all alike")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -325,7 +325,9 @@ class NaiveS3Fifo:
 
     def add_ghost(self, key):
         """The bucket's latest eight stay, all different."""
-        rivals = [k for k in self.ghosts if k not in (None, key) and self.bucket(k) == self.bucket(key)]
+        rivals = [
+            k for k in self.ghosts if k not in (None, key) and self.bucket(k) == self.bucket(key)
+        ]
         gone = {key, *rivals[:-7]}
         self.ghosts = [None if ghost in gone else ghost for ghost in self.ghosts] + [key]
 

@@ -207,9 +207,7 @@ class WTinyLfu(Segments[E]):
                 self.shadows = None
         if self.shadows is None and n > 0 and weight >= self.maxsize // 8:
             full = n if weight == 0 else self.maxsize // weight * n
-            self.shadows = Shadows(
-                full if self.weighted else self.maxsize, self.seed, self.sketch
-            )
+            self.shadows = Shadows(full if self.weighted else self.maxsize, self.seed, self.sketch)
 
     def double_sketch(self) -> None:
         """Block b becomes blocks 2b and 2b + 1, so that every estimate is what it was."""
@@ -217,9 +215,9 @@ class WTinyLfu(Segments[E]):
         self.sketch = FrequencySketch(2 * old.capacity)
         self.sketch._head[0] = old._head[0]
         for at in range(0, len(old._counters), size):
-            self.sketch._counters[2 * at : 2 * at + 2 * size] = bytes(
-                old._counters[at : at + size]
-            ) * 2
+            self.sketch._counters[2 * at : 2 * at + 2 * size] = (
+                bytes(old._counters[at : at + size]) * 2
+            )
         if self.shadows is not None:
             for shadow in self.shadows.all:
                 shadow.sketch = self.sketch
