@@ -7,8 +7,10 @@ from glob import glob
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-CACHE = ["cache", "fifo", "index", "policy", "shadows", "timers", "tinylfu"]
-# module -> the C sources of its family that it is linked with, besides the library of csrc/core
+POLICY = ["fifo", "policy", "shadows", "tinylfu", "sketches/frequency"]
+CACHE = ["cache", "index", "timers", *POLICY]
+# module -> the C sources that it is linked with, besides the library of csrc/core: of its family,
+# or family/name of another one
 MODULES = {
     "_core.arrays": [],
     "_core.clock": [],
@@ -20,6 +22,7 @@ MODULES = {
     "hashing.xxh3": [],
     "cache.cache": CACHE,
     "cache.memo": [],
+    "cache.simulator": ["simulate", *POLICY],
     "filters._filter": [],
     "filters._split_block": ["split_block"],
     "filters.binary_fuse": ["binary_fuse"],
@@ -61,6 +64,10 @@ if os.environ.get("FASTBLOCKS_CFLAGS"):
     LDFLAGS = os.environ["FASTBLOCKS_CFLAGS"].split()
 
 
+def c_source(family, name):
+    return f"csrc/{name}.c" if "/" in name else f"csrc/{family}/{name}.c"
+
+
 def extension(module, sources):
     family, block = module.split(".")
     include = list(INCLUDE)
@@ -70,7 +77,7 @@ def extension(module, sources):
         include.append(numpy.get_include())
     return Extension(
         f"fastblocks.{module}",
-        [f"src/fastblocks/{family}/{block}.pyx", *(f"csrc/{family}/{c}.c" for c in sources)],
+        [f"src/fastblocks/{family}/{block}.pyx", *(c_source(family, c) for c in sources)],
         include_dirs=include,
         depends=DEPENDS,
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],

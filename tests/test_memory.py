@@ -384,6 +384,15 @@ def churn_limiters(tmp_path):
         full.allow_many(range(600))
 
 
+def churn_simulate(tmp_path):
+    trace = np.arange(MANY) % 3000
+    for policy in ("w-tinylfu", "lru", "s3-fifo", "sieve", "opt"):
+        fastblocks.simulate(trace, [10, 100], policy)
+    fastblocks.simulate(trace * 2**40, [10], "lru")
+    with pytest.raises(TypeError):
+        fastblocks.simulate([1, 2.0], 1)
+
+
 CHURNS = [value for name, value in globals().items() if name.startswith("churn_")]
 
 

@@ -110,7 +110,7 @@ uint32_t fb_policy_take_slot(fb_policy_t *p, uint64_t hash, uint64_t weight) {
     else
         slot = p->n_used++;
     p->entries[slot] =
-        (fb_policy_entry_t){hash, FB_POLICY_NONE, FB_POLICY_NONE, FB_LIST_NONE, FB_POLICY_NONE};
+        (fb_policy_entry_t){hash, FB_POLICY_NONE, FB_POLICY_NONE, FB_LIST_NONE, p->time};
     if (p->weights != NULL) p->weights[slot] = weight;
     p->n_entries++;
     p->weight += weight;

@@ -21,14 +21,38 @@ enum { AHEAD = 12 };
 
 /* ---- traces -------------------------------------------------------------------------------------- */
 
-/* The number of a key plus 1 is at the first free place from its hash on; 0: free. */
+/* Numbers what is new: *place, 0 so far, becomes the number of a key plus 1. The array of keys has room. */
+FB_INLINE uint32_t number(fb_trace_t *t, uint32_t *place, uint64_t key) {
+    if (*place == 0) {
+        t->keys[t->n_keys++] = key;
+        *place = t->n_keys;
+    }
+    return *place - 1;
+}
+
+/* Keys within a range not much wider than the trace is long: each has a place of its own. */
+static fb_status_t number_dense(fb_trace_t *t, const uint64_t *keys, uint64_t least, uint64_t width) {
+    uint32_t *places = calloc((size_t)width, sizeof *places);
+    t->keys = malloc((size_t)(width < t->n ? width : t->n) * sizeof *t->keys);
+    const bool ok = places != NULL && t->keys != NULL;
+    for (size_t i = 0; ok && i < t->n; i++)
+        t->ids[i] = number(t, &places[keys[i] - least], keys[i]);
+    free(places);
+    return ok ? FB_OK : FB_NO_MEMORY;
+}
+
+/* Other keys: the number of a key plus 1 is at the first free place from its hash on; 0: free. */
 typedef struct {
     uint32_t *places;
     size_t mask; /* places - 1, a power of two less 1 */
 } numbers_t;
 
-static uint32_t *find_place(const numbers_t *table, const fb_trace_t *t, uint64_t key) {
-    size_t at = (size_t)fb_simulate_hash(key, 0) & table->mask;
+FB_INLINE size_t place_of(const numbers_t *table, uint64_t key) {
+    return (size_t)fb_simulate_hash(key, 0) & table->mask;
+}
+
+FB_INLINE uint32_t *find_place(const numbers_t *table, const fb_trace_t *t, uint64_t key) {
+    size_t at = place_of(table, key);
     while (table->places[at] != 0 && t->keys[table->places[at] - 1] != key) at = (at + 1) & table->mask;
     return &table->places[at];
 }
@@ -45,36 +69,46 @@ static fb_status_t grow(numbers_t *table, fb_trace_t *t) {
     }
     free(table->places);
     *table = (numbers_t){places, n - 1};
-    for (uint32_t k = 0; k < t->n_keys; k++) *find_place(table, t, t->keys[k]) = k + 1;
+    for (uint32_t k = 0; k < t->n_keys; k++) {
+        if (k + AHEAD < t->n_keys) FB_PREFETCH_WRITE(&places[place_of(table, t->keys[k + AHEAD])]);
+        *find_place(table, t, t->keys[k]) = k + 1;
+    }
     return FB_OK;
 }
 
-static fb_status_t number_keys(fb_trace_t *t, const uint64_t *keys, numbers_t *table) {
-    for (size_t i = 0; i < t->n; i++) {
-        uint32_t *place = find_place(table, t, keys[i]);
-        if (*place == 0) {
-            if (t->n_keys >= (table->mask + 1) / 2) {
-                if (grow(table, t) != FB_OK) return FB_NO_MEMORY;
-                place = find_place(table, t, keys[i]);
-            }
-            t->keys[t->n_keys++] = keys[i];
-            *place = t->n_keys;
-        }
-        t->ids[i] = *place - 1;
+/* Places are fetched 2 * AHEAD requests ahead, the keys that stand there AHEAD. */
+FB_INLINE void fetch_place(const numbers_t *table, const fb_trace_t *t, const uint64_t *keys, size_t i) {
+    if (i + 2 * AHEAD >= t->n) return;
+    FB_PREFETCH_WRITE(&table->places[place_of(table, keys[i + 2 * AHEAD])]);
+    const uint32_t k = table->places[place_of(table, keys[i + AHEAD])];
+    if (k != 0) FB_PREFETCH(&t->keys[k - 1]);
+}
+
+static fb_status_t number_sparse(fb_trace_t *t, const uint64_t *keys) {
+    numbers_t table = {NULL, 1023};
+    fb_status_t status = grow(&table, t);
+    for (size_t i = 0; status == FB_OK && i < t->n; i++) {
+        fetch_place(&table, t, keys, i);
+        t->ids[i] = number(t, find_place(&table, t, keys[i]), keys[i]);
+        if (t->n_keys > table.mask / 2) status = grow(&table, t);
     }
-    return FB_OK;
+    free(table.places);
+    return status;
 }
 
 fb_status_t fb_trace_init(fb_trace_t *t, const uint64_t *keys, size_t n) {
-    numbers_t table = {NULL, 1023};
-    fb_status_t status = FB_FULL;
     *t = (fb_trace_t){.n = n};
-    if (n < UINT32_MAX) {
-        t->ids = malloc((n + 1) * sizeof *t->ids);
-        status = t->ids == NULL ? FB_NO_MEMORY : grow(&table, t);
-        if (status == FB_OK) status = number_keys(t, keys, &table);
-        free(table.places);
+    if (n >= UINT32_MAX) return FB_FULL;
+    t->ids = malloc((n + 1) * sizeof *t->ids);
+    if (t->ids == NULL) return FB_NO_MEMORY;
+    uint64_t least = UINT64_MAX, most = 0;
+    for (size_t i = 0; i < n; i++) {
+        least = keys[i] < least ? keys[i] : least;
+        most = keys[i] > most ? keys[i] : most;
     }
+    const bool dense = n > 0 && most - least < 4 * (uint64_t)n;
+    const fb_status_t status =
+        dense ? number_dense(t, keys, least, most - least + 1) : number_sparse(t, keys);
     if (status != FB_OK) fb_trace_free(t);
     return status;
 }
@@ -88,15 +122,16 @@ void fb_trace_free(fb_trace_t *t) {
 /* ---- policies ------------------------------------------------------------------------------------ */
 
 /* Stores a key that was missed. */
-static fb_status_t load(fb_policy_t *p, uint32_t id, uint64_t hash, uint32_t *slot_of) {
+static fb_status_t load(fb_policy_t *p, uint32_t id, uint64_t hash, uint32_t *slot_of,
+                        uint32_t *id_of) {
     const fb_status_t status = fb_policy_reserve(p);
     if (status != FB_OK) return status;
     const uint32_t slot = fb_policy_enter(p, hash, 1);
-    p->entries[slot].user = id;
     slot_of[id] = slot;
+    id_of[slot] = id;
     const uint32_t victim = fb_policy_victim(p);
     if (victim != FB_POLICY_NONE) {
-        slot_of[p->entries[victim].user] = FB_POLICY_NONE;
+        slot_of[id_of[victim]] = FB_POLICY_NONE;
         fb_policy_release_slot(p, victim);
     }
     return FB_OK;
@@ -115,7 +150,8 @@ FB_INLINE void fetch(const fb_policy_t *p, const fb_trace_t *t, const uint32_t *
             fb_frequency_block(&p->sketch, fb_simulate_hash(t->keys[id], p->seed)));
 }
 
-static fb_status_t replay(fb_policy_t *p, const fb_trace_t *t, uint32_t *slot_of, uint64_t *hits) {
+static fb_status_t replay(fb_policy_t *p, const fb_trace_t *t, uint32_t *slot_of, uint32_t *id_of,
+                          uint64_t *hits) {
     uint64_t misses = 0;
     for (size_t i = 0; i < t->n; i++) {
         const uint32_t id = t->ids[i], slot = slot_of[id];
@@ -124,7 +160,7 @@ static fb_status_t replay(fb_policy_t *p, const fb_trace_t *t, uint32_t *slot_of
             fb_policy_hit(p, slot);
             continue;
         }
-        const fb_status_t status = load(p, id, fb_simulate_hash(t->keys[id], p->seed), slot_of);
+        const fb_status_t status = load(p, id, fb_simulate_hash(t->keys[id], p->seed), slot_of, id_of);
         if (status != FB_OK) return status;
         misses++;
     }
@@ -137,12 +173,13 @@ fb_status_t fb_simulate_trace(const fb_trace_t *t, fb_policy_kind_t kind, uint64
     fb_policy_t policy;
     fb_status_t status = fb_policy_init(&policy, kind, maxsize, false, seed);
     if (status != FB_OK) return status;
-    uint32_t *slot_of = malloc(((size_t)t->n_keys + 1) * sizeof *slot_of);
+    /* the slot of each key, and the key of each slot */
+    uint32_t *slot_of = malloc(2 * ((size_t)t->n_keys + 1) * sizeof *slot_of);
     if (slot_of == NULL) {
         status = FB_NO_MEMORY;
     } else {
         memset(slot_of, 0xff, t->n_keys * sizeof *slot_of); /* NONE */
-        status = replay(&policy, t, slot_of, hits);
+        status = replay(&policy, t, slot_of, slot_of + t->n_keys + 1, hits);
     }
     free(slot_of);
     fb_policy_free(&policy);

@@ -10,7 +10,7 @@ enum { MOST = 700, SHADOWS = FB_TINYLFU_CHOICES };
 
 typedef struct {
     uint64_t hash, weight;
-    uint32_t key, mark, time;
+    uint32_t key, mark, time, seen;
 } item_t;
 
 typedef struct {
@@ -92,7 +92,7 @@ static void spill(naive_t *t, int list, uint64_t bound) {
 static void tinylfu_enter(naive_t *t, item_t item) {
     spill(t, FB_LIST_WINDOW, window_max(t));
     spill(t, FB_LIST_PROTECTED, protected_max(t));
-    item.time = t->time++;
+    item.time = item.seen = t->time++;
     push(&t->lists[FB_LIST_WINDOW], item);
     t->last = item.key + 1ull;
 }
@@ -161,7 +161,7 @@ static void show_shadows(naive_t *t, uint32_t key, uint64_t hash) {
             t->hits[i]++;
             tinylfu_touch(s, list, at);
         } else {
-            tinylfu_enter(s, (item_t){hash, 1, key, 0, 0});
+            tinylfu_enter(s, (item_t){hash, 1, key, 0, 0, 0});
             if (count(s) > s->maxsize) (void)tinylfu_evict(s);
         }
     }
@@ -269,16 +269,16 @@ static void naive_hit(naive_t *t, uint32_t key) {
     if (!find(t, key, &list, &i)) abort();
     item_t *item = &t->lists[list].items[i];
     const uint64_t hash = item->hash;
-    uint64_t since;
     switch (t->kind) {
     case FB_POLICY_W_TINYLFU:
-        since = t->time - item->time;
-        if (since > count(t) / 8) {
+        if (t->time - item->seen <= count(t) / 64) return;
+        item->seen = t->time;
+        if (t->time - item->time > count(t) / 8) {
             fb_frequency_record(t->sketch, hash);
             item->time = t->time;
         }
-        if (since > count(t) / 64) show_shadows(t, key, hash);
         tinylfu_touch(t, list, i);
+        show_shadows(t, key, hash);
         return;
     case FB_POLICY_LRU: push(&t->lists[0], take(&t->lists[0], i)); return;
     case FB_POLICY_S3_FIFO: item->mark += item->mark < 3; return;
@@ -287,7 +287,7 @@ static void naive_hit(naive_t *t, uint32_t key) {
 }
 
 static void naive_enter(naive_t *t, uint32_t key, uint64_t hash, uint64_t w) {
-    const item_t item = {hash, w, key, 0, 0};
+    const item_t item = {hash, w, key, 0, 0, 0};
     if (t->kind == FB_POLICY_W_TINYLFU) {
         fb_frequency_record(t->sketch, hash);
         tinylfu_enter(t, item);
@@ -307,7 +307,7 @@ static bool chosen[SHADOWS]; /* what the shadows have chosen in all runs */
 typedef struct {
     fb_policy_t policy;
     naive_t *naive;
-    uint32_t slot_of[KEYS];
+    uint32_t slot_of[KEYS], key_of[KEYS];
     uint64_t random;
 } pair_t;
 
@@ -346,8 +346,8 @@ static void stop(pair_t *t) {
 static void check_gone(pair_t *t, uint32_t slot) {
     const item_t expected = naive_evict(t->naive);
     const fb_policy_entry_t *e = &t->policy.entries[slot];
-    CHECK(e->user == expected.key && e->hash == expected.hash);
-    t->slot_of[e->user] = FB_POLICY_NONE;
+    CHECK(t->key_of[slot] == expected.key && e->hash == expected.hash);
+    t->slot_of[t->key_of[slot]] = FB_POLICY_NONE;
     fb_policy_release_slot(&t->policy, slot);
 }
 
@@ -380,7 +380,7 @@ static void request(pair_t *t, uint32_t key, uint64_t w) {
     naive_enter(t->naive, key, hash, w);
     const uint32_t slot = fb_policy_enter(&t->policy, hash, w);
     CHECK(slot < t->policy.n_slots);
-    t->policy.entries[slot].user = key;
+    t->key_of[slot] = key;
     t->slot_of[key] = slot;
     settle(t, slot);
 }
@@ -438,7 +438,7 @@ static void check_iteration(const pair_t *t) {
     bool right = true;
     for (uint32_t i = fb_policy_next(&t->policy, FB_POLICY_NONE); i != FB_POLICY_NONE && at < n;
          i = fb_policy_next(&t->policy, i), at++)
-        right &= t->policy.entries[i].user == keys[(first + at) % n];
+        right &= t->key_of[i] == keys[(first + at) % n];
     CHECK(right && at == n && n == t->policy.n_entries);
 }
 
@@ -622,6 +622,33 @@ static void hits_of(const uint64_t *keys, uint64_t maxsize, uint64_t hits[5]) {
     fb_trace_free(&t);
 }
 
+/* Keys get the numbers 0, 1, 2, ... as they appear first, near each other (scale 1) or far apart. */
+static void numbers(void) {
+    enum { N = 20000, KEYS = 9000 };
+    uint64_t *keys = exact_alloc(N * sizeof *keys), random = 8;
+    uint32_t *number = exact_alloc(KEYS * sizeof *number);
+    const uint64_t scales[] = {1, 0x9E3779B97F4A7C15ull, 0 - (uint64_t)1};
+    for (size_t s = 0; s < 3; s++) {
+        for (size_t i = 0; i < N; i++) keys[i] = fb_reduce64(next_random(&random), KEYS);
+        memset(number, 0xff, KEYS * sizeof *number);
+        uint32_t n_keys = 0;
+        for (size_t i = 0; i < N; i++)
+            if (number[keys[i]] == UINT32_MAX) number[keys[i]] = n_keys++;
+        for (size_t i = 0; i < N; i++) keys[i] = 5 + keys[i] * scales[s];
+        fb_trace_t t;
+        CHECK(fb_trace_init(&t, keys, N) == FB_OK);
+        CHECK(t.n == N && t.n_keys == n_keys);
+        for (size_t i = 0; i < N; i++) {
+            const uint64_t inverse = s == 1 ? 0xF1DE83E19937733Dull : scales[s];
+            CHECK(t.ids[i] == number[(keys[i] - 5) * inverse]);
+            CHECK(t.keys[t.ids[i]] == keys[i]);
+        }
+        fb_trace_free(&t);
+    }
+    free(number);
+    free(keys);
+}
+
 static void workloads(void) {
     enum { N = 60000 };
     uint64_t *keys = exact_alloc(N * sizeof *keys), random = 2, hits[5];
@@ -654,6 +681,7 @@ int main(void) {
     sketch_grows();
     a_pinned_victim_goes();
     opt_is_the_best();
+    numbers();
     workloads();
     return check_report();
 }

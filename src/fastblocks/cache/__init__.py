@@ -4,6 +4,15 @@ from fastblocks._core.caches import CacheStats
 
 from .cache import Cache
 from .memo import cached
+from .simulator import simulate
 from .store import Store, StoreError, StoreFullError
 
-__all__ = ["Cache", "CacheStats", "Store", "StoreError", "StoreFullError", "cached"]
+__all__ = [
+    "Cache",
+    "CacheStats",
+    "Store",
+    "StoreError",
+    "StoreFullError",
+    "cached",
+    "simulate",
+]

@@ -1,7 +1,6 @@
 """The cache."""
 
 cimport cython
-from cpython.dict cimport PyDict_Size
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject, PyObject_Hash
 
@@ -59,6 +58,7 @@ cdef extern from "pycache.h":
                    uint32_t *slot) except -1
     PyObject *FB_PY_KEY(list items, uint32_t slot)
     PyObject *FB_PY_VALUE(list items, uint32_t slot)
+    Py_ssize_t dict_size "FB_PY_DICT_SIZE"(dict d)
     void put_key "FB_PY_PUT_KEY"(list items, uint32_t slot, object key)
     void put_value "FB_PY_PUT_VALUE"(list items, uint32_t slot, object value)
 
@@ -190,7 +190,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             &core, caches.POLICIES.index(p.policy), p.maxsize, weigher is not None, p.seed, idle
         ), WHAT)
         with cython.critical_section(self):
-            if self.made or PyDict_Size(self.loading):
+            if self.made or dict_size(self.loading):
                 fb_cache_free(&core)
                 self.check_new()
             fb_cache_free(&self.core)
@@ -223,7 +223,8 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     cdef int find(self, object key, uint64_t h, uint32_t *slot) except -1:
         """Whether there is an entry for the key, dead or alive."""
         cdef int found = FB_PY_MOVED
-        self.begin()
+        if self.slots is None:
+            self.begin()
         while found == FB_PY_MOVED:
             found = fb_py_find(&self.core, self.slots, &self.moves, key, h, slot)
         return found
@@ -263,7 +264,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             if cause == FB_PY_SIZE:
                 self.evictions += 1
         fb_py_removals_take(gone, self.slots, slot, cause)
-        if PyDict_Size(self.tagged):
+        if dict_size(self.tagged):
             self.untag(slot)
         return 0
 
@@ -313,12 +314,13 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         """Stores a value, and returns what the key has then: it may keep what it has, or be left alone."""
         cdef uint32_t slot
         cdef fb_cache_t *core = &self.core
-        self.begin()
+        if self.slots is None:
+            self.begin()
         if life != FB_CACHE_NEVER and not core.timed:
             check_status(fb_cache_keep_time(core, now), WHAT)
         if core.timed and fb_timers_behind(&core.timers, now):
             self.bury(now, gone)
-        if flight is None and PyDict_Size(self.loading):
+        if flight is None and dict_size(self.loading):
             self._flights.touch(key)
         cdef bint found = self.find(key, h, &slot)
         if weight > core.policy.maxsize:
@@ -335,7 +337,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             fb_cache_hit(core, slot, now)
             fb_policy_reweigh(&core.policy, slot, weight)
             fb_py_removals_replace(gone, self.slots, slot, value)
-            if flight is None and PyDict_Size(self.tagged):
+            if flight is None and dict_size(self.tagged):
                 self.untag(slot)
         else:
             check_status(fb_cache_reserve(core), WHAT)
@@ -350,7 +352,8 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             fb_cache_write(core, slot, now, life, how.load)
         if tags:
             self.tag(slot, tags)
-        self.shrink(gone)
+        if core.policy.weight > core.policy.maxsize:
+            self.shrink(gone)
         return value
 
     # ---- operations -------------------------------------------------------------------------
@@ -369,7 +372,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     cdef object lookup(self, object key, fb_age_t *age):
         cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
-        cdef int64_t now = self.now()
+        cdef int64_t now = now_ns(self.timer) if self.core.timed else 0
         cdef uint32_t slot
         cdef object value = MISSING
         cdef fb_py_removals_t gone
@@ -434,7 +437,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         fb_py_removals_init(&gone)
         with cython.critical_section(self):
             self.begin()
-            if PyDict_Size(self.loading):
+            if dict_size(self.loading):
                 self._flights.touch(key)
             if self.find(key, h, &slot):
                 if not fb_cache_alive(&self.core, slot, now):
@@ -558,7 +561,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             if slot != FB_CACHE_NONE:
                 item = (<object>FB_PY_KEY(self.slots, slot), <object>FB_PY_VALUE(self.slots, slot))
                 self.empty(slot, FB_PY_EXPLICIT, &gone)
-                if PyDict_Size(self.loading):
+                if dict_size(self.loading):
                     self._flights.touch(item[0])
         self.finish(&gone)
         if item is None:
@@ -590,7 +593,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
                     if fb_cache_occupied(&self.core, slot):
                         gone.append((<object>FB_PY_KEY(items, slot), <object>FB_PY_VALUE(items, slot)))
             self.start_anew()
-            if PyDict_Size(self.loading):
+            if dict_size(self.loading):
                 self._flights.touch_all()
         for key, value in gone:
             caches.tell(self.on_remove, key, value, CAUSES[<int>FB_PY_EXPLICIT])
@@ -651,7 +654,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
                 self.begin()
                 for slot_ in tuple(self.by_tag.get(tag, ())):
                     slot = slot_
-                    if PyDict_Size(self.loading):
+                    if dict_size(self.loading):
                         self._flights.touch(<object>FB_PY_KEY(self.slots, slot))
                     self.take(slot, FB_PY_EXPLICIT, &gone)
         finally:
@@ -666,7 +669,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         stays.
         """
         caches.function("predicate", predicate)
-        if PyDict_Size(self.loading):
+        if dict_size(self.loading):
             self._flights.touch_all()
         chosen = [(key, value) for key, value in list(self._pairs()) if predicate(key, value)]
         return sum([self.drop(key, value) is not MISSING for key, value in chosen])

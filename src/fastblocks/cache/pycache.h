@@ -52,6 +52,9 @@ static inline void fb_py_put(PyObject **at, PyObject *object) {
 #define FB_PY_PUT_KEY(items, slot, key) fb_py_put(&FB_PY_KEY(items, slot), key)
 #define FB_PY_PUT_VALUE(items, slot, value) fb_py_put(&FB_PY_VALUE(items, slot), value)
 
+/* Entries of a dict, without a call. */
+#define FB_PY_DICT_SIZE(dict) (((PyDictObject *)(dict))->ma_used)
+
 /* A list of the items of `items`, which is left empty, and room for n_slots entries; NULL with an error. */
 static PyObject *fb_py_slots(PyObject *items, uint32_t n_slots) {
     const Py_ssize_t n = PyList_GET_SIZE(items);

@@ -5,5 +5,14 @@ from fastblocks.cache.store import Store, StoreError, StoreFullError
 
 from .cache import Cache
 from .memo import cached
+from .simulator import simulate
 
-__all__ = ["Cache", "CacheStats", "Store", "StoreError", "StoreFullError", "cached"]
+__all__ = [
+    "Cache",
+    "CacheStats",
+    "Store",
+    "StoreError",
+    "StoreFullError",
+    "cached",
+    "simulate",
+]

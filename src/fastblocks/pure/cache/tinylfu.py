@@ -144,8 +144,8 @@ class Shadows:
 class WTinyLfu(Segments[E]):
     """W-TinyLFU. It counts requests in a sketch, and runs as the best of its shadows.
 
-    A hit is counted if more than an eighth of the number of entries were entered since the last
-    request for that entry that was; and shown to the shadows, if more than a 64th were.
+    A hit means nothing unless more than a 64th of the number of entries were entered since the last
+    one of that entry that did. It is counted if more than an eighth were since the last that was.
 
     The sketch has room for the entries that there are, but for 512 at least; when it has to grow,
     it doubles. Shadows are made when the cache is an eighth full. In a weighted cache they stand
@@ -180,18 +180,19 @@ class WTinyLfu(Segments[E]):
         self.make_shadows()
         self.sketch._record(entry.hash)
         self.link(entry)
-        entry.time = self.time
+        entry.time = entry.seen = self.time
         self.time += 1
         self.show(entry.hash)
 
     def hit(self, entry: E) -> None:
-        since = self.time - entry.time
-        if since > len(self) // 8:
+        if self.time - entry.seen <= len(self) // 64:
+            return
+        entry.seen = self.time
+        if self.time - entry.time > len(self) // 8:
             self.sketch._record(entry.hash)
             entry.time = self.time
-        if since > len(self) // 64:
-            self.show(entry.hash)
         self.touch(entry)
+        self.show(entry.hash)
 
     def show(self, hash: int) -> None:
         if self.shadows is not None:
