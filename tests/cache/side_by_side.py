@@ -1,4 +1,4 @@
-"""Caches side by side: native, pure and, as "lru", a naive one. What is done to all must come to the same."""
+"""Caches side by side: native, pure and a naive LRU; what is done to all must come to the same."""
 
 import copy
 import pickle
@@ -8,7 +8,6 @@ from functools import partial
 
 import fastblocks
 import fastblocks.pure
-from fastblocks._core.caches import POLICIES
 from tests.filters.clock import Clock
 
 SECOND = 10**9
@@ -210,13 +209,6 @@ def answer(call, cache):
         return type(error)
 
 
-def answer(call, cache):
-    try:
-        return call(cache)
-    except (KeyError, ValueError) as error:
-        return type(error)
-
-
 COPIES = [copy.copy, copy.deepcopy, lambda cache: pickle.loads(pickle.dumps(cache))]
 
 
@@ -308,7 +300,8 @@ def run(policy, size, weighted, times, n, seed, rare=0.01):
     names = list(OPERATIONS)
     often = [often if often >= 1 else often * rare for often, _ in OPERATIONS.values()]
     evicted = 0
-    for i, (name, key) in enumerate(zip(rng.choices(names, often, k=n), keys(rng, size))):
+    requests = zip(rng.choices(names, often, k=n), keys(rng, size), strict=False)
+    for i, (name, key) in enumerate(requests):
         value, tags = rng.randrange(10), rng.choice(TAGS)
         life = rng.choice(LIVES) if times["ttl"] else None
         resized = rng.choice([maxsize, maxsize, maxsize // 2 + 1, 1])
