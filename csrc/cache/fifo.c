@@ -34,23 +34,26 @@
 
 /* ---- SIEVE ------------------------------------------------------------------------------------- */
 
-/* The entry after one that the hand passes over. */
+/* The next newer one; after the newest, the oldest. */
+static uint32_t next_of(const fb_policy_t *p, uint32_t slot) {
+    const uint32_t newer = p->entries[slot].prev;
+    return newer == FB_POLICY_NONE ? p->lists->oldest : newer;
+}
+
+/* The hand passes over an entry. */
 static uint32_t pass_over(fb_policy_t *p, uint32_t slot) {
     p->entries[slot].meta &= FB_META_LIST;
-    return p->entries[slot].prev;
+    return next_of(p, slot);
 }
 
 uint32_t fb_sieve_evict(fb_policy_t *p) {
     const fb_policy_list_t *list = p->lists;
     if (list->oldest == list->newest && p->last == list->oldest) return FB_POLICY_NONE;
-    uint32_t slot = p->hand;
-    for (;;) {
-        if (slot == FB_POLICY_NONE) slot = list->oldest;
-        if (slot != p->last && p->entries[slot].meta < FB_META_ONE) break;
-        slot = pass_over(p, slot);
-    }
-    p->hand = p->entries[slot].prev;
-    if (p->hand != FB_POLICY_NONE && p->hand == p->last) p->hand = pass_over(p, p->hand);
+    uint32_t slot = p->hand == FB_POLICY_NONE ? list->oldest : p->hand;
+    while (slot == p->last || p->entries[slot].meta >= FB_META_ONE) slot = pass_over(p, slot);
+    p->hand = next_of(p, slot);
+    if (p->hand == p->last) p->hand = pass_over(p, p->hand);
+    if (p->hand == slot) p->hand = FB_POLICY_NONE;
     fb_policy_unlink(p, slot);
     return slot;
 }

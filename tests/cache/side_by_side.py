@@ -1,21 +1,13 @@
-"""Caches side by side: native, pure and, as "lru", a naive one. What is done to all comes to the same.
-
-    python -m tests.cache.side_by_side 10000000
-
-does so many random operations, a part of them for each policy, with and without weights and times.
-"""
+"""Caches side by side: native, pure and a naive LRU; what is done to all must come to the same."""
 
 import copy
 import pickle
 import random
-import sys
-import time
 from collections import namedtuple
 from functools import partial
 
 import fastblocks
 import fastblocks.pure
-from fastblocks._core.caches import POLICIES
 from tests.filters.clock import Clock
 
 SECOND = 10**9
@@ -217,13 +209,6 @@ def answer(call, cache):
         return type(error)
 
 
-def answer(call, cache):
-    try:
-        return call(cache)
-    except (KeyError, ValueError) as error:
-        return type(error)
-
-
 COPIES = [copy.copy, copy.deepcopy, lambda cache: pickle.loads(pickle.dumps(cache))]
 
 
@@ -315,7 +300,8 @@ def run(policy, size, weighted, times, n, seed, rare=0.01):
     names = list(OPERATIONS)
     often = [often if often >= 1 else often * rare for often, _ in OPERATIONS.values()]
     evicted = 0
-    for i, (name, key) in enumerate(zip(rng.choices(names, often, k=n), keys(rng, size))):
+    requests = zip(rng.choices(names, often, k=n), keys(rng, size), strict=False)
+    for i, (name, key) in enumerate(requests):
         value, tags = rng.randrange(10), rng.choice(TAGS)
         life = rng.choice(LIVES) if times["ttl"] else None
         resized = rng.choice([maxsize, maxsize, maxsize // 2 + 1, 1])
@@ -331,22 +317,3 @@ def run(policy, size, weighted, times, n, seed, rare=0.01):
     evicted += side.caches[0].stats().evictions
     side.drain()
     return evicted
-
-
-def main(n):
-    runs = [
-        (policy, size, weighted, times)
-        for size in (3, 40, 1500)
-        for times in TIMES
-        for weighted in (False, True)
-        for policy in POLICIES
-    ]
-    start = time.perf_counter()
-    for seed, settings in enumerate(runs):
-        evicted = run(*settings, n // len(runs), seed)
-        print(*settings, f"{evicted} evicted, {time.perf_counter() - start:.0f} s", flush=True)
-    print(f"{n // len(runs) * len(runs)} operations, all alike")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

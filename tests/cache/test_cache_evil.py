@@ -1,11 +1,15 @@
 """Keys, values and functions that do what they should not: the cache stays whole."""
 
 import contextlib
+import copy
 import gc
 import random
+import sys
 import weakref
 
 import pytest
+
+import fastblocks
 
 
 def check_whole(cache):
@@ -155,6 +159,81 @@ def test_keys_that_do_anything_at_random(impl, policy):
                 check_whole(cache)
         del i
         gc.collect()
+
+
+def test_hashes_that_change_the_cache_while_a_load_is_under_way(impl, policy):
+    """The table of loads asks the keys that go for their hash."""
+
+    class Key(Evil):
+        def __hash__(self):
+            if self.act is not None and done:
+                act, self.act = self.act, None
+                act()
+            return self.hash
+
+    removals = [
+        lambda c, tagged: c.invalidate_tag("x"),
+        lambda c, tagged: (c.popitem(), c.popitem()),
+        lambda c, tagged: c.invalidate_where(lambda key, value: True),
+        lambda c, tagged: [c.set(key, 1, tags=["x"]) for key in tagged],
+        lambda c, tagged: [c.pop(key, None) for key in tagged],
+    ]
+    for remove in removals:
+        cache = impl.Cache(10, policy=policy)
+        done = []
+        tagged = [Key(name, hash) for hash, name in enumerate("abcd")]
+        for key in tagged:
+            cache.set(key, 1, tags=["x"])
+        for key in tagged:
+            key.act = lambda: (cache.clear(), cache.set("new", 1, tags=["x"]))  # noqa: B023
+
+        def load(key):
+            done.append(key)
+            remove(cache, tagged)  # noqa: B023
+            return 1
+
+        cache.get_or_load("loaded", load)
+        check_whole(cache)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the garbage collector waits for the end")
+def test_the_garbage_collector_may_run_anywhere(policy):
+    """Where finalizers use the cache; the pure one can not help that."""
+    rng = random.Random(4)
+    threshold = gc.get_threshold()
+    cache = fastblocks.Cache(30, policy=policy, seed=1, on_remove=lambda *event: None)
+
+    class Cycle:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            operate()
+
+    def operate():
+        key = rng.randrange(60)
+        if rng.random() < 0.02:
+            rng.choice([cache.clear, lambda: cache.resize(30), lambda: copy.copy(cache)])()
+        elif rng.random() < 0.1:
+            rng.choice([lambda: cache.invalidate_tag(key % 3), lambda: len(cache) and cache.popitem()])()
+        else:
+            cache.set(key, rng.choice([key, (key,)]), tags=[key % 3, key])
+
+    try:
+        gc.set_threshold(1, 1, 1)
+        for i in range(3000):
+            if i % 3 == 0:
+                Cycle()
+            operate()
+            if i % 100 == 0:
+                check_whole(cache)
+    finally:
+        gc.set_threshold(*threshold)
+    gc.collect()
+    check_whole(cache)
+    tagged = {key for tag in range(60) if cache.peek(tag) is not None for key in [tag]}
+    assert sum(cache.invalidate_tag(tag) for tag in range(3)) == len(tagged)
+    assert len(cache) == 0
 
 
 # ---- letting go ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import fastblocks
 import fastblocks.pure
+from fastblocks._core.caches import POLICIES
 from fastblocks._core.traces import SIMULATED
 from tests.threads import THREADS, run_together
 

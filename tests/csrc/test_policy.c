@@ -244,11 +244,12 @@ static item_t sieve_evict(naive_t *t) {
         o->items[i].mark = 0;
         i = i == 0 ? o->n - 1 : i - 1;
     }
-    t->hand = i == 0 ? 0 : o->items[i - 1].key + 1ull;
-    if (t->hand != 0 && t->hand == t->last) {
-        o->items[i - 1].mark = 0;
-        t->hand = i == 1 ? 0 : o->items[i - 2].key + 1ull;
+    size_t next = i == 0 ? o->n - 1 : i - 1;
+    if (o->items[next].key + 1ull == t->last) {
+        o->items[next].mark = 0;
+        next = next == 0 ? o->n - 1 : next - 1;
     }
+    t->hand = next == i ? 0 : o->items[next].key + 1ull;
     return take(o, i);
 }
 

@@ -51,6 +51,8 @@ cdef extern from "pycache.h":
     void fb_py_removals_take(fb_py_removals_t *r, list items, uint32_t slot, fb_py_cause_t cause)
     void fb_py_removals_replace(fb_py_removals_t *r, list items, uint32_t slot, object value)
     void fb_py_removals_free(fb_py_removals_t *r)
+    int fb_py_pause_gc()
+    void fb_py_resume_gc(int was)
     list fb_py_slots(list items, uint32_t n_slots)
     enum:
         FB_PY_MOVED
@@ -291,12 +293,16 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         return 0
 
     cdef int tag(self, uint32_t slot, tuple tags) except -1:
-        self.tagged[slot] = tags
-        for tag in tags:
-            slots = self.by_tag.get(tag)
-            if slots is None:
-                self.by_tag[tag] = slots = set()
-            slots.add(slot)
+        cdef int gc = fb_py_pause_gc()
+        try:
+            self.tagged[slot] = tags
+            for tag in tags:
+                slots = self.by_tag.get(tag)
+                if slots is None:
+                    self.by_tag[tag] = slots = set()
+                slots.add(slot)
+        finally:
+            fb_py_resume_gc(gc)
         return 0
 
     cdef int untag(self, uint32_t slot) except -1:
@@ -559,10 +565,11 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             self.begin()
             slot = fb_cache_pop(&self.core)
             if slot != FB_CACHE_NONE:
-                item = (<object>FB_PY_KEY(self.slots, slot), <object>FB_PY_VALUE(self.slots, slot))
                 self.empty(slot, FB_PY_EXPLICIT, &gone)
                 if dict_size(self.loading):
-                    self._flights.touch(item[0])
+                    self._flights.touch(<object>gone.all[0].key)
+        if gone.n:
+            item = (<object>gone.all[0].key, <object>gone.all[0].value)
         self.finish(&gone)
         if item is None:
             raise caches.empty()
@@ -585,14 +592,19 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef uint32_t slot
         cdef list items
         cdef list gone = []
+        cdef int gc
         with cython.critical_section(self):
             self.begin()
-            items = self.slots
-            if self.on_remove is not None:
-                for slot in range(self.core.policy.n_slots):
-                    if fb_cache_occupied(&self.core, slot):
-                        gone.append((<object>FB_PY_KEY(items, slot), <object>FB_PY_VALUE(items, slot)))
-            self.start_anew()
+            gc = fb_py_pause_gc()
+            try:
+                items = self.slots
+                if self.on_remove is not None:
+                    for slot in range(self.core.policy.n_slots):
+                        if fb_cache_occupied(&self.core, slot):
+                            gone.append((<object>FB_PY_KEY(items, slot), <object>FB_PY_VALUE(items, slot)))
+                self.start_anew()
+            finally:
+                fb_py_resume_gc(gc)
             if dict_size(self.loading):
                 self._flights.touch_all()
         for key, value in gone:
@@ -643,7 +655,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     def invalidate_tag(self, tag):
         """Removes the entries that have a tag, and returns how many. O(that number)."""
-        cdef uint32_t slot
+        cdef size_t i
         cdef fb_py_removals_t gone
         cdef size_t n = 0
         tag = caches.tag_of(tag)
@@ -652,11 +664,12 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         try:
             with cython.critical_section(self):
                 self.begin()
-                for slot_ in tuple(self.by_tag.get(tag, ())):
-                    slot = slot_
-                    if dict_size(self.loading):
-                        self._flights.touch(<object>FB_PY_KEY(self.slots, slot))
-                    self.take(slot, FB_PY_EXPLICIT, &gone)
+                slots = self.by_tag.get(tag)
+                while slots:
+                    self.take(slots.pop(), FB_PY_EXPLICIT, &gone)
+                if dict_size(self.loading):
+                    for i in range(gone.n):
+                        self._flights.touch(<object>gone.all[i].key)
         finally:
             n = gone.n
             self.finish(&gone)
@@ -799,25 +812,30 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef const fb_timers_entry_t *times
         cdef uint32_t slot
         cdef object ages, expires
+        cdef int gc
         self.let_die()
         cdef int64_t now = self.now()
         with cython.critical_section(self):
             self.begin()
-            slot = fb_policy_next(&self.core.policy, FB_CACHE_NONE)
-            while slot != FB_CACHE_NONE:
-                ages = None
-                if self.core.timed:
-                    times = self.core.timers.entries + slot
-                    expires = None
-                    if times.expires != FB_CACHE_NEVER:
-                        expires = times.expires - now
-                    ages = (expires, now - times.written, now - times.accessed, times.load)
-                entries.append((
-                    <object>FB_PY_KEY(self.slots, slot), <object>FB_PY_VALUE(self.slots, slot),
-                    1 if self.core.policy.weights == NULL else self.core.policy.weights[slot],
-                    self.tagged.get(slot, ()), ages,
-                ))
-                slot = fb_policy_next(&self.core.policy, slot)
+            gc = fb_py_pause_gc()
+            try:
+                slot = fb_policy_next(&self.core.policy, FB_CACHE_NONE)
+                while slot != FB_CACHE_NONE:
+                    ages = None
+                    if self.core.timed:
+                        times = self.core.timers.entries + slot
+                        expires = None
+                        if times.expires != FB_CACHE_NEVER:
+                            expires = times.expires - now
+                        ages = (expires, now - times.written, now - times.accessed, times.load)
+                    entries.append((
+                        <object>FB_PY_KEY(self.slots, slot), <object>FB_PY_VALUE(self.slots, slot),
+                        1 if self.core.policy.weights == NULL else self.core.policy.weights[slot],
+                        self.tagged.get(slot, ()), ages,
+                    ))
+                    slot = fb_policy_next(&self.core.policy, slot)
+            finally:
+                fb_py_resume_gc(gc)
         return entries, getattr(self, "__dict__", None)
 
     def __setstate__(self, state):
