@@ -188,7 +188,7 @@ def test_hashes_that_change_the_cache_while_a_load_is_under_way(impl, policy):
             key.act = lambda: (cache.clear(), cache.set("new", 1, tags=["x"]))  # noqa: B023
 
         def load(key):
-            done.append(key)
+            done.append(key)  # noqa: B023
             remove(cache, tagged)  # noqa: B023
             return 1
 
@@ -197,43 +197,50 @@ def test_hashes_that_change_the_cache_while_a_load_is_under_way(impl, policy):
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="the garbage collector waits for the end")
-def test_the_garbage_collector_may_run_anywhere(policy):
-    """Where finalizers use the cache; the pure one can not help that."""
-    rng = random.Random(4)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: c.set("new", 1, tags=["x", "y"]),
+        lambda c: [c.set(n, 1, tags=["x"]) for n in range(10)],
+        lambda c: c.popitem(),
+        lambda c: c.clear(),
+        lambda c: c.invalidate_tag("x"),
+        lambda c: copy.copy(c),
+    ],
+)
+def test_the_garbage_collector_runs_in_the_midst(call):
+    """Where a finalizer uses the cache; the pure one cannot help that."""
     threshold = gc.get_threshold()
-    cache = fastblocks.Cache(30, policy=policy, seed=1, on_remove=lambda *event: None)
 
     class Cycle:
-        def __init__(self):
-            self.me = self
+        def __init__(self, cache):
+            self.me, self.cache = self, cache
 
         def __del__(self):
-            operate()
+            self.cache.clear()
+            self.cache.set("late", 1, tags=["x", "y"])
 
-    def operate():
-        key = rng.randrange(60)
-        if rng.random() < 0.02:
-            rng.choice([cache.clear, lambda: cache.resize(30), lambda: copy.copy(cache)])()
-        elif rng.random() < 0.1:
-            rng.choice([lambda: cache.invalidate_tag(key % 3), lambda: len(cache) and cache.popitem()])()
-        else:
-            cache.set(key, rng.choice([key, (key,)]), tags=[key % 3, key])
-
+    gc.freeze()
     try:
-        gc.set_threshold(1, 1, 1)
-        for i in range(3000):
-            if i % 3 == 0:
-                Cycle()
-            operate()
-            if i % 100 == 0:
-                check_whole(cache)
+        for allocations in range(40):
+            gc.disable()
+            cache = fastblocks.Cache(50, on_remove=lambda *event: None)
+            for key in "abc":
+                cache.set(key, 1, tags=["x", "z"])
+            Cycle(cache)
+            gc.set_threshold(gc.get_count()[0] + allocations)
+            gc.enable()
+            call(cache)
+            gc.set_threshold(*threshold)
+            gc.collect()
+            check_whole(cache)
+            n = len(cache)
+            assert cache.invalidate_tag("x") == n
+            assert cache.invalidate_tag("y") == len(cache) == 0
     finally:
         gc.set_threshold(*threshold)
-    gc.collect()
-    check_whole(cache)
-    tagged = {key for tag in range(60) if cache.peek(tag) is not None for key in [tag]}
-    assert sum(cache.invalidate_tag(tag) for tag in range(3)) == len(tagged)
-    assert len(cache) == 0
+        gc.enable()
+        gc.unfreeze()
 
 
 # ---- letting go ------------------------------------------------------------------------------
