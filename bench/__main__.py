@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--traces",
         type=Path,
-        help="folder of .npy or .npz files of keys, as streams for sketches",
+        help="folder of .npy or .npz files of keys, as streams for sketches and caches",
     )
     options.add_argument("--report", type=Path, default=REPORT, help="folder of the report")
     return options

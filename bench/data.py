@@ -155,26 +155,40 @@ def stream(n: int, a: float) -> UINT64:
     ValueError
         If the folder has no ``.npz`` or ``.npy`` file of one integer array.
     """
-    folder = os.environ.get(TRACES_VARIABLE)
-    return np.resize(_traces(folder), n) if folder else zipf(n, a)
+    names = trace_names()
+    return np.resize(np.concatenate([trace(name) for name in names]), n) if names else zipf(n, a)
 
 
 def stream_name(a: float) -> str:
     """Return what `stream` is."""
+    folder = _traces_folder()
+    return f"the traces in {folder.name}" if folder else f"Zipf {a:g}"
+
+
+def _traces_folder() -> Path | None:
     folder = os.environ.get(TRACES_VARIABLE)
-    return f"the traces in {Path(folder).name}" if folder else f"Zipf {a:g}"
+    return Path(folder) if folder else None
+
+
+def trace_names() -> list[str]:
+    """Return the names of the traces in the folder, in order; none if no folder was given."""
+    folder = _traces_folder()
+    names = sorted(path.name for path in folder.glob("*.np[yz]")) if folder else []
+    if folder and not names:
+        raise ValueError(f"{folder}: no traces (.npy or .npz files of integer keys)")
+    return names
+
+
+def trace(name: str) -> UINT64:
+    """Return the keys of one of the traces."""
+    return _read_trace(Path(os.environ[TRACES_VARIABLE], name))
 
 
 @cache
-def _traces(folder: str) -> UINT64:
-    """Return the keys of all traces of a folder, one after another, by file name."""
-    keys = []
-    for path in sorted(Path(folder).glob("*.np[yz]")):
-        loaded = np.load(path)
-        arrays = [loaded] if isinstance(loaded, np.ndarray) else list(loaded.values())
-        if len(arrays) != 1 or arrays[0].ndim != 1 or arrays[0].dtype.kind not in "iu":
-            raise ValueError(f"{path}: a trace is one array of integer keys")
-        keys.append(arrays[0].astype(np.uint64))
-    if not keys:
-        raise ValueError(f"{folder}: no traces (.npy or .npz files of integer keys)")
-    return np.concatenate(keys)
+def _read_trace(path: Path) -> UINT64:
+    loaded = np.load(path)
+    arrays = [loaded] if isinstance(loaded, np.ndarray) else list(loaded.values())
+    if len(arrays) != 1 or arrays[0].ndim != 1 or arrays[0].dtype.kind not in "iu":
+        raise ValueError(f"{path}: a trace is one array of integer keys")
+    keys: UINT64 = arrays[0].astype(np.uint64)
+    return keys

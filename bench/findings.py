@@ -124,14 +124,16 @@ def _dominated(suite: SuiteResult, work: WorkResult) -> list[str]:
     natives = [row for row in work.rows if row.ok and suite.role(row.library) == "native"]
     worst: dict[str, tuple[float, str]] = {}
     for row in work.rows:
-        near = [n.value(y) for n in natives if n.value(x) <= row.values.get(x, 0.0) * NOISE]
-        if not row.ok or suite.role(row.library) != "peer" or not near or not row.value(y):
+        if not row.ok or suite.role(row.library) != "peer":
+            continue
+        near = [n.value(y) for n in natives if n.value(x) <= row.value(x) * NOISE]
+        if not near or not row.value(y):
             continue
         best = min(near) if less else max(near)
         behind = best / row.value(y) if less else row.value(y) / max(best, 1e-9)
         text = (
             f"{_name(work)}: {row.library} has {AXES[y].text(row.value(y))} "
-            f"at {AXES[x].text(row.values[x])} (fastblocks: {AXES[y].text(best)})"
+            f"at {AXES[x].text(row.value(x))} (fastblocks: {AXES[y].text(best)})"
         )
         if behind > 1.1:
             worst[row.library] = max(worst.get(row.library, (0.0, "")), (behind, text))

@@ -13,6 +13,7 @@ from bench.results import Report, Row, SuiteResult, WorkResult, ratio
 from bench.tables import (
     LEGEND,
     TIMES,
+    aside,
     in_order,
     nanoseconds,
     point_label,
@@ -147,8 +148,8 @@ def _bars(suite: SuiteResult, work: WorkResult) -> Iterator[str]:
             yield f'<td colspan="5">{escape(row.note)}</td></tr>'
             continue
         name = escape(row.library) + (" (floor)" if role == "floor" else "")
-        if "bytes" in row.values:
-            name += f" <small>{size(row.values['bytes'])}</small>"
+        if text := aside(row):
+            name += f" <small>{text}</small>"
         color = plots.VARIABLES[plots.color_of(suite, row.library)]
         bar = f"width:{_share(row, fastest, slowest):.0f}%;background:var(--{color})"
         yield (

@@ -79,7 +79,7 @@ def _bars(suite: SuiteResult, work: WorkResult) -> Table:
     table.add_column("")
     for row in in_order(suite, work):
         role = suite.role(row.library)
-        extra = size(row.values["bytes"]) if "bytes" in row.values else ""
+        extra = aside(row)
         table.add_row(
             row.library,
             nanoseconds(row.min_ns),
@@ -90,6 +90,13 @@ def _bars(suite: SuiteResult, work: WorkResult) -> Table:
             style="bold green" if role == "native" else "" if row.ok else "dim",
         )
     return table
+
+
+def aside(row: Row) -> str:
+    """Return what else was measured where a time was: a size, a share of hits, or nothing."""
+    if "bytes" in row.values:
+        return size(row.values["bytes"])
+    return f"{AXES['ratio'].text(row.values['ratio'])} hits" if "ratio" in row.values else ""
 
 
 def _sweep(suite: SuiteResult, work: WorkResult) -> Table:
@@ -115,11 +122,11 @@ def point_text(work: WorkResult, row: Row | None) -> str:
         return ""
     if not row.ok:
         return escape(row.note)
-    if row.min_ns is not None:
+    if row.min_ns is not None and work.axes[0] != "ns":
         return nanoseconds(row.min_ns)
     x, y = work.axes if work.chart == "curve" else ("bits", "rate")
     unit = " bits" if x == "bits" else ""
-    return f"{AXES[y].text(row.values[y])}\n{AXES[x].text(row.values[x])}{unit}"
+    return f"{AXES[y].text(row.value(y))}\n{AXES[x].text(row.value(x))}{unit}"
 
 
 @dataclass(frozen=True)
@@ -174,6 +181,7 @@ AXES = {
     "each": Axis(
         "bytes per key", True, lambda value: f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
     ),
+    "entries": Axis("entries", True, lambda value: f"{value:,.0f}"),
     "error": Axis("relative error", True, percent),
     "excess": Axis("mean overestimate", True, lambda value: f"{value:.3g}"),
     "keys": Axis("keys", True, lambda value: f"{value:,.0f}"),
@@ -181,6 +189,7 @@ AXES = {
     "nodes": Axis("nodes", True, lambda value: f"{value:,.0f}"),
     "ns": Axis("time per key", True, nanoseconds),
     "rate": Axis("false-positive rate", True, percent),
+    "ratio": Axis("hit ratio", False, lambda value: f"{value * 100:.1f} %"),
     "recall": Axis("share of the true top that is found", False, percent),
     "seconds": Axis("seconds", False, lambda value: f"{value:g}"),
     "vnodes": Axis("vnodes per node", True, lambda value: f"{value:,.0f}", (1, 2, 5)),

@@ -69,15 +69,15 @@ cdef class Cache:
     cdef dict by_tag           # tag -> set of slots
     cdef dict loading          # loads under way, by key
     cdef readonly object _flights
-    cdef readonly object timer
-    cdef readonly object executor
-    cdef readonly object weigher
-    cdef readonly object on_remove
-    cdef readonly object policy
-    cdef readonly object ttl
-    cdef readonly object tti
-    cdef readonly object refresh_after
-    cdef readonly object early_refresh
+    cdef object _timer
+    cdef object _executor
+    cdef object _weigher
+    cdef object _on_remove
+    cdef object _policy
+    cdef object _ttl
+    cdef object _tti
+    cdef object _refresh_after
+    cdef object _early_refresh
     cdef object early          # tells whether to load early, or None
     cdef bint made
     cdef object __weakref__

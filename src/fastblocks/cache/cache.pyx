@@ -166,7 +166,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         self.slots = []
         self.ttl_ = self.refresh = FB_CACHE_NEVER
         check_status(fb_cache_init(&self.core, caches.POLICIES.index("lru"), 1, False, 0, FB_CACHE_NEVER), "the cache")
-        self.policy = "lru"
+        self._policy = "lru"
         self._flights = Flights()
         self.loading = self._flights.table
         self.tagged = {}
@@ -204,16 +204,16 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         self.seed_ = p.seed
         self.ttl_ = FB_CACHE_NEVER if p.ttl_ns is None else p.ttl_ns
         self.refresh = FB_CACHE_NEVER if p.refresh_ns is None else p.refresh_ns
-        self.executor = executor
+        self._executor = executor
         self.early = p.early
-        self.timer = timer
-        self.weigher = weigher
-        self.on_remove = on_remove
-        self.policy = p.policy
-        self.ttl = ttl
-        self.tti = tti
-        self.refresh_after = refresh_after
-        self.early_refresh = early_refresh
+        self._timer = timer
+        self._weigher = weigher
+        self._on_remove = on_remove
+        self._policy = p.policy
+        self._ttl = ttl
+        self._tti = tti
+        self._refresh_after = refresh_after
+        self._early_refresh = early_refresh
 
     cdef int check_new(self) except -1:
         if self.made:
@@ -367,18 +367,18 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     cdef int finish(self, fb_py_removals_t *gone) noexcept:
         """After an operation, outside the lock: tells of what was removed, and lets go of it."""
         cdef size_t i
-        if self.on_remove is not None:
+        if self._on_remove is not None:
             for i in range(gone.n):
-                caches.tell(self.on_remove, <object>gone.all[i].key, <object>gone.all[i].value, CAUSES[gone.all[i].cause])
+                caches.tell(self._on_remove, <object>gone.all[i].key, <object>gone.all[i].value, CAUSES[gone.all[i].cause])
         fb_py_removals_free(gone)
         return 0
 
     cdef int64_t now(self) except? -1:
-        return now_ns(self.timer) if self.core.timed else 0
+        return now_ns(self._timer) if self.core.timed else 0
 
     cdef object lookup(self, object key, fb_age_t *age):
         cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
-        cdef int64_t now = now_ns(self.timer) if self.core.timed else 0
+        cdef int64_t now = now_ns(self._timer) if self.core.timed else 0
         cdef uint32_t slot
         cdef object value = MISSING
         cdef fb_py_removals_t gone
@@ -418,12 +418,12 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef uint64_t weight = 1
         cdef int64_t now = 0
         cdef fb_py_removals_t gone
-        if self.weigher is not None:
+        if self._weigher is not None:
             weight = caches.weight(self.weigher(key, value), self.core.policy.maxsize)
         if life == BY_DEFAULT:
             life = self.ttl_
         if self.core.timed or life != FB_CACHE_NEVER:
-            now = now_ns(self.timer)
+            now = now_ns(self._timer)
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
@@ -461,7 +461,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef size_t n
         if not self.core.timed:
             return 0
-        cdef int64_t now = now_ns(self.timer)
+        cdef int64_t now = now_ns(self._timer)
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
@@ -475,6 +475,13 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     def get(self, key, default=None):
         """The value of `key`, or `default`. A request: counted, and seen by the policy. O(1).
+
+        Parameters
+        ----------
+        key : object
+            Hashable.
+        default : object, optional
+            Returned if `key` is not there.
 
         Raises
         ------
@@ -533,8 +540,15 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         """A set-like view of the pairs of key and value. Looking is not a request."""
         return caches.Items(self)
 
-    def pop(self, key, default=MISSING):
+    def pop(self, key, default=...):
         """Removes `key` and returns its value, or `default` if it is not there. Not a request. O(1).
+
+        Parameters
+        ----------
+        key : object
+            Hashable.
+        default : object, optional
+            Returned if `key` is not there.
 
         Raises
         ------
@@ -544,7 +558,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef object value = self.drop(key, MISSING)
         if value is not MISSING:
             return value
-        if default is MISSING:
+        if default is ...:
             raise KeyError(key)
         return default
 
@@ -576,12 +590,28 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         return item
 
     def setdefault(self, key, default=None):
-        """The value of `key`, which becomes `default` if it is not there. A request. O(1)."""
+        """The value of `key`, which becomes `default` if it is not there. A request. O(1).
+
+        Parameters
+        ----------
+        key : object
+            Hashable.
+        default : object, optional
+            Set if `key` is not there.
+        """
         cdef object value = self.lookup(key, NULL)
         return self.put(key, default, BY_DEFAULT, &KEEP, (), None) if value is MISSING else value
 
     def update(self, other=(), /, **entries):
-        """Sets the entries of a mapping, or of an iterable of pairs, and those given by name."""
+        """Sets the entries of a mapping, or of an iterable of pairs, and those given by name.
+
+        Parameters
+        ----------
+        other : mapping or iterable of pairs, optional
+            Keys and values.
+        entries : object
+            Values of keys that are names.
+        """
         for key, value in caches.pairs_of(other):
             self.put(key, value, BY_DEFAULT, &SET, (), None)
         for key, value in entries.items():
@@ -598,7 +628,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             gc = fb_py_pause_gc()
             try:
                 items = self.slots
-                if self.on_remove is not None:
+                if self._on_remove is not None:
                     for slot in range(self.core.policy.n_slots):
                         if fb_cache_occupied(&self.core, slot):
                             gone.append((<object>FB_PY_KEY(items, slot), <object>FB_PY_VALUE(items, slot)))
@@ -608,7 +638,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             if dict_size(self.loading):
                 self._flights.touch_all()
         for key, value in gone:
-            caches.tell(self.on_remove, key, value, CAUSES[<int>FB_PY_EXPLICIT])
+            caches.tell(self._on_remove, key, value, CAUSES[<int>FB_PY_EXPLICIT])
 
     # ---- more than a mapping ----------------------------------------------------------------
 
@@ -617,8 +647,10 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
         Parameters
         ----------
-        key, value : object
-            The key must be hashable.
+        key : object
+            Hashable.
+        value : object
+            Anything.
         ttl : float, optional
             Seconds after which the entry dies, in place of the cache's `ttl`.
         tags : iterable of str, bytes or int, default ()
@@ -633,14 +665,30 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         self.put(key, value, life_of(ttl), &SET, caches.tags_of(tags), None)
 
     def set_many(self, items, ttl=None, tags=()):
-        """Sets the entries of a mapping, or of an iterable of pairs, one by one; arguments as of `set`."""
+        """Sets several entries, one by one: an error leaves those before it set. O(number).
+
+        Parameters
+        ----------
+        items : mapping or iterable of pairs
+            Keys and values.
+        ttl : float, optional
+            Seconds after which these entries die, in place of the cache's `ttl`.
+        tags : iterable of str, bytes or int, default ()
+            By which `invalidate_tag` finds them.
+        """
         cdef int64_t life = life_of(ttl)
         cdef tuple tags_ = caches.tags_of(tags)
         for key, value in caches.pairs_of(items):
             self.put(key, value, life, &SET, tags_, None)
 
     def get_many(self, keys):
-        """A dict of those of `keys` that are there, in their order. Each is a request."""
+        """A dict of those of `keys` that are there, in their order. Each is a request. O(number).
+
+        Parameters
+        ----------
+        keys : iterable
+            Of hashable objects.
+        """
         cdef dict found = {}
         for key in caches.keys_of(keys):
             value = self.lookup(key, NULL)
@@ -649,12 +697,26 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         return found
 
     def peek(self, key, default=None):
-        """The value of `key`, or `default`; not a request: nothing is counted, and the policy not told."""
+        """The value of `key`, or `default`; not a request: nothing is counted, and the policy not told.
+
+        Parameters
+        ----------
+        key : object
+            Hashable.
+        default : object, optional
+            Returned if `key` is not there.
+        """
         cdef object value = self.look(key)
         return default if value is MISSING else value
 
     def invalidate_tag(self, tag):
-        """Removes the entries that have a tag, and returns how many. O(that number)."""
+        """Removes the entries that have a tag, and returns how many. O(that number).
+
+        Parameters
+        ----------
+        tag : str, bytes or int
+            One of those that `set` was given.
+        """
         cdef size_t i
         cdef fb_py_removals_t gone
         cdef size_t n = 0
@@ -680,6 +742,11 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
         The predicate may take its time and use the cache: an entry that gets another value meanwhile
         stays.
+
+        Parameters
+        ----------
+        predicate : function
+            Called with the key and the value of every entry, before any is removed.
         """
         caches.function("predicate", predicate)
         if dict_size(self.loading):
@@ -695,8 +762,14 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         return self.let_die()
 
     def resize(self, maxsize):
-        """Changes `maxsize`; evicts by the policy until the rest fits."""
-        cdef uint64_t most = caches.maxsize_of(maxsize, self.weigher is not None)
+        """Changes `maxsize`; evicts by the policy until the rest fits. O(evicted).
+
+        Parameters
+        ----------
+        maxsize : int
+            As of the constructor.
+        """
+        cdef uint64_t most = caches.maxsize_of(maxsize, self._weigher is not None)
         cdef fb_py_removals_t gone
         self.let_die()
         fb_py_removals_init(&gone)
@@ -752,6 +825,18 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
         Threads and tasks that want the same key wait for the same load. One who is cancelled while it
         waits does not cancel it for the others.
+
+        Parameters
+        ----------
+        key : object
+            Hashable.
+        loader : function
+            Given the key, returns an awaitable of its value.
+
+        Raises
+        ------
+        RuntimeError
+            As `get_or_load`.
         """
         cdef fb_age_t age
         caches.function("loader", loader)
@@ -780,6 +865,51 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         """The sum of the weights of the entries; their number, if they are not weighed."""
         self.let_die()
         return self.core.policy.weight
+
+    @property
+    def timer(self):
+        """Returns seconds; None for the clock of `time.monotonic`."""
+        return self._timer
+
+    @property
+    def executor(self):
+        """Runs loads in the background; None for the one that all caches share."""
+        return self._executor
+
+    @property
+    def weigher(self):
+        """Tells the weight of an entry, or None."""
+        return self._weigher
+
+    @property
+    def on_remove(self):
+        """Told of what left, or None."""
+        return self._on_remove
+
+    @property
+    def policy(self):
+        """Who is evicted."""
+        return self._policy
+
+    @property
+    def ttl(self):
+        """Seconds after which an entry dies, or None."""
+        return self._ttl
+
+    @property
+    def tti(self):
+        """Seconds after its last request at which an entry dies, or None."""
+        return self._tti
+
+    @property
+    def refresh_after(self):
+        """Age in seconds from which `get_or_load` loads in the background, or None."""
+        return self._refresh_after
+
+    @property
+    def early_refresh(self):
+        """XFetch's beta, or None."""
+        return self._early_refresh
 
     @property
     def seed(self):
@@ -852,7 +982,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef uint32_t slot
         cdef fb_py_removals_t gone
         if ages is not None:
-            now = now_ns(self.timer)
+            now = now_ns(self._timer)
             if ages[0] is not None:
                 life = ages[0]
         fb_py_removals_init(&gone)
@@ -874,19 +1004,19 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     def __copy__(self):
         make, (cls, own, arguments), state = self.__reduce__()
-        result = make(cls, own, {**arguments, "executor": self.executor})
+        result = make(cls, own, {**arguments, "executor": self._executor})
         result.__setstate__(state)
         return result
 
     def __deepcopy__(self, memo):
         make, (cls, own, arguments), state = self.__reduce__()
-        result = make(cls, own, {**arguments, "executor": self.executor})
+        result = make(cls, own, {**arguments, "executor": self._executor})
         memo[id(self)] = result
         result.__setstate__(deepcopy(state, memo))
         return result
 
 
-cdef class Entries:
+cdef class _Entries:
     """Iterates over the entries of a cache that are alive."""
 
     cdef Cache cache
@@ -922,8 +1052,8 @@ cdef class Entries:
         return (key, <object>FB_PY_VALUE(self.cache.slots, self.at)) if self.pairs else key
 
 
-cdef Entries entries(Cache cache, bint pairs):
-    cdef Entries result = Entries.__new__(Entries)
+cdef _Entries entries(Cache cache, bint pairs):
+    cdef _Entries result = _Entries.__new__(_Entries)
     result.cache = cache
     result.changes = cache.changes
     result.pairs = pairs
