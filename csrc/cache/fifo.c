@@ -128,7 +128,8 @@ fb_status_t fb_s3_fifo_reserve(fb_policy_t *p) {
         g->places = places;
         g->log++;
         for (size_t i = 0; i < (size_t)PLACES << old.log; i++)
-            bucket_of(g, old.places[i].fingerprint)[i % PLACES] = old.places[i];
+            if (g->now - old.places[i].time < LONG_AGO)
+                bucket_of(g, old.places[i].fingerprint)[i % PLACES] = old.places[i];
         free(old.places);
     }
     return FB_OK;

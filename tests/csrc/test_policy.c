@@ -544,6 +544,27 @@ static void sketch_grows(void) {
     fb_policy_free(&p);
 }
 
+/* S3-FIFO: what is a ghost stays one when the table doubles. */
+static void ghosts_grow(void) {
+    fb_policy_t p;
+    CHECK(fb_policy_init(&p, FB_POLICY_S3_FIFO, 12, false, 1) == FB_OK);
+    for (uint64_t i = 1; i <= 24; i++) {
+        if (i == 17) CHECK(fb_policy_resize(&p, 40) == FB_OK);
+        CHECK(fb_policy_reserve(&p) == FB_OK);
+        (void)fb_policy_enter(&p, i << 59, 1);
+        const uint32_t victim = fb_policy_victim(&p);
+        CHECK((victim != FB_POLICY_NONE) == (i > 12 && i < 17));
+        if (victim == FB_POLICY_NONE) continue;
+        CHECK(p.entries[victim].hash == (i - 12) << 59);
+        fb_policy_release_slot(&p, victim);
+    }
+    for (uint64_t i = 1; i <= 4; i++) {
+        CHECK(fb_policy_reserve(&p) == FB_OK);
+        CHECK(fb_policy_list_of(&p.entries[fb_policy_enter(&p, i << 59, 1)]) == FB_LIST_MAIN);
+    }
+    fb_policy_free(&p);
+}
+
 /* A victim that looks hot for ever does not keep all others out. */
 static void a_pinned_victim_goes(void) {
     fb_policy_t p;
@@ -679,6 +700,7 @@ int main(void) {
     against_naive();
     clears();
     sketch_grows();
+    ghosts_grow();
     a_pinned_victim_goes();
     opt_is_the_best();
     numbers();
