@@ -1,7 +1,7 @@
 """Simulation of caches.
 
-On a trace of half a million requests, native code simulates a cache, a loop runs one of the peers. All
-that have a policy with one outcome must agree on the hit ratio to the last hit.
+On half a million requests, native code simulates a cache, a loop runs one of the peers. All that
+have LRU, and OPT, must agree with a plain loop to the last hit.
 """
 
 from __future__ import annotations
