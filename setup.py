@@ -9,8 +9,8 @@ from setuptools import Extension, setup
 
 POLICY = ["fifo", "policy", "shadows", "tinylfu", "sketches/frequency"]
 CACHE = ["cache", "index", "timers", *POLICY]
-# module -> the C sources that it is linked with, besides the library of csrc/core: of its own family, or
-# with that of another
+# module -> the C sources that it is linked with, besides the library of csrc/core: of its family,
+# or family/name of another one
 MODULES = {
     "_core.arrays": [],
     "_core.clock": [],

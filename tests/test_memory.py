@@ -1,6 +1,8 @@
 """No leaks: hundreds of rounds of everything leave no objects and no memory behind."""
 
+import copy
 import gc
+import pickle
 import sys
 
 import numpy as np
@@ -382,6 +384,55 @@ def churn_limiters(tmp_path):
     full = fastblocks.TokenBucket(1, 1, storage=fastblocks.limit.Memory(3, on_full="raise"))
     with pytest.raises(fastblocks.limit.LimiterFullError):
         full.allow_many(range(600))
+
+
+def churn_simulate(tmp_path):
+    trace = np.arange(MANY) % 3000
+    for policy in ("w-tinylfu", "lru", "s3-fifo", "sieve", "opt"):
+        fastblocks.simulate(trace, [10, 100], policy)
+    fastblocks.simulate(trace * 2**40, [10], "lru")
+    with pytest.raises(TypeError):
+        fastblocks.simulate([1, 2.0], 1)
+
+
+def churn_cache(tmp_path):
+    clock = [5.0]
+    removed = []
+    for policy in ("w-tinylfu", "lru", "s3-fifo", "sieve"):
+        cache = fastblocks.Cache(
+            60,
+            policy=policy,
+            ttl=9,
+            timer=lambda: clock[0],
+            weigher=lambda key, value: value % 3,
+            on_remove=lambda *event: removed.append(event),
+        )
+        for i in range(200):
+            cache.set((i, "key"), i, tags=("even", i) if i % 2 == 0 else ())
+        cache.get_or_load("loaded", len)
+        cache.invalidate_tag("even")
+        cache.resize(30)
+        copied = copy.deepcopy(pickle.loads(pickle.dumps(fastblocks.Cache(5))))
+        copied.update(cache.items())
+        for call in (
+            lambda cache=cache: cache.set("a", -1, tags="x"),
+            lambda cache=cache: cache.get([]),
+            lambda cache=cache: cache.get_or_load("b", int),
+            lambda cache=cache: cache.pop("none"),
+            lambda: fastblocks.Cache(0),
+        ):
+            with pytest.raises((TypeError, ValueError, KeyError)):
+                call()
+        clock[0] += 10
+        assert not cache
+
+    @fastblocks.cached(10)
+    def twice(x, y=1):
+        return (x, x * y)
+
+    for i in range(50):
+        twice(i)
+        twice(i, y=i)
 
 
 CHURNS = [value for name, value in globals().items() if name.startswith("churn_")]

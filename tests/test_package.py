@@ -15,7 +15,7 @@ import fastblocks
 import fastblocks.pure
 
 ROOT = pathlib.Path(__file__).parent.parent
-FAMILIES = ["filters", "hashing", "limit", "ring", "sketches"]
+FAMILIES = ["cache", "filters", "hashing", "limit", "ring", "sketches"]
 
 
 def public_names(cls):

@@ -11,7 +11,7 @@ uint32_t fb_s3_fifo_evict(fb_policy_t *p);
 /* Before an entry leaves its list on the caller's account. */
 void fb_sieve_leave(fb_policy_t *p, uint32_t slot);
 
-/* S3-FIFO: allocates the ghosts; lets them grow with the arena (as of fb_policy_reserve); forgets. */
+/* S3-FIFO: allocates the ghosts; makes room for those of one more entry (as of fb_policy_reserve); forgets. */
 fb_status_t fb_s3_fifo_init(fb_policy_t *p);
 fb_status_t fb_s3_fifo_reserve(fb_policy_t *p);
 void fb_s3_fifo_clear(fb_policy_t *p);

@@ -110,7 +110,7 @@ uint32_t fb_policy_take_slot(fb_policy_t *p, uint64_t hash, uint64_t weight) {
     else
         slot = p->n_used++;
     p->entries[slot] =
-        (fb_policy_entry_t){hash, FB_POLICY_NONE, FB_POLICY_NONE, FB_LIST_NONE, FB_POLICY_NONE};
+        (fb_policy_entry_t){hash, FB_POLICY_NONE, FB_POLICY_NONE, FB_LIST_NONE, p->time};
     if (p->weights != NULL) p->weights[slot] = weight;
     p->n_entries++;
     p->weight += weight;
@@ -141,13 +141,12 @@ uint32_t fb_policy_enter(fb_policy_t *p, uint64_t hash, uint64_t weight) {
 }
 
 void fb_policy_reweigh(fb_policy_t *p, uint32_t slot, uint64_t weight) {
-    if (p->weights != NULL) {
-        const uint64_t more = weight - p->weights[slot]; /* modulo 2^64, if it is less */
-        p->weights[slot] = weight;
-        p->lists[fb_policy_list_of(&p->entries[slot])].weight += more;
-        p->weight += more;
-    }
     p->last = slot;
+    if (p->weights == NULL) return;
+    const uint64_t more = weight - p->weights[slot]; /* modulo 2^64, if it is less */
+    p->weights[slot] = weight;
+    p->lists[fb_policy_list_of(&p->entries[slot])].weight += more;
+    p->weight += more;
 }
 
 /* ---- out ----------------------------------------------------------------------------------------- */
@@ -191,7 +190,17 @@ void fb_policy_leave(fb_policy_t *p, uint32_t slot) {
 
 /* ---- looking ------------------------------------------------------------------------------------- */
 
+/* From where the hand of SIEVE is, round to there. */
+static uint32_t next_from_hand(const fb_policy_t *p, uint32_t slot) {
+    const uint32_t first = p->hand == FB_POLICY_NONE ? p->lists->oldest : p->hand;
+    if (slot == FB_POLICY_NONE) return first;
+    slot = p->entries[slot].prev;
+    if (slot == FB_POLICY_NONE) slot = p->lists->oldest;
+    return slot == first ? FB_POLICY_NONE : slot;
+}
+
 uint32_t fb_policy_next(const fb_policy_t *p, uint32_t slot) {
+    if (p->kind == FB_POLICY_SIEVE) return next_from_hand(p, slot);
     static const unsigned tinylfu[] = {FB_LIST_PROBATION, FB_LIST_WINDOW, FB_LIST_PROTECTED};
     static const unsigned fifo[] = {FB_LIST_SMALL, FB_LIST_MAIN, 2};
     const unsigned *order = p->kind == FB_POLICY_W_TINYLFU ? tinylfu : fifo;

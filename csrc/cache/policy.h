@@ -44,7 +44,7 @@ typedef struct {
     uint32_t prev, next; /* towards newer, towards older; `next` of a free slot: the next free one */
     uint32_t meta;       /* low two bits: list; above: time last counted (W-TinyLFU), requests 0 .. 3
                             (S3-FIFO), whether visited (SIEVE) */
-    uint32_t user;       /* free for the caller */
+    uint32_t seen;       /* time of the last request that moved it (W-TinyLFU); chain (in a shadow) */
 } fb_policy_entry_t;
 
 enum { FB_META_LIST = 3, FB_META_ONE = 4 }; /* mask of the list; 1 in the field above it */
@@ -99,7 +99,7 @@ uint32_t fb_policy_enter(fb_policy_t *p, uint64_t hash, uint64_t weight);
 void fb_policy_leave(fb_policy_t *p, uint32_t slot);
 
 /* While the sum of weights is above maxsize: takes the entry that has to go out of the policy and
- * returns its slot, to be given back by fb_policy_release_slot; its hash and user are readable until
+ * returns its slot, to be given back by fb_policy_release_slot; its hash is readable until
  * then. FB_POLICY_NONE when in bounds. Never the entry that was entered or reweighed last. */
 uint32_t fb_policy_victim(fb_policy_t *p);
 void fb_policy_release_slot(fb_policy_t *p, uint32_t slot);
@@ -107,7 +107,7 @@ void fb_policy_release_slot(fb_policy_t *p, uint32_t slot);
 /* The same in bounds too: the entry that would go next, whichever it is; NONE if there are none. */
 uint32_t fb_policy_pop(fb_policy_t *p);
 
-/* Gives an entry another weight, <= maxsize; counts no request. Then ask for victims. */
+/* Gives an entry another weight, <= maxsize (1 if nothing is weighed); counts no request. Then ask for victims. */
 void fb_policy_reweigh(fb_policy_t *p, uint32_t slot, uint64_t weight);
 
 /* Another maxsize. FB_OK; then ask for victims. */
@@ -221,17 +221,16 @@ FB_INLINE void fb_tinylfu_touch(fb_policy_t *p, uint32_t slot) {
 FB_INLINE void fb_tinylfu_hit(fb_policy_t *p, uint32_t slot) {
     fb_policy_entry_t *e = &p->entries[slot];
     const uint64_t hash = e->hash;
-    /* How many entries came since the last one that was counted. Few: the same burst, not counted again; very
-     * few: a hit for all shadows, and of no use to compare them. */
-    const uint32_t since = (p->time - (e->meta & ~(uint32_t)FB_META_LIST)) / FB_META_ONE;
-    if (since > p->n_entries / 64) {
-        if (since > p->n_entries / 8) {
-            fb_frequency_record(&p->sketch, hash);
-            e->meta = p->time | fb_policy_list_of(e);
-        }
-        fb_policy_show_shadows(p, hash);
+    /* Few entries came since the last request that moved this one: it is about as new as can be, for the shadows
+     * too. A few more since the last one that was counted: the same burst, not counted again. */
+    if (FB_LIKELY((p->time - e->seen) / FB_META_ONE <= p->n_entries / 64)) return;
+    e->seen = p->time;
+    if ((p->time - (e->meta & ~(uint32_t)FB_META_LIST)) / FB_META_ONE > p->n_entries / 8) {
+        fb_frequency_record(&p->sketch, hash);
+        e->meta = p->time | fb_policy_list_of(e);
     }
     fb_tinylfu_touch(p, slot);
+    fb_policy_show_shadows(p, hash);
 }
 
 /* A request for the entry in `slot`. */

@@ -18,7 +18,7 @@
  * half full, less than a quarter.
  *
  * Layout. One block: the struct, then each shadow's arena, then each shadow's index, whose buckets are
- * chained through `user`.
+ * chained through `seen`.
  *
  * Complexity. A request that is not sampled: one comparison. A sampled one: O(1) for each shadow.
  *
@@ -124,22 +124,22 @@ size_t fb_shadows_bytes(const fb_policy_t *p) { return p->shadows == NULL ? 0 : 
 static void drop(shadow_t *s, uint32_t n_buckets, uint32_t slot) {
     fb_policy_entry_t *entries = s->policy.entries;
     uint32_t *link = &s->buckets[entries[slot].hash & (n_buckets - 1)];
-    while (*link != slot) link = &entries[*link].user;
-    *link = entries[slot].user;
+    while (*link != slot) link = &entries[*link].seen;
+    *link = entries[slot].seen;
     fb_policy_release_slot(&s->policy, slot);
 }
 
 static bool request(shadow_t *s, uint32_t n_buckets, uint64_t hash) {
     fb_policy_t *q = &s->policy;
     uint32_t *bucket = &s->buckets[hash & (n_buckets - 1)];
-    for (uint32_t i = *bucket; i != FB_POLICY_NONE; i = q->entries[i].user)
+    for (uint32_t i = *bucket; i != FB_POLICY_NONE; i = q->entries[i].seen)
         if (q->entries[i].hash == hash) {
             fb_tinylfu_touch(q, i);
             return true;
         }
     const uint32_t slot = fb_policy_take_slot(q, hash, 1);
     fb_tinylfu_link(q, slot);
-    q->entries[slot].user = *bucket;
+    q->entries[slot].seen = *bucket;
     *bucket = slot;
     const uint32_t victim = fb_policy_victim(q);
     if (victim != FB_POLICY_NONE) drop(s, n_buckets, victim);
@@ -175,7 +175,7 @@ bool fb_shadows_ok(const fb_policy_t *p) {
         uint32_t n = 0;
         if (s->policy.sketch.words != p->sketch.words || !fb_policy_ok(&s->policy)) return false;
         for (uint32_t b = 0; b < p->shadows->n_buckets; b++)
-            for (uint32_t j = s->buckets[b]; j != FB_POLICY_NONE; j = s->policy.entries[j].user) n++;
+            for (uint32_t j = s->buckets[b]; j != FB_POLICY_NONE; j = s->policy.entries[j].seen) n++;
         if (n != s->policy.n_entries) return false;
     }
     return true;

@@ -122,15 +122,16 @@ void fb_trace_free(fb_trace_t *t) {
 /* ---- policies ------------------------------------------------------------------------------------ */
 
 /* Stores a key that was missed. */
-static fb_status_t load(fb_policy_t *p, uint32_t id, uint64_t hash, uint32_t *slot_of) {
+static fb_status_t load(fb_policy_t *p, uint32_t id, uint64_t hash, uint32_t *slot_of,
+                        uint32_t *id_of) {
     const fb_status_t status = fb_policy_reserve(p);
     if (status != FB_OK) return status;
     const uint32_t slot = fb_policy_enter(p, hash, 1);
-    p->entries[slot].user = id;
     slot_of[id] = slot;
+    id_of[slot] = id;
     const uint32_t victim = fb_policy_victim(p);
     if (victim != FB_POLICY_NONE) {
-        slot_of[p->entries[victim].user] = FB_POLICY_NONE;
+        slot_of[id_of[victim]] = FB_POLICY_NONE;
         fb_policy_release_slot(p, victim);
     }
     return FB_OK;
@@ -149,7 +150,8 @@ FB_INLINE void fetch(const fb_policy_t *p, const fb_trace_t *t, const uint32_t *
             fb_frequency_block(&p->sketch, fb_simulate_hash(t->keys[id], p->seed)));
 }
 
-static fb_status_t replay(fb_policy_t *p, const fb_trace_t *t, uint32_t *slot_of, uint64_t *hits) {
+static fb_status_t replay(fb_policy_t *p, const fb_trace_t *t, uint32_t *slot_of, uint32_t *id_of,
+                          uint64_t *hits) {
     uint64_t misses = 0;
     for (size_t i = 0; i < t->n; i++) {
         const uint32_t id = t->ids[i], slot = slot_of[id];
@@ -158,7 +160,7 @@ static fb_status_t replay(fb_policy_t *p, const fb_trace_t *t, uint32_t *slot_of
             fb_policy_hit(p, slot);
             continue;
         }
-        const fb_status_t status = load(p, id, fb_simulate_hash(t->keys[id], p->seed), slot_of);
+        const fb_status_t status = load(p, id, fb_simulate_hash(t->keys[id], p->seed), slot_of, id_of);
         if (status != FB_OK) return status;
         misses++;
     }
@@ -171,12 +173,13 @@ fb_status_t fb_simulate_trace(const fb_trace_t *t, fb_policy_kind_t kind, uint64
     fb_policy_t policy;
     fb_status_t status = fb_policy_init(&policy, kind, maxsize, false, seed);
     if (status != FB_OK) return status;
-    uint32_t *slot_of = malloc(((size_t)t->n_keys + 1) * sizeof *slot_of);
+    /* the slot of each key, and the key of each slot */
+    uint32_t *slot_of = malloc(2 * ((size_t)t->n_keys + 1) * sizeof *slot_of);
     if (slot_of == NULL) {
         status = FB_NO_MEMORY;
     } else {
         memset(slot_of, 0xff, t->n_keys * sizeof *slot_of); /* NONE */
-        status = replay(&policy, t, slot_of, hits);
+        status = replay(&policy, t, slot_of, slot_of + t->n_keys + 1, hits);
     }
     free(slot_of);
     fb_policy_free(&policy);

@@ -5,7 +5,7 @@ module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 """
 
 from . import cache, filters, hashing, limit, ring, sketches
-from .cache import Cache, CacheStats, Store, StoreError, StoreFullError, cached
+from .cache import Cache, CacheStats, Store, StoreError, StoreFullError, cached, simulate
 from .filters import (
     BinaryFuseFilter,
     BloomFilter,
@@ -91,5 +91,6 @@ __all__ = [
     "hashing",
     "limit",
     "ring",
+    "simulate",
     "sketches",
 ]

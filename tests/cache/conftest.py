@@ -2,15 +2,10 @@
 
 import pytest
 
-from tests.cache.twins import POLICIES, TWINS
+from fastblocks._core.caches import POLICIES
 from tests.filters.clock import Clock
 
 SECOND = 10**9
-
-
-@pytest.fixture(params=TWINS)
-def impl(request):
-    return TWINS[request.param]
 
 
 @pytest.fixture(params=POLICIES)

@@ -1,11 +1,15 @@
 """Keys, values and functions that do what they should not: the cache stays whole."""
 
 import contextlib
+import copy
 import gc
 import random
+import sys
 import weakref
 
 import pytest
+
+import fastblocks
 
 
 def check_whole(cache):
@@ -155,6 +159,88 @@ def test_keys_that_do_anything_at_random(impl, policy):
                 check_whole(cache)
         del i
         gc.collect()
+
+
+def test_hashes_that_change_the_cache_while_a_load_is_under_way(impl, policy):
+    """The table of loads asks the keys that go for their hash."""
+
+    class Key(Evil):
+        def __hash__(self):
+            if self.act is not None and done:
+                act, self.act = self.act, None
+                act()
+            return self.hash
+
+    removals = [
+        lambda c, tagged: c.invalidate_tag("x"),
+        lambda c, tagged: (c.popitem(), c.popitem()),
+        lambda c, tagged: c.invalidate_where(lambda key, value: True),
+        lambda c, tagged: [c.set(key, 1, tags=["x"]) for key in tagged],
+        lambda c, tagged: [c.pop(key, None) for key in tagged],
+    ]
+    for remove in removals:
+        cache = impl.Cache(10, policy=policy)
+        done = []
+        tagged = [Key(name, hash) for hash, name in enumerate("abcd")]
+        for key in tagged:
+            cache.set(key, 1, tags=["x"])
+        for key in tagged:
+            key.act = lambda: (cache.clear(), cache.set("new", 1, tags=["x"]))  # noqa: B023
+
+        def load(key):
+            done.append(key)  # noqa: B023
+            remove(cache, tagged)  # noqa: B023
+            return 1
+
+        cache.get_or_load("loaded", load)
+        check_whole(cache)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the garbage collector waits for the end")
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: c.set("new", 1, tags=["x", "y"]),
+        lambda c: [c.set(n, 1, tags=["x"]) for n in range(10)],
+        lambda c: c.popitem(),
+        lambda c: c.clear(),
+        lambda c: c.invalidate_tag("x"),
+        lambda c: copy.copy(c),
+    ],
+)
+def test_the_garbage_collector_runs_in_the_midst(call):
+    """Where a finalizer uses the cache; the pure one cannot help that."""
+    threshold = gc.get_threshold()
+
+    class Cycle:
+        def __init__(self, cache):
+            self.me, self.cache = self, cache
+
+        def __del__(self):
+            self.cache.clear()
+            self.cache.set("late", 1, tags=["x", "y"])
+
+    gc.freeze()
+    try:
+        for allocations in range(40):
+            gc.disable()
+            cache = fastblocks.Cache(50, on_remove=lambda *event: None)
+            for key in "abc":
+                cache.set(key, 1, tags=["x", "z"])
+            Cycle(cache)
+            gc.set_threshold(gc.get_count()[0] + allocations)
+            gc.enable()
+            call(cache)
+            gc.set_threshold(*threshold)
+            gc.collect()
+            check_whole(cache)
+            n = len(cache)
+            assert cache.invalidate_tag("x") == n
+            assert cache.invalidate_tag("y") == len(cache) == 0
+    finally:
+        gc.set_threshold(*threshold)
+        gc.enable()
+        gc.unfreeze()
 
 
 # ---- letting go ------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import fastblocks
 import fastblocks.pure
+from fastblocks._core.caches import POLICIES
 from fastblocks._core.traces import SIMULATED
-from tests.cache.twins import POLICIES
 from tests.threads import THREADS, run_together
 
 SIZES = [1, 2, 3, 10, 30, 99, 300, 2**31 - 1]

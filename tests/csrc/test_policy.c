@@ -10,7 +10,7 @@ enum { MOST = 700, SHADOWS = FB_TINYLFU_CHOICES };
 
 typedef struct {
     uint64_t hash, weight;
-    uint32_t key, mark, time;
+    uint32_t key, mark, time, seen;
 } item_t;
 
 typedef struct {
@@ -33,7 +33,7 @@ typedef struct naive {
     /* S3-FIFO: all that were ever made, 0 for those taken or crowded out */
     uint64_t ghosts[20000];
     size_t n_ghosts;
-    uint64_t n_slots;
+    uint64_t n_most; /* entries at a time */
 } naive_t;
 
 static uint64_t weight_of(const order_t *o) {
@@ -92,7 +92,7 @@ static void spill(naive_t *t, int list, uint64_t bound) {
 static void tinylfu_enter(naive_t *t, item_t item) {
     spill(t, FB_LIST_WINDOW, window_max(t));
     spill(t, FB_LIST_PROTECTED, protected_max(t));
-    item.time = t->time++;
+    item.time = item.seen = t->time++;
     push(&t->lists[FB_LIST_WINDOW], item);
     t->last = item.key + 1ull;
 }
@@ -161,7 +161,7 @@ static void show_shadows(naive_t *t, uint32_t key, uint64_t hash) {
             t->hits[i]++;
             tinylfu_touch(s, list, at);
         } else {
-            tinylfu_enter(s, (item_t){hash, 1, key, 0, 0});
+            tinylfu_enter(s, (item_t){hash, 1, key, 0, 0, 0});
             if (count(s) > s->maxsize) (void)tinylfu_evict(s);
         }
     }
@@ -178,13 +178,15 @@ static void show_shadows(naive_t *t, uint32_t key, uint64_t hash) {
 
 static uint64_t bucket_of(const naive_t *t, uint64_t hash) {
     unsigned log = 0;
-    while (8ull << log < t->n_slots) log++;
+    while (8ull << log < t->n_most) log++;
     return log == 0 ? 0 : hash >> (64 - log);
 }
 
-/* A bucket holds eight. */
+/* A bucket holds eight, all different. */
 static void add_ghost(naive_t *t, uint64_t hash) {
     size_t n = 0, first = 0;
+    for (size_t i = 0; i < t->n_ghosts; i++)
+        if (t->ghosts[i] == hash) t->ghosts[i] = 0;
     for (size_t i = t->n_ghosts; i-- > 0;)
         if (t->ghosts[i] != 0 && bucket_of(t, t->ghosts[i]) == bucket_of(t, hash)) {
             n++;
@@ -195,10 +197,16 @@ static void add_ghost(naive_t *t, uint64_t hash) {
     t->ghosts[t->n_ghosts++] = hash;
 }
 
+/* Index of the oldest, or -1; the last entered becomes the newest first. */
+static long s3_fifo_oldest(naive_t *t, order_t *o) {
+    if (o->n > 0 && o->items[o->n - 1].key + 1ull == t->last) push(o, take(o, o->n - 1));
+    return o->n > 0 && o->items[o->n - 1].key + 1ull == t->last ? -1 : (long)o->n - 1;
+}
+
 static item_t s3_fifo_evict(naive_t *t) {
     order_t *small = &t->lists[FB_LIST_SMALL], *main = &t->lists[FB_LIST_MAIN];
     for (;;) {
-        const long s = oldest(t, FB_LIST_SMALL), m = oldest(t, FB_LIST_MAIN);
+        const long s = s3_fifo_oldest(t, small), m = s3_fifo_oldest(t, main);
         const uint64_t bound = t->maxsize < 10 ? 1 : t->maxsize / 10;
         if (s >= 0 && (m < 0 || weight_of(small) > bound)) {
             item_t item = take(small, (size_t)s);
@@ -233,10 +241,15 @@ static item_t sieve_evict(naive_t *t) {
     for (size_t j = 0; j < o->n; j++)
         if (o->items[j].key + 1ull == t->hand) i = j;
     while (o->items[i].mark || o->items[i].key + 1ull == t->last) {
-        if (o->items[i].key + 1ull != t->last) o->items[i].mark = 0;
+        o->items[i].mark = 0;
         i = i == 0 ? o->n - 1 : i - 1;
     }
-    t->hand = i == 0 ? 0 : o->items[i - 1].key + 1ull;
+    size_t next = i == 0 ? o->n - 1 : i - 1;
+    if (o->items[next].key + 1ull == t->last) {
+        o->items[next].mark = 0;
+        next = next == 0 ? o->n - 1 : next - 1;
+    }
+    t->hand = next == i ? 0 : o->items[next].key + 1ull;
     return take(o, i);
 }
 
@@ -256,16 +269,16 @@ static void naive_hit(naive_t *t, uint32_t key) {
     if (!find(t, key, &list, &i)) abort();
     item_t *item = &t->lists[list].items[i];
     const uint64_t hash = item->hash;
-    uint64_t since;
     switch (t->kind) {
     case FB_POLICY_W_TINYLFU:
-        since = t->time - item->time;
-        if (since > count(t) / 8) {
+        if (t->time - item->seen <= count(t) / 64) return;
+        item->seen = t->time;
+        if (t->time - item->time > count(t) / 8) {
             fb_frequency_record(t->sketch, hash);
             item->time = t->time;
         }
-        if (since > count(t) / 64) show_shadows(t, key, hash);
         tinylfu_touch(t, list, i);
+        show_shadows(t, key, hash);
         return;
     case FB_POLICY_LRU: push(&t->lists[0], take(&t->lists[0], i)); return;
     case FB_POLICY_S3_FIFO: item->mark += item->mark < 3; return;
@@ -274,7 +287,7 @@ static void naive_hit(naive_t *t, uint32_t key) {
 }
 
 static void naive_enter(naive_t *t, uint32_t key, uint64_t hash, uint64_t w) {
-    const item_t item = {hash, w, key, 0, 0};
+    const item_t item = {hash, w, key, 0, 0, 0};
     if (t->kind == FB_POLICY_W_TINYLFU) {
         fb_frequency_record(t->sketch, hash);
         tinylfu_enter(t, item);
@@ -294,7 +307,7 @@ static bool chosen[SHADOWS]; /* what the shadows have chosen in all runs */
 typedef struct {
     fb_policy_t policy;
     naive_t *naive;
-    uint32_t slot_of[KEYS];
+    uint32_t slot_of[KEYS], key_of[KEYS];
     uint64_t random;
 } pair_t;
 
@@ -333,8 +346,8 @@ static void stop(pair_t *t) {
 static void check_gone(pair_t *t, uint32_t slot) {
     const item_t expected = naive_evict(t->naive);
     const fb_policy_entry_t *e = &t->policy.entries[slot];
-    CHECK(e->user == expected.key && e->hash == expected.hash);
-    t->slot_of[e->user] = FB_POLICY_NONE;
+    CHECK(t->key_of[slot] == expected.key && e->hash == expected.hash);
+    t->slot_of[t->key_of[slot]] = FB_POLICY_NONE;
     fb_policy_release_slot(&t->policy, slot);
 }
 
@@ -363,11 +376,11 @@ static void request(pair_t *t, uint32_t key, uint64_t w) {
     CHECK(fb_policy_reserve(&t->policy) == FB_OK);
     if (t->policy.sketch.n_blocks != n_blocks) copy_sketch(t);
     if (t->policy.kind == FB_POLICY_W_TINYLFU) make_shadows(t->naive);
-    t->naive->n_slots = t->policy.n_slots;
+    if (t->naive->n_most <= count(t->naive)) t->naive->n_most = count(t->naive) + 1;
     naive_enter(t->naive, key, hash, w);
     const uint32_t slot = fb_policy_enter(&t->policy, hash, w);
     CHECK(slot < t->policy.n_slots);
-    t->policy.entries[slot].user = key;
+    t->key_of[slot] = key;
     t->slot_of[key] = slot;
     settle(t, slot);
 }
@@ -410,14 +423,23 @@ static void pop(pair_t *t) {
     if (slot != FB_POLICY_NONE) check_gone(t, slot);
 }
 
-/* Every entry once. */
+/* Every entry once: list by list, oldest first, that of SIEVE from the hand on. */
 static void check_iteration(const pair_t *t) {
-    uint32_t n = 0;
+    static const int tinylfu[] = {FB_LIST_PROBATION, FB_LIST_WINDOW, FB_LIST_PROTECTED}, others[] = {0, 1, 2};
+    const naive_t *naive = t->naive;
+    uint32_t keys[MOST], n = 0, first = 0, at = 0;
+    for (int i = 0; i < FB_LISTS; i++) {
+        const order_t *o = &naive->lists[(naive->kind == FB_POLICY_W_TINYLFU ? tinylfu : others)[i]];
+        for (size_t j = o->n; j-- > 0; n++) {
+            keys[n] = o->items[j].key;
+            if (keys[n] + 1ull == naive->hand) first = n;
+        }
+    }
     bool right = true;
-    for (uint32_t i = fb_policy_next(&t->policy, FB_POLICY_NONE); i != FB_POLICY_NONE && n <= MOST;
-         i = fb_policy_next(&t->policy, i), n++)
-        right &= t->slot_of[t->policy.entries[i].user] == i;
-    CHECK(right && n == t->policy.n_entries);
+    for (uint32_t i = fb_policy_next(&t->policy, FB_POLICY_NONE); i != FB_POLICY_NONE && at < n;
+         i = fb_policy_next(&t->policy, i), at++)
+        right &= t->key_of[i] == keys[(first + at) % n];
+    CHECK(right && at == n && n == t->policy.n_entries);
 }
 
 /* Keys of which some are hot, now and then a scan and a loop. */
@@ -439,7 +461,7 @@ static void steps(fb_policy_kind_t kind, uint64_t maxsize, bool weighted, uint32
         const uint32_t key = some_key(t, i, n_keys);
         if (wild && r % 16 == 0)
             leave(t, key);
-        else if (wild && weighted && r % 16 == 1)
+        else if (wild && r % 16 == 1)
             reweigh(t, key, w);
         else if (wild && r % 512 == 2)
             pop(t);
@@ -600,6 +622,33 @@ static void hits_of(const uint64_t *keys, uint64_t maxsize, uint64_t hits[5]) {
     fb_trace_free(&t);
 }
 
+/* Keys get the numbers 0, 1, 2, ... as they appear first, near each other (scale 1) or far apart. */
+static void numbers(void) {
+    enum { N = 20000, KEYS = 9000 };
+    uint64_t *keys = exact_alloc(N * sizeof *keys), random = 8;
+    uint32_t *number = exact_alloc(KEYS * sizeof *number);
+    const uint64_t scales[] = {1, 0x9E3779B97F4A7C15ull, 0 - (uint64_t)1};
+    for (size_t s = 0; s < 3; s++) {
+        for (size_t i = 0; i < N; i++) keys[i] = fb_reduce64(next_random(&random), KEYS);
+        memset(number, 0xff, KEYS * sizeof *number);
+        uint32_t n_keys = 0;
+        for (size_t i = 0; i < N; i++)
+            if (number[keys[i]] == UINT32_MAX) number[keys[i]] = n_keys++;
+        for (size_t i = 0; i < N; i++) keys[i] = 5 + keys[i] * scales[s];
+        fb_trace_t t;
+        CHECK(fb_trace_init(&t, keys, N) == FB_OK);
+        CHECK(t.n == N && t.n_keys == n_keys);
+        for (size_t i = 0; i < N; i++) {
+            const uint64_t inverse = s == 1 ? 0xF1DE83E19937733Dull : scales[s];
+            CHECK(t.ids[i] == number[(keys[i] - 5) * inverse]);
+            CHECK(t.keys[t.ids[i]] == keys[i]);
+        }
+        fb_trace_free(&t);
+    }
+    free(number);
+    free(keys);
+}
+
 static void workloads(void) {
     enum { N = 60000 };
     uint64_t *keys = exact_alloc(N * sizeof *keys), random = 2, hits[5];
@@ -632,6 +681,7 @@ int main(void) {
     sketch_grows();
     a_pinned_victim_goes();
     opt_is_the_best();
+    numbers();
     workloads();
     return check_report();
 }

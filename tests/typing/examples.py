@@ -296,3 +296,29 @@ async def limited(limiter: fastblocks.ConcurrencyLimiter) -> None:
     assert_type(await limiter.acquire_async(), bool)
     async with limiter as entered:
         assert_type(entered, fastblocks.ConcurrencyLimiter)
+
+
+cache: fastblocks.Cache[str, int] = fastblocks.Cache(100, ttl=1.5, policy="lru")
+assert_type(cache["a"], int)
+assert_type(cache.get("a"), int | None)
+assert_type(cache.get("a", 0), int)
+assert_type(cache.get("a", "none"), int | str)
+assert_type(cache.get_or_load("a", len), int)
+assert_type(cache.get_many(["a"]), dict[str, int])
+assert_type(cache.popitem(), tuple[str, int])
+assert_type(cache.stats(), fastblocks.CacheStats)
+assert_type(list(cache.items()), list[tuple[str, int]])
+cache.set("a", 1, ttl=2, tags=("x", b"y", 3))
+cache.set("a", "1")  # type: ignore[arg-type]
+cache[1] = 2  # type: ignore[index]
+fastblocks.Cache(10, policy="fifo")  # type: ignore[arg-type]
+
+
+@fastblocks.cached(maxsize=10)
+def twice(x: int) -> int:
+    return 2 * x
+
+
+assert_type(twice(2), int)
+twice("2")  # type: ignore[arg-type]
+assert_type(fastblocks.cache.simulate(np.arange(9), [1, 2]), NDArray[np.float64])

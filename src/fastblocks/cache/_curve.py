@@ -73,12 +73,11 @@ def _text(path: str, compressed: bool) -> IO[str]:
 
 
 def _array(path: str, entry: str | None) -> NDArray[Any]:
-    loaded = np.load(path, allow_pickle=False)
-    if not isinstance(loaded, np.lib.npyio.NpzFile):
-        array: NDArray[Any] = loaded
-        return array
-    with loaded as file:
-        array = file[_one_of("arrays", file.files, entry, "--entry")]
+    with open(path, "rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.lib.npyio.NpzFile):
+            loaded = loaded[_one_of("arrays", loaded.files, entry, "--entry")]
+    array: NDArray[Any] = loaded
     return array
 
 
@@ -308,7 +307,7 @@ def _picture(curve: Curve, title: str, format: str) -> bytes:
 
     ink = INK if not title else "black"
     colors = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    style: dict[str, Any] = {"svg.hashsalt": "fastblocks", **dict.fromkeys(colors, ink)}
+    style: Any = {"svg.hashsalt": "fastblocks", **dict.fromkeys(colors, ink)}
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(8, 5), layout="constrained")
         axes = figure.add_subplot()

@@ -1,5 +1,6 @@
 # The cache, for the other modules of its family.
 
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -81,32 +82,53 @@ cdef class Cache:
     cdef bint made
     cdef object __weakref__
 
+    @cython.final
     cdef int check_new(self) except -1
+    @cython.final
     cdef int64_t now(self) except? -1
 
     # Under the lock:
+    @cython.final
     cdef int find(self, object key, uint64_t h, uint32_t *slot) except -1
+    @cython.final
     cdef int begin(self) except -1
+    @cython.final
     cdef int start_anew(self) except -1
+    @cython.final
     cdef int take(self, uint32_t slot, fb_py_cause_t cause, fb_py_removals_t *gone) except -1
+    @cython.final
     cdef int empty(self, uint32_t slot, fb_py_cause_t cause, fb_py_removals_t *gone) except -1
+    @cython.final
     cdef int bury(self, int64_t now, fb_py_removals_t *gone) except -1
+    @cython.final
     cdef int shrink(self, fb_py_removals_t *gone) except -1
+    @cython.final
     cdef int tag(self, uint32_t slot, tuple tags) except -1
+    @cython.final
     cdef int untag(self, uint32_t slot) except -1
+    @cython.final
     cdef object store(self, object key, uint64_t h, object value, uint64_t weight, int64_t now, int64_t life,
                       const fb_set_t *how, tuple tags, object flight, fb_py_removals_t *gone)
 
     # After an operation, outside the lock: tells of what was removed, and lets go of it.
+    @cython.final
     cdef int finish(self, fb_py_removals_t *gone) noexcept
 
     # Whole operations. `lookup` is a request: the value of a key, or MISSING; *age is written on a hit, if it
     # is not NULL and entries have times.
+    @cython.final
     cdef object lookup(self, object key, fb_age_t *age)
+    @cython.final
     cdef object look(self, object key)
+    @cython.final
     cdef object put(self, object key, object value, int64_t life, const fb_set_t *how, tuple tags, object flight)
+    @cython.final
     cdef object drop(self, object key, object value)
+    @cython.final
     cdef size_t let_die(self) except? 0xDEAD
+    @cython.final
     cdef int revive(self, object key, object value, uint64_t weight, tuple tags, tuple ages) except -1
+    @cython.final
     cdef object missing(self, object key)
+    @cython.final
     cdef bint aged(self, const fb_age_t *age) except -1

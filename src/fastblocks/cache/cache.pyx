@@ -1,7 +1,6 @@
 """The cache."""
 
 cimport cython
-from cpython.dict cimport PyDict_Size
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject, PyObject_Hash
 
@@ -52,6 +51,8 @@ cdef extern from "pycache.h":
     void fb_py_removals_take(fb_py_removals_t *r, list items, uint32_t slot, fb_py_cause_t cause)
     void fb_py_removals_replace(fb_py_removals_t *r, list items, uint32_t slot, object value)
     void fb_py_removals_free(fb_py_removals_t *r)
+    int fb_py_pause_gc()
+    void fb_py_resume_gc(int was)
     list fb_py_slots(list items, uint32_t n_slots)
     enum:
         FB_PY_MOVED
@@ -59,6 +60,7 @@ cdef extern from "pycache.h":
                    uint32_t *slot) except -1
     PyObject *FB_PY_KEY(list items, uint32_t slot)
     PyObject *FB_PY_VALUE(list items, uint32_t slot)
+    Py_ssize_t dict_size "FB_PY_DICT_SIZE"(dict d)
     void put_key "FB_PY_PUT_KEY"(list items, uint32_t slot, object key)
     void put_value "FB_PY_PUT_VALUE"(list items, uint32_t slot, object value)
 
@@ -190,7 +192,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             &core, caches.POLICIES.index(p.policy), p.maxsize, weigher is not None, p.seed, idle
         ), WHAT)
         with cython.critical_section(self):
-            if self.made or PyDict_Size(self.loading):
+            if self.made or dict_size(self.loading):
                 fb_cache_free(&core)
                 self.check_new()
             fb_cache_free(&self.core)
@@ -223,7 +225,8 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     cdef int find(self, object key, uint64_t h, uint32_t *slot) except -1:
         """Whether there is an entry for the key, dead or alive."""
         cdef int found = FB_PY_MOVED
-        self.begin()
+        if self.slots is None:
+            self.begin()
         while found == FB_PY_MOVED:
             found = fb_py_find(&self.core, self.slots, &self.moves, key, h, slot)
         return found
@@ -263,7 +266,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             if cause == FB_PY_SIZE:
                 self.evictions += 1
         fb_py_removals_take(gone, self.slots, slot, cause)
-        if PyDict_Size(self.tagged):
+        if dict_size(self.tagged):
             self.untag(slot)
         return 0
 
@@ -290,12 +293,16 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         return 0
 
     cdef int tag(self, uint32_t slot, tuple tags) except -1:
-        self.tagged[slot] = tags
-        for tag in tags:
-            slots = self.by_tag.get(tag)
-            if slots is None:
-                self.by_tag[tag] = slots = set()
-            slots.add(slot)
+        cdef int gc = fb_py_pause_gc()
+        try:
+            self.tagged[slot] = tags
+            for tag in tags:
+                slots = self.by_tag.get(tag)
+                if slots is None:
+                    self.by_tag[tag] = slots = set()
+                slots.add(slot)
+        finally:
+            fb_py_resume_gc(gc)
         return 0
 
     cdef int untag(self, uint32_t slot) except -1:
@@ -313,12 +320,13 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         """Stores a value, and returns what the key has then: it may keep what it has, or be left alone."""
         cdef uint32_t slot
         cdef fb_cache_t *core = &self.core
-        self.begin()
+        if self.slots is None:
+            self.begin()
         if life != FB_CACHE_NEVER and not core.timed:
             check_status(fb_cache_keep_time(core, now), WHAT)
         if core.timed and fb_timers_behind(&core.timers, now):
             self.bury(now, gone)
-        if flight is None and PyDict_Size(self.loading):
+        if flight is None and dict_size(self.loading):
             self._flights.touch(key)
         cdef bint found = self.find(key, h, &slot)
         if weight > core.policy.maxsize:
@@ -335,7 +343,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             fb_cache_hit(core, slot, now)
             fb_policy_reweigh(&core.policy, slot, weight)
             fb_py_removals_replace(gone, self.slots, slot, value)
-            if flight is None and PyDict_Size(self.tagged):
+            if flight is None and dict_size(self.tagged):
                 self.untag(slot)
         else:
             check_status(fb_cache_reserve(core), WHAT)
@@ -350,7 +358,8 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             fb_cache_write(core, slot, now, life, how.load)
         if tags:
             self.tag(slot, tags)
-        self.shrink(gone)
+        if core.policy.weight > core.policy.maxsize:
+            self.shrink(gone)
         return value
 
     # ---- operations -------------------------------------------------------------------------
@@ -369,7 +378,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     cdef object lookup(self, object key, fb_age_t *age):
         cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
-        cdef int64_t now = self.now()
+        cdef int64_t now = now_ns(self.timer) if self.core.timed else 0
         cdef uint32_t slot
         cdef object value = MISSING
         cdef fb_py_removals_t gone
@@ -434,7 +443,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         fb_py_removals_init(&gone)
         with cython.critical_section(self):
             self.begin()
-            if PyDict_Size(self.loading):
+            if dict_size(self.loading):
                 self._flights.touch(key)
             if self.find(key, h, &slot):
                 if not fb_cache_alive(&self.core, slot, now):
@@ -556,10 +565,11 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             self.begin()
             slot = fb_cache_pop(&self.core)
             if slot != FB_CACHE_NONE:
-                item = (<object>FB_PY_KEY(self.slots, slot), <object>FB_PY_VALUE(self.slots, slot))
                 self.empty(slot, FB_PY_EXPLICIT, &gone)
-                if PyDict_Size(self.loading):
-                    self._flights.touch(item[0])
+                if dict_size(self.loading):
+                    self._flights.touch(<object>gone.all[0].key)
+        if gone.n:
+            item = (<object>gone.all[0].key, <object>gone.all[0].value)
         self.finish(&gone)
         if item is None:
             raise caches.empty()
@@ -582,15 +592,20 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef uint32_t slot
         cdef list items
         cdef list gone = []
+        cdef int gc
         with cython.critical_section(self):
             self.begin()
-            items = self.slots
-            if self.on_remove is not None:
-                for slot in range(self.core.policy.n_slots):
-                    if fb_cache_occupied(&self.core, slot):
-                        gone.append((<object>FB_PY_KEY(items, slot), <object>FB_PY_VALUE(items, slot)))
-            self.start_anew()
-            if PyDict_Size(self.loading):
+            gc = fb_py_pause_gc()
+            try:
+                items = self.slots
+                if self.on_remove is not None:
+                    for slot in range(self.core.policy.n_slots):
+                        if fb_cache_occupied(&self.core, slot):
+                            gone.append((<object>FB_PY_KEY(items, slot), <object>FB_PY_VALUE(items, slot)))
+                self.start_anew()
+            finally:
+                fb_py_resume_gc(gc)
+            if dict_size(self.loading):
                 self._flights.touch_all()
         for key, value in gone:
             caches.tell(self.on_remove, key, value, CAUSES[<int>FB_PY_EXPLICIT])
@@ -640,7 +655,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     def invalidate_tag(self, tag):
         """Removes the entries that have a tag, and returns how many. O(that number)."""
-        cdef uint32_t slot
+        cdef size_t i
         cdef fb_py_removals_t gone
         cdef size_t n = 0
         tag = caches.tag_of(tag)
@@ -649,11 +664,12 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         try:
             with cython.critical_section(self):
                 self.begin()
-                for slot_ in tuple(self.by_tag.get(tag, ())):
-                    slot = slot_
-                    if PyDict_Size(self.loading):
-                        self._flights.touch(<object>FB_PY_KEY(self.slots, slot))
-                    self.take(slot, FB_PY_EXPLICIT, &gone)
+                slots = self.by_tag.get(tag)
+                while slots:
+                    self.take(slots.pop(), FB_PY_EXPLICIT, &gone)
+                if dict_size(self.loading):
+                    for i in range(gone.n):
+                        self._flights.touch(<object>gone.all[i].key)
         finally:
             n = gone.n
             self.finish(&gone)
@@ -666,7 +682,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         stays.
         """
         caches.function("predicate", predicate)
-        if PyDict_Size(self.loading):
+        if dict_size(self.loading):
             self._flights.touch_all()
         chosen = [(key, value) for key, value in list(self._pairs()) if predicate(key, value)]
         return sum([self.drop(key, value) is not MISSING for key, value in chosen])
@@ -796,25 +812,30 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef const fb_timers_entry_t *times
         cdef uint32_t slot
         cdef object ages, expires
+        cdef int gc
         self.let_die()
         cdef int64_t now = self.now()
         with cython.critical_section(self):
             self.begin()
-            slot = fb_policy_next(&self.core.policy, FB_CACHE_NONE)
-            while slot != FB_CACHE_NONE:
-                ages = None
-                if self.core.timed:
-                    times = self.core.timers.entries + slot
-                    expires = None
-                    if times.expires != FB_CACHE_NEVER:
-                        expires = times.expires - now
-                    ages = (expires, now - times.written, now - times.accessed, times.load)
-                entries.append((
-                    <object>FB_PY_KEY(self.slots, slot), <object>FB_PY_VALUE(self.slots, slot),
-                    1 if self.core.policy.weights == NULL else self.core.policy.weights[slot],
-                    self.tagged.get(slot, ()), ages,
-                ))
-                slot = fb_policy_next(&self.core.policy, slot)
+            gc = fb_py_pause_gc()
+            try:
+                slot = fb_policy_next(&self.core.policy, FB_CACHE_NONE)
+                while slot != FB_CACHE_NONE:
+                    ages = None
+                    if self.core.timed:
+                        times = self.core.timers.entries + slot
+                        expires = None
+                        if times.expires != FB_CACHE_NEVER:
+                            expires = times.expires - now
+                        ages = (expires, now - times.written, now - times.accessed, times.load)
+                    entries.append((
+                        <object>FB_PY_KEY(self.slots, slot), <object>FB_PY_VALUE(self.slots, slot),
+                        1 if self.core.policy.weights == NULL else self.core.policy.weights[slot],
+                        self.tagged.get(slot, ()), ages,
+                    ))
+                    slot = fb_policy_next(&self.core.policy, slot)
+            finally:
+                fb_py_resume_gc(gc)
         return entries, getattr(self, "__dict__", None)
 
     def __setstate__(self, state):
@@ -865,7 +886,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         return result
 
 
-cdef class Entries:
+cdef class _Entries:
     """Iterates over the entries of a cache that are alive."""
 
     cdef Cache cache
@@ -901,8 +922,8 @@ cdef class Entries:
         return (key, <object>FB_PY_VALUE(self.cache.slots, self.at)) if self.pairs else key
 
 
-cdef Entries entries(Cache cache, bint pairs):
-    cdef Entries result = Entries.__new__(Entries)
+cdef _Entries entries(Cache cache, bint pairs):
+    cdef _Entries result = _Entries.__new__(_Entries)
     result.cache = cache
     result.changes = cache.changes
     result.pairs = pairs

@@ -52,10 +52,29 @@ static inline void fb_py_put(PyObject **at, PyObject *object) {
 #define FB_PY_PUT_KEY(items, slot, key) fb_py_put(&FB_PY_KEY(items, slot), key)
 #define FB_PY_PUT_VALUE(items, slot, value) fb_py_put(&FB_PY_VALUE(items, slot), value)
 
+/* Entries of a dict, without a call. */
+#define FB_PY_DICT_SIZE(dict) (((PyDictObject *)(dict))->ma_used)
+
+/* Before 3.12, making a container may run the garbage collector, and so anything, this cache included. Where
+ * that may not be, between these two. */
+static inline int fb_py_pause_gc(void) {
+#if PY_VERSION_HEX < 0x030C0000
+    return PyGC_Disable();
+#else
+    return 0;
+#endif
+}
+
+static inline void fb_py_resume_gc(int was) {
+    if (was) PyGC_Enable();
+}
+
 /* A list of the items of `items`, which is left empty, and room for n_slots entries; NULL with an error. */
 static PyObject *fb_py_slots(PyObject *items, uint32_t n_slots) {
     const Py_ssize_t n = PyList_GET_SIZE(items);
+    const int gc = fb_py_pause_gc();
     PyObject *larger = PyList_New(2 * (Py_ssize_t)n_slots);
+    fb_py_resume_gc(gc);
     if (larger == NULL) return NULL;
     PyObject **to = ((PyListObject *)larger)->ob_item;
     if (n > 0) memcpy(to, ((PyListObject *)items)->ob_item, (size_t)n * sizeof *to);

@@ -5,7 +5,7 @@ enough to be read. Chosen by name, never by fall-back.
 """
 
 from . import cache, filters, hashing, limit, ring, sketches
-from .cache import Cache, CacheStats, Store, StoreError, StoreFullError, cached
+from .cache import Cache, CacheStats, Store, StoreError, StoreFullError, cached, simulate
 from .filters import (
     BinaryFuseFilter,
     BloomFilter,
@@ -89,5 +89,6 @@ __all__ = [
     "hashing",
     "limit",
     "ring",
+    "simulate",
     "sketches",
 ]

@@ -144,7 +144,9 @@ class Cache(Arguments, MutableMapping[K, V]):
         self._lock = threading.RLock()
         self._flights = Flights()
         self._policy: policies.Policy[Entry]
-        self._policy = policies.POLICIES[meant.policy](meant.maxsize, meant.seed)
+        self._policy = policies.POLICIES[meant.policy](
+            meant.maxsize, meant.seed, weigher is not None
+        )
         self._index: dict[int, tuple[Entry, ...]] = {}  # entries by hash
         self._by_tag: dict[Tag, dict[Entry, None]] = {}
         self._changes = 0  # entries added and removed, but for those that were dead
@@ -481,10 +483,10 @@ class Cache(Arguments, MutableMapping[K, V]):
         now = self._now()
         with self._changing() as removed:
             self._expire(now, removed)
-            entry = self._policy.next_victim()
+            entry = self._policy.pop()
             if entry is None:
                 raise caches.empty()
-            self._remove(entry, "explicit", removed)
+            self._forget(entry, "explicit", removed)
             self._touch(entry.key)
             return entry.key, entry.value
 
