@@ -18,15 +18,24 @@ from bench.cache.requests import KEYS, SIZE, STREAMS
 from bench.data import UINT64
 from bench.model import Record, Role, Timed, expect, work
 
-REQUESTS = 200_000
+REQUESTS = 60_000
 SMALL = 5_000
 CHECKED = 2_000  # requests for which a simulation is compared with a cache
-SHARES = (0.003, 0.01, 0.03, 0.1, 0.3)  # of the keys
+SHARES = (0.01, 0.03, 0.1, 0.3)  # of the keys
 
 
 class Policy(caches.Native):
-    """A policy of fastblocks."""
+    """A policy of fastblocks.
 
+    Attributes
+    ----------
+    policy : str
+        Its name.
+    near : float
+        How far a simulation may be from a cache, which hashes keys otherwise.
+    """
+
+    near: ClassVar[float] = 0.02
     policy: ClassVar[str] = "w-tinylfu"
 
     def make(self, size: int, kind: str = caches.BEST) -> Any:
@@ -38,7 +47,8 @@ class Policy(caches.Native):
         start = trace[:CHECKED]
         found = self.hits(self.make(size), start.tolist(), size)
         simulated = float(self.api.simulate(start, size, self.policy))
-        expect(simulated == found / len(start), f"{found} hits, simulated {simulated}")
+        apart = abs(simulated - found / len(start))
+        expect(apart <= self.near, f"{found} hits of {len(start)}, simulated {simulated}")
         return float(self.api.simulate(trace, size, self.policy))
 
 
@@ -52,6 +62,7 @@ class Lru(Policy):
     """Least recently used."""
 
     name = policy = "lru"
+    near = 0.0
 
 
 class S3Fifo(Policy):
@@ -64,6 +75,7 @@ class Sieve(Policy):
     """A FIFO queue and a hand."""
 
     name = policy = "sieve"
+    near = 0.0
 
 
 class Opt(Policy):
@@ -146,12 +158,12 @@ globals().update({bench.__name__: bench for bench in CURVES})
     chart="curve",
     axes=("ns", "ratio"),
     points=(SIZE / KEYS,),
-    rounds=2,
+    rounds=1,
     libraries=_names(*(library for library in LIBRARIES if library is not Opt)),
 )
 def bench_speed(lib: caches.Cache, timed: Timed, point: float, quick: bool) -> None:
     """One point for each cache: up is better, and left."""
-    trace = STREAMS["Zipf 0.7"](SMALL if quick else REQUESTS // 4)
+    trace = STREAMS["Zipf 0.7"](SMALL if quick else REQUESTS // 2)
     keys, f = trace.tolist(), lib.make(SIZE)
     lib.hits(f, keys, SIZE)
     hits = lib.hits(f, keys, SIZE)

@@ -58,7 +58,7 @@ def bench_hit_str(lib: Memo, timed: Timed) -> None:
     timed(lambda: lib.each(f, keys), items=KEYS)
 
 
-@work("`f(int, str)`, a hit", OF, unit="call")
+@work("`f(int, str)`, a hit", OF, unit="call", rounds=1)
 def bench_hit_pair(lib: Memo, timed: Timed) -> None:
     """Two arguments: the key is a tuple."""
     pairs = [(i, f"user:{i}") for i in range(KEYS)]
@@ -67,7 +67,7 @@ def bench_hit_pair(lib: Memo, timed: Timed) -> None:
     timed(lambda: lib.each_pair(f, pairs), items=KEYS)
 
 
-@work("`f(int, name=str)`, a hit", OF, unit="call")
+@work("`f(int, name=str)`, a hit", OF, unit="call", rounds=1)
 def bench_hit_named(lib: Memo, timed: Timed) -> None:
     """One of them by name."""
     pairs = [(i, f"user:{i}") for i in range(KEYS)]
@@ -102,6 +102,6 @@ def bench_method(lib: Memo, timed: Timed) -> None:
 @work("`f(int)`, a miss", "the function returns at once, a result is forgotten", unit="call")
 def bench_miss(lib: Memo, timed: Timed) -> None:
     """What a call costs beside the function."""
-    keys = list(lib.some(range(20 * KEYS)))
+    keys = list(lib.some(range(5 * KEYS)))
     f = _filled(lib, keys[:100], lib.each, 200)
     timed(lambda: lib.each(f, keys), items=len(keys))

@@ -114,6 +114,7 @@ class SetFloor(Simulator):
 
     name = "set, loop"
     role: ClassVar[Role] = "floor"
+    only = ("lru",)
 
     def hit_ratio(self, trace: Any, size: int, policy: str) -> float:
         """Whatever the policy."""
