@@ -234,6 +234,7 @@ def test_out_that_does_not_fit(impl, name, out, error):
     limiter = make(impl, name)
     with pytest.raises(error, match="out must be"):
         limiter.allow_many(["a", "b"], out=out)
+    assert limiter.stats() == (0, 0, 0, 0)  # before anything was counted
 
 
 # ---- clocks ----------------------------------------------------------------------------------
@@ -442,8 +443,19 @@ def test_arguments_by_name_only(impl):
         impl.limit.FixedWindow()
     with pytest.raises(TypeError):
         impl.limit.FixedWindow("3/s", burst=3)
-    with pytest.raises((TypeError, AttributeError)):
-        impl.limit.FixedWindow("3/s", storage=5)
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        (5, "storage must be a Memory, SharedMemory or Redis, not int"),
+        ("memory", "storage must be a Memory, SharedMemory or Redis, not str"),
+        (fastblocks.limit.Memory, "storage must be an object, not the class Memory"),
+    ],
+)
+def test_no_storage(impl, name, storage, message):
+    with pytest.raises(TypeError, match=message):
+        make(impl, name, storage=storage)
 
 
 # ---- storages in Python ----------------------------------------------------------------------

@@ -394,6 +394,25 @@ def test_a_file_that_cannot_be(impl, path, tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"may be needed, and \d+ are free"):
         limiter(impl, path, "1000000/day", "SlidingWindow", max_keys=10**6)
     assert os.listdir(tmp_path) == []
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="limits: not the bytes of a fastblocks object"):
+        limiter(impl, path)
+
+
+def test_no_folder(impl, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"it cannot be made: .*none/limits'"):
+        limiter(impl, tmp_path / "none" / "limits")
+
+
+def test_links_are_followed(impl, path, tmp_path, monkeypatch):
+    link = tmp_path / "link"
+    link.symlink_to(path)  # to nothing yet
+    assert limiter(impl, link).allow("ann", 2)
+    assert limiter(impl, path).peek("ann").remaining == 1
+    monkeypatch.setattr(shared, "boot_id", lambda: b"another boot....")
+    assert limiter(impl, link).allow("ann", 3)  # the file is replaced, not the link
+    assert limiter(impl, path).peek("ann").remaining == 0
+    assert sorted(os.listdir(tmp_path)) == ["limits", "link"]
 
 
 def test_truncated_foreign_and_damaged_files(impl, path):

@@ -1,6 +1,7 @@
 """`wait` and `wait_async`: fair, punctual, nobody left behind. No test sleeps."""
 
 import asyncio
+import contextlib
 import gc
 import math
 import threading
@@ -149,6 +150,21 @@ def test_nothing_is_locked_while_one_sleeps(limiter, clock):
     assert asyncio.run(limiter.wait_async("c")).allowed
     clock.advance(1)
     assert thread.result().allowed
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_the_child_of_a_fork_waits_for_nobody_of_its_parent(limiter, clock, monkeypatch, locked):
+    limiter.hit("a", 2)
+    thread = start(lambda: limiter.wait("a"))
+    clock.await_pauses(1)
+    lock = limiter._waiters._lock
+    with monkeypatch.context() as patch, lock if locked else contextlib.nullcontext():
+        patch.setattr(waiting.os, "getpid", lambda: -1)
+        other = start(lambda: limiter.wait("a", timeout=0.5))
+        assert other.result().retry_after == 1.0  # it was the first in line
+    clock.advance(1)
+    assert thread.result().allowed
+    assert len(limiter._waiters) == 0
 
 
 # ---- timeouts ------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ __all__ = [
     "LimiterStats",
     "StorageError",
     "check_binding",
+    "check_storage",
     "cost_of",
     "costs_of",
     "full",
@@ -125,6 +126,16 @@ def seed_of(seed: Any) -> int:
 
 def full(max_keys: int) -> LimiterFullError:
     return LimiterFullError(f"all of max_keys={max_keys} keys are limited: no room for another")
+
+
+def check_storage(storage: Any) -> None:
+    """Raise unless `storage` can be asked by a limiter."""
+    if isinstance(storage, type):
+        raise TypeError(f"storage must be an object, not the class {storage.__name__}")
+    if not callable(getattr(storage, "bind", None)):
+        raise TypeError(
+            f"storage must be a Memory, SharedMemory or Redis, not {type(storage).__name__}"
+        )
 
 
 def check_binding(bound: tuple[int, Sequence[Rule]], kind: int, rules: Sequence[Rule]) -> None:

@@ -11,6 +11,7 @@ a task. `run` runs it in a thread.
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -221,6 +222,10 @@ class Waiters:
     def __init__(self, most: int) -> None:
         self._most = most
         self._clock = CLOCK
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
         self._lock = threading.RLock()
         self._gates: dict[bytes, Gate] = {}
 
@@ -272,6 +277,8 @@ class Waiters:
             self._part(place, gate)
 
     def _join(self, place: bytes) -> Gate:
+        if self._pid != os.getpid():  # the child of a fork: those who waited are not here
+            self._begin()
         with self._lock:
             gate = self._gates.get(place) or Gate(1, self._lock)
             gate.users += 1

@@ -84,6 +84,7 @@ cdef class Limiter:
         check.timer(timer)
         if storage is None:
             storage = Memory()
+        limits.check_storage(storage)
         storage.bind(self.kind(), rules)
         self.check_new()  # again: the storage may be of any class, and run anything
         self._rules = rules
@@ -769,8 +770,9 @@ cdef class TokenBucket(Limiter):
     Parameters
     ----------
     per_second : int, float or fractions.Fraction
-        Tokens a second, above 0 and below 2**32. A float counts as the decimal number it shows: 0.1
-        is one token in ten seconds, exactly.
+        Tokens a second, below 2**32 and at least one in 100 days. A float counts as the decimal number
+        it shows, or if that has too many digits, as the closest ratio of integers below 2**32 and up to
+        8640000: 0.1 is one token in ten seconds and 1 / 3 one in three, exactly.
     burst : int
         How many tokens can be saved up, in ``[1, 2**32)``.
     storage : Memory, SharedMemory or Redis, optional

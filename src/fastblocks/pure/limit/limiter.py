@@ -70,8 +70,10 @@ class Limiter:
         self._rules = tuple(rules)
         check.timer(timer)
         self._timer = timer
-        self._storage: Any = Memory() if storage is None else storage
-        self._storage.bind(self._KIND, self._rules)
+        storage = Memory() if storage is None else storage
+        limits.check_storage(storage)
+        storage.bind(self._KIND, self._rules)
+        self._storage: Any = storage
         self._own_clock = timer is None and getattr(self._storage, "own_clock", False)
         self._is_async = hasattr(self._storage, "decide_async")
         self._waiters = Waiters(min(rule.limit for rule in self._rules))
@@ -133,12 +135,14 @@ class Limiter:
         plain, _ = _keys.plain_keys(keys)
         checked = limits.costs_of(costs, len(plain))
         each = [checked] * len(plain) if isinstance(checked, int) else checked.tolist()
+        result = _keys.fill_out(out, [False] * len(plain), "bool")
         now = self._now()
         calls = [(self._storage.token(key), cost) for key, cost in zip(plain, each, strict=True)]
         allowed = [self._storage.decide(token, now, cost, True)[0] for token, cost in calls]
         for key, (token, _), may in zip(plain, calls, allowed, strict=True):
             self._count(token, key, may)
-        return _keys.fill_out(out, allowed, "bool")
+        result[:] = allowed
+        return result
 
     def _now(self) -> int | None:
         """Now, or None for the storage's own."""
