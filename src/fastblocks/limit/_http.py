@@ -97,7 +97,7 @@ class RouteLimit:
     limiter : limiter
         What decides. Routes that have one limiter in common share its quotas.
     methods : iterable of str, optional
-        Of requests; GET stands for HEAD and for WebSockets too. None for all.
+        Of requests, in any case; GET stands for HEAD and for WebSockets too. None for all.
     key : callable, optional
         Who is limited: a function of the ASGI scope or the WSGI environ that returns a key. None
         for that of the middleware.
