@@ -11,8 +11,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
-from django.core.wsgi import get_wsgi_application
 from django.core.signing import BadSignature, Signer
+from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, HttpResponse, parse_cookie
 from django.urls import path
 

@@ -23,7 +23,7 @@ by_address = client_ip()
 
 
 def by_api_key(scope: Any) -> str:
-    """The key that the client sent, or its address if it has none: a key made up is no new quota."""
+    """The key that the client sent, or its address: a key that is made up has no quota."""
     for name, value in scope["headers"]:
         if name == b"x-api-key" and value.decode("latin-1") in API_KEYS:
             return f"key:{value.decode('latin-1')}"

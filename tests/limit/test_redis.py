@@ -1,7 +1,9 @@
 """Redis: the same decisions as everywhere, from one script on a real server."""
 
 import asyncio
+import copy
 import itertools
+import pickle
 import random
 import subprocess
 import sys
@@ -491,3 +493,27 @@ def test_states_of_others_are_refused(server):
     client_of(server).lpush(storage.token("k"), "x")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         limiter.allow("k")
+
+
+# ---- pickles and copies ----------------------------------------------------------------------
+
+
+def test_pickles_and_copies_ask_the_same_server(server):
+    storage = fresh(server)
+    limiter = fastblocks.limit.FixedWindow("5/day", storage=storage)
+    assert limiter.allow("ann", 2)
+    for other in (pickle.loads(pickle.dumps(limiter)), copy.copy(limiter), copy.deepcopy(limiter)):
+        assert repr(other) == repr(limiter)
+        assert other.peek("ann").remaining == 3
+    for same in (pickle.loads(pickle.dumps(storage)), copy.copy(storage)):
+        assert repr(same) == repr(storage)
+        assert same._timeout == storage._timeout
+
+
+def test_one_of_a_client_is_copied_but_not_pickled(server):
+    storage = Redis(client_of(server), prefix=f"test{next(COUNT)}", on_error="raise")
+    limiter = fastblocks.limit.FixedWindow("5/day", storage=storage)
+    assert limiter.allow("ann", 2)
+    assert copy.deepcopy(limiter).peek("ann").remaining == 3
+    with pytest.raises(TypeError, match="a Redis of a client cannot be pickled; make it of a URL"):
+        pickle.dumps(limiter)

@@ -183,7 +183,9 @@ cdef class Limiter:
         return decision_of(&v)
 
     def peek(self, key):
-        """Say what would be decided about a call of cost 1, which is not made.
+        """Say what the rules would decide about a call of cost 1, which is not made.
+
+        Whether the storage has room for another key is not asked.
 
         Parameters
         ----------

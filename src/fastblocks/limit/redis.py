@@ -164,6 +164,7 @@ class Redis:
         self._prefix = prefix
         self._on_error = check.choice("on_error", on_error, ON_ERROR)
         self._timeout = check.seconds_ns("timeout", timeout) / 1e9
+        self._given = url_or_client
         self._url: str | None = None
         self._sync: Any = None
         self._async: Any = None  # a client, or for a URL one of each event loop
@@ -187,6 +188,26 @@ class Redis:
     def available(self) -> bool:
         """Whether the server answered when it was last asked; True before that."""
         return self._down is None
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "url_or_client": self._given,
+            "prefix": self._prefix,
+            "on_error": self._on_error,
+            "timeout": self._timeout,
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._url is None:
+            raise TypeError("a Redis of a client cannot be pickled; make it of a URL")
+        return limits.reopened, (type(self), self._arguments())
+
+    def __copy__(self) -> Redis:
+        copied: Redis = limits.reopened(type(self), self._arguments())
+        return copied
+
+    def __deepcopy__(self, memo: Any) -> Redis:
+        return self.__copy__()
 
     def __repr__(self) -> str:
         return f"Redis({self._where!r}, prefix={self._prefix!r}, on_error={self._on_error!r})"

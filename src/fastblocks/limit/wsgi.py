@@ -123,7 +123,7 @@ class RateLimitMiddleware:
         name: str = "default",
         on_limited: Callable[[Environ, Decision], Any] | None = None,
     ) -> None:
-        self.app = callback("app", app)
+        self.app: App = callback("app", app)
         self._limits: Limits[Environ] = Limits(limiter, key, rules, exempt, cost, name, on_limited)
 
     def __repr__(self) -> str:
