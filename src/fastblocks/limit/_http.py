@@ -241,11 +241,8 @@ class Limits(Generic[Raw]):
         self._key = function("key", key)
         self.on_limited = None if on_limited is None else callback("on_limited", on_limited)
         single = callable(exempt) or isinstance(exempt, (str, re.Pattern))
-        given = (
-            [exempt]
-            if single
-            else items("exempt", exempt, "a path, a function or an iterable of these")
-        )
+        kinds = "a path, a function or an iterable of these"
+        given = [exempt] if single else items("exempt", exempt, kinds)
         self._exempt = [function("exempt", item) for item in given if callable(item)]
         self._exempt_paths = [path_pattern("exempt", item) for item in given if not callable(item)]
 
