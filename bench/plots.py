@@ -38,6 +38,7 @@ VARIABLES = {
 }
 MARKERS = "osD^vP"
 FLOORS = "|_x"
+MARKS = 16  # on a line, about
 SEEN = 5  # a rate measured from fewer false positives says nothing
 WIDTH = 5.4  # inches: 390 points, what a phone shows without scaling
 _salt = count()
@@ -239,13 +240,17 @@ def curves(suite: SuiteResult) -> list[tuple[str, str]]:
 
 def _curve(suite: SuiteResult, work: WorkResult) -> str:
     x, y = work.axes
+    lines: list[Any] = []
     with _figure(3.9) as (figure, axes):
         for name in dict.fromkeys(row.library for row in work.rows):
             rows = rows_of(work.rows, name)
-            points = sorted((row.value(x), row.value(y)) for row in rows if row.value(y) > 0)
+            points = sorted((row.value(x), row.value(y)) for row in rows)
+            points = [point for point in points if point[1] > 0 or not AXES[y].log]
             if points:
                 xs, ys = zip(*points, strict=True)
-                axes.plot(xs, ys, **_style(suite, name), linewidth=1, label=name)
+                every = max(len(xs) // MARKS, 1)
+                style = {**_style(suite, name), "markevery": (len(lines) % every, every)}
+                lines += axes.plot(xs, ys, **style, linewidth=1, label=name)
         if work.axes == ("bits", "rate"):
             low = axes.get_ylim()[0]
             _bounds(axes)

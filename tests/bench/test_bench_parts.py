@@ -211,6 +211,14 @@ def test_number_formats() -> None:
     assert [tables.size(x) for x in (512, 32768, 33554432)] == ["512 B", "32 KiB", "32 MiB"]
 
 
+def test_long_sweeps_show_a_part_of_their_points() -> None:
+    sweep = WorkResult("s", "`f`", "", "key", "curve", False)
+    sweep.rows = [ok("fastblocks", 1.0, point=i) for i in range(1, 12)]
+    assert tables.points_of(sweep) == list(range(1, 12))
+    sweep.rows = [ok("fastblocks", 1.0, point=i) for i in range(1, 111)]
+    assert tables.points_of(sweep) == list(range(10, 111, 10))
+
+
 def test_traces_stand_in_for_the_made_stream(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
