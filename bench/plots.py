@@ -19,6 +19,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 from matplotlib import pyplot
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from bench.results import Row, SuiteResult, WorkResult, ratio
@@ -344,6 +345,8 @@ def _legend(figure: Any, axes: Any, columns: int) -> None:
 @contextmanager
 def _figure(height: float) -> Iterator[tuple[Any, Any]]:
     style: dict[Any, Any] = {
+        "figure.facecolor": "none",
+        "axes.facecolor": "none",
         "font.size": 9.5,
         "legend.fontsize": 8.5,
         "text.color": INK,
@@ -370,7 +373,7 @@ def _figure(height: float) -> Iterator[tuple[Any, Any]]:
 
 def _svg(figure: Any, title: str) -> str:
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # savefig draws twice
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
