@@ -159,6 +159,9 @@ FB_INLINE uint64_t fb_atomic_load64(const uint64_t *p) {
 FB_INLINE void fb_atomic_store64(uint64_t *p, uint64_t v) {
     __atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
+FB_INLINE void fb_atomic_add64(uint64_t *p, uint64_t v) {
+    __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
+}
 FB_INLINE void fb_atomic_or64(uint64_t *p, uint64_t v) {
     (void)__atomic_fetch_or(p, v, __ATOMIC_RELAXED);
 }
@@ -204,6 +207,9 @@ FB_INLINE void fb_atomic_fence(void) {
 #else
 FB_INLINE uint64_t fb_atomic_load64(const uint64_t *p) { return *(const volatile uint64_t *)p; }
 FB_INLINE void fb_atomic_store64(uint64_t *p, uint64_t v) { *(volatile uint64_t *)p = v; }
+FB_INLINE void fb_atomic_add64(uint64_t *p, uint64_t v) {
+    (void)_InterlockedExchangeAdd64((volatile long long *)p, (long long)v);
+}
 FB_INLINE void fb_atomic_or64(uint64_t *p, uint64_t v) {
     (void)_InterlockedOr64((volatile long long *)p, (long long)v);
 }

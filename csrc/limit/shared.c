@@ -5,8 +5,7 @@
  *      blocks    one for each set, and a spare for each record
  *      logs      one for each of a set's ways, and a spare for each record; if the rules are LOG
  *
- *      block:    n keys | time of the last change | entries: hash, state for each rule
- *                                                      or: hash, number of a log
+ *      block:    n keys | entries: hash, state for each rule, or: hash, number of a log
  *      log:      for each rule: n stamps | stamps, oldest first
  *      record:   seq * 2 + known | set | holding if seq is even | holding if seq is odd
  *      word:     seq | record | block
@@ -52,7 +51,7 @@
 
 #include <stdlib.h>
 
-enum { TIDY = 2, RECORD_WORDS = 16, RECORD_BITS = 9, HEAD_WORDS = 2, HOLDING_WORDS = 4 };
+enum { TIDY = 2, RECORD_WORDS = 16, RECORD_BITS = 9, HEAD_WORDS = 1, HOLDING_WORDS = 4 };
 enum { SEQ, SET, HOLDINGS }; /* words of a record */
 
 FB_INLINE bool has_logs(const fb_limit_shared_t *s) { return s->rules.kind == FB_LIMIT_LOG; }
@@ -332,11 +331,10 @@ static void drop(const fb_limit_shared_t *s, copy_t *c, size_t way) {
 }
 
 /* Puts the copy in the set's place. False if the set has changed meanwhile. */
-static bool publish(fb_limit_shared_t *s, const copy_t *c, int64_t now) {
+static bool publish(fb_limit_shared_t *s, const copy_t *c) {
     uint64_t *mine = record_at(s, s->record);
     const fb_limit_holding_t next = {block_of(s, c->word, c->set), c->log, c->keys, c->evicted};
     fb_atomic_release64(c->block, c->n);
-    fb_atomic_release64(c->block + 1, (uint64_t)now);
     const unsigned author = (unsigned)(c->word >> s->block_bits) % FB_LIMIT_SHARED_RECORDS;
     if (author != s->record) { /* our own are known to be done */
         const unsigned up = s->block_bits + RECORD_BITS;
@@ -402,22 +400,12 @@ static room_t make_room(const fb_limit_shared_t *s, copy_t *c, uint64_t h, int64
 
 /* ---- calls ------------------------------------------------------------------------------------- */
 
-/* Whether `now` is before the last change of the set, by a clock that only goes on; then it is read anew. */
-static bool overtaken(const copy_t *c, int64_t (*clock)(void), int64_t *now) {
-    const int64_t latest = (int64_t)c->block[1];
-    if (latest <= *now || clock == NULL) return false;
-    *now = clock();
-    return latest > *now;
-}
-
-fb_limit_outcome_t fb_limit_shared_call(fb_limit_shared_t *s, uint64_t h, int64_t now,
-                                        int64_t (*clock)(void), uint64_t cost, bool spend,
-                                        fb_limit_verdict_t *out, int64_t *opens) {
+fb_limit_outcome_t fb_limit_shared_call(fb_limit_shared_t *s, uint64_t h, int64_t now, uint64_t cost,
+                                        bool spend, fb_limit_verdict_t *out, int64_t *opens) {
     fb_limit_state_t states[FB_LIMIT_RULES_MAX];
     copy_t c;
     for (;;) {
         if (!copy_set(s, set_of(s, h), &c)) return FB_LIMIT_CORRUPT;
-        if (overtaken(&c, clock, &now)) clock = NULL; /* it was set back */
         size_t way = find(s, &c, h);
         const bool fresh = way == c.n;
         if (!fresh && !get_states(s, &c, way, false, states)) continue;
@@ -439,7 +427,7 @@ fb_limit_outcome_t fb_limit_shared_call(fb_limit_shared_t *s, uint64_t h, int64_
                 }
                 fb_limit_spend(&s->rules, states, fresh, now, cost);
                 put_states(s, &c, way, h, states);
-                if (!publish(s, &c, now)) continue;
+                if (!publish(s, &c)) continue;
             }
         }
         if (out != NULL) *out = fb_limit_tell(&s->rules, known, now, cost, allowed, counts);
@@ -448,8 +436,8 @@ fb_limit_outcome_t fb_limit_shared_call(fb_limit_shared_t *s, uint64_t h, int64_
 }
 
 bool fb_limit_shared_call_keys(fb_limit_shared_t *s, fb_keys_cursor_t keys, uint64_t seed,
-                               int64_t now, int64_t (*clock)(void), const uint64_t *costs,
-                               uint64_t cost, bool allow_if_full, bool stop_if_full, bool *out,
+                               int64_t now, const uint64_t *costs, uint64_t cost,
+                               bool allow_if_full, bool stop_if_full, bool *out,
                                fb_limit_outcome_t *failure) {
     uint64_t hashes[FB_KEYS_SLICE];
     int64_t opens;
@@ -458,7 +446,7 @@ bool fb_limit_shared_call_keys(fb_limit_shared_t *s, fb_keys_cursor_t keys, uint
         for (size_t i = 0; i < n; i++) FB_PREFETCH(&s->words[set_of(s, hashes[i])]);
         for (size_t i = 0; i < n; i++) {
             const fb_limit_outcome_t outcome = fb_limit_shared_call(
-                s, hashes[i], now, clock, costs == NULL ? cost : *costs++, true, NULL, &opens);
+                s, hashes[i], now, costs == NULL ? cost : *costs++, true, NULL, &opens);
             if (outcome == FB_LIMIT_CORRUPT || (outcome == FB_LIMIT_NO_ROOM && stop_if_full)) {
                 *failure = outcome;
                 return false;
@@ -476,6 +464,6 @@ bool fb_limit_shared_forget(fb_limit_shared_t *s, uint64_t h) {
         const size_t way = find(s, &c, h);
         if (way == c.n) return true;
         drop(s, &c, way);
-    } while (!publish(s, &c, (int64_t)c.block[1]));
+    } while (!publish(s, &c));
     return true;
 }

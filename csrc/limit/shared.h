@@ -55,19 +55,14 @@ void fb_limit_shared_drop(fb_limit_shared_t *s);
 bool fb_limit_shared_join(fb_limit_shared_t *s, unsigned record);
 
 /* One call of a key, which counts if it is allowed and `spend`. `out` may be NULL. With NO_ROOM, *opens is
- * the wait until there may be some. O(keys of a set), which are 10 or so; and O(limit) with LOG.
- *
- * A call can be overtaken between reading the clock and counting. So if a later time than `now` is known, the
- * clock is read anew, if there is one, and the call is of then. Without, or if it does not get there, the
- * clock has been set back. */
-fb_limit_outcome_t fb_limit_shared_call(fb_limit_shared_t *s, uint64_t h, int64_t now,
-                                        int64_t (*clock)(void), uint64_t cost, bool spend,
-                                        fb_limit_verdict_t *out, int64_t *opens);
+ * the wait until there may be some. O(keys of a set), which are 10 or so; and O(limit) with LOG. */
+fb_limit_outcome_t fb_limit_shared_call(fb_limit_shared_t *s, uint64_t h, int64_t now, uint64_t cost,
+                                        bool spend, fb_limit_verdict_t *out, int64_t *opens);
 
 /* Calls of a batch, as fb_limit_memory_call_keys. */
 bool fb_limit_shared_call_keys(fb_limit_shared_t *s, fb_keys_cursor_t keys, uint64_t seed,
-                               int64_t now, int64_t (*clock)(void), const uint64_t *costs,
-                               uint64_t cost, bool allow_if_full, bool stop_if_full, bool *out,
+                               int64_t now, const uint64_t *costs, uint64_t cost,
+                               bool allow_if_full, bool stop_if_full, bool *out,
                                fb_limit_outcome_t *failure);
 
 /* Makes a key's quota whole again. False if the body is corrupt. */

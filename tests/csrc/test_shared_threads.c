@@ -20,7 +20,7 @@ static void *hammer(void *arg) {
     for (int i = 0; i < CALLS; i++) {
         const uint64_t key = next_random(&job->seed) % job->keys, h = key * 0x9E3779B97F4A7C15ull;
         const fb_limit_outcome_t outcome =
-            fb_limit_shared_call(&job->table, h, 5, NULL, 1, i % 8 != 0, &v, &opens);
+            fb_limit_shared_call(&job->table, h, 5, 1, i % 8 != 0, &v, &opens);
         if (i % 8 != 0 && outcome == FB_LIMIT_ALLOWED && key < 8) job->passed[key]++;
         if (i % 512 == 0) fb_limit_shared_forget(&job->table, ~h); /* nobody's */
     }
