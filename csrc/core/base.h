@@ -199,6 +199,11 @@ FB_INLINE void fb_atomic_store16(uint16_t *p, uint16_t v) {
 }
 FB_INLINE int fb_atomic_load_int(const int *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
 FB_INLINE void fb_atomic_store_int(int *p, int v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
+FB_INLINE void fb_atomic_order(void) { /* acquire and release */
+#if !defined(__SANITIZE_THREAD__)
+    __atomic_thread_fence(__ATOMIC_ACQ_REL);
+#endif
+}
 FB_INLINE void fb_atomic_fence(void) {
 #if !defined(__SANITIZE_THREAD__) /* which knows no fences */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -250,6 +255,7 @@ FB_INLINE uint16_t fb_atomic_load16(const uint16_t *p) { return *(const volatile
 FB_INLINE void fb_atomic_store16(uint16_t *p, uint16_t v) { *(volatile uint16_t *)p = v; }
 FB_INLINE int fb_atomic_load_int(const int *p) { return *(const volatile int *)p; }
 FB_INLINE void fb_atomic_store_int(int *p, int v) { *(volatile int *)p = v; }
+FB_INLINE void fb_atomic_order(void) { MemoryBarrier(); }
 FB_INLINE void fb_atomic_fence(void) { MemoryBarrier(); }
 #endif
 

@@ -182,15 +182,21 @@ static void bucket_tell(const fb_limit_rule_t *rule, const fb_limit_state_t *sta
 
 /* ---- logs -------------------------------------------------------------------------------------- */
 
-static int64_t *log_at(const fb_limit_log_t *log, uint32_t i) {
+/* Atomic, since a log of shared memory may be written to by another process while it is looked at; what was
+ * found is not used then. */
+static uint64_t *place(const fb_limit_log_t *log, uint32_t i) {
     const uint32_t at = log->head + i; /* room is at most 2^20 */
-    return &log->stamps[at >= log->room ? at - log->room : at];
+    return (uint64_t *)&log->stamps[at >= log->room ? at - log->room : at];
+}
+
+static int64_t log_at(const fb_limit_log_t *log, uint32_t i) {
+    return (int64_t)fb_atomic_acquire64(place(log, i));
 }
 
 /* The time at which a log stands: now, or that of its last call if the clock is behind. */
 static int64_t log_now(const fb_limit_log_t *log, int64_t now) {
     if (log == NULL || log->used == 0) return now;
-    const int64_t last = *log_at(log, log->used - 1);
+    const int64_t last = log_at(log, log->used - 1);
     return last > now ? last : now;
 }
 
@@ -198,10 +204,10 @@ static int64_t log_now(const fb_limit_log_t *log, int64_t now) {
 static uint32_t log_dead(const fb_limit_rule_t *rule, const fb_limit_log_t *log, int64_t now) {
     const int64_t start = after(log_now(log, now), -rule->period);
     uint32_t low = 0, high = log == NULL ? 0 : log->used;
-    if (high == 0 || *log_at(log, 0) > start) return 0;
+    if (high == 0 || log_at(log, 0) > start) return 0;
     while (low < high) {
         const uint32_t middle = (low + high) / 2;
-        if (*log_at(log, middle) > start)
+        if (log_at(log, middle) > start)
             high = middle;
         else
             low = middle + 1;
@@ -219,7 +225,7 @@ uint32_t fb_limit_log_needs(const fb_limit_rule_t *rule, const fb_limit_log_t *l
 }
 
 void fb_limit_log_move(const fb_limit_log_t *from, fb_limit_log_t *into) {
-    for (uint32_t i = 0; i < from->used; i++) into->stamps[i] = *log_at(from, i);
+    for (uint32_t i = 0; i < from->used; i++) into->stamps[i] = log_at(from, i);
     into->head = 0;
     into->used = from->used;
 }
@@ -230,7 +236,7 @@ static void log_spend(const fb_limit_rule_t *rule, fb_limit_log_t *log, int64_t 
     log->head += dead;
     if (log->head >= log->room) log->head -= log->room;
     log->used -= dead;
-    for (; cost > 0; cost--) *log_at(log, log->used++) = then;
+    for (; cost > 0; cost--) fb_atomic_release64(place(log, log->used++), (uint64_t)then);
 }
 
 /* When a stamp stops to count, from now. */
@@ -241,12 +247,12 @@ static int64_t log_until(const fb_limit_rule_t *rule, int64_t stamp, int64_t now
 static void log_tell(const fb_limit_rule_t *rule, const fb_limit_log_t *log, int64_t now,
                      uint64_t cost, fb_limit_verdict_t *out) {
     const uint32_t dead = log_dead(rule, log, now);
-    const uint64_t live = log_live(rule, log, now);
+    const uint64_t live = log == NULL ? 0 : log->used - dead;
     out->remaining = rule->limit - live;
-    out->reset = live > 0 ? log_until(rule, *log_at(log, log->used - 1), now) : 0;
+    out->reset = live > 0 ? log_until(rule, log_at(log, log->used - 1), now) : 0;
     if (cost <= rule->limit && live + cost > rule->limit) {
         const uint32_t last = dead + (uint32_t)(live + cost - rule->limit - 1);
-        out->retry = log_until(rule, *log_at(log, last), now);
+        out->retry = log_until(rule, log_at(log, last), now);
     }
 }
 
@@ -355,8 +361,8 @@ bool fb_limit_state_ok(const fb_limit_rules_t *rules, unsigned rule, const fb_li
         case FB_LIMIT_LOG: break;
     }
     const fb_limit_log_t *log = &state->log;
-    if (log->used < 1 || log->used > r->limit || !time_ok(*log_at(log, 0), 0)) return false;
+    if (log->used < 1 || log->used > r->limit || !time_ok(log_at(log, 0), 0)) return false;
     for (uint32_t i = 1; i < log->used; i++)
-        if (*log_at(log, i) < *log_at(log, i - 1)) return false;
-    return time_ok(*log_at(log, log->used - 1), 0);
+        if (log_at(log, i) < log_at(log, i - 1)) return false;
+    return time_ok(log_at(log, log->used - 1), 0);
 }

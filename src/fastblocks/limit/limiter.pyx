@@ -555,8 +555,9 @@ cdef class Limiter:
 
     def __reduce__(self):
         cdef type strategy = self.strategy()
-        arguments = dict(limits.told(strategy.__name__, self._rules), storage=self.made())
-        arguments["timer"] = self._timer
+        storage = self.made()
+        arguments = dict(limits.told(strategy.__name__, self._rules))
+        arguments |= {"storage": storage, "timer": self._timer}
         attributes = getattr(self, "__dict__", None)  # that a subclass in Python has put there
         return limits.remade, (type(self), strategy, arguments), attributes or None
 
@@ -596,8 +597,8 @@ cdef class FixedWindow(Limiter):
 
     Notes
     -----
-    O(1) and 24 bytes of state a key and rate. A call that is denied counts for nothing. A clock that
-    is set back is harmless.
+    O(1) and 24 bytes of state a key and rate. A call that is denied counts for nothing. While the clock is
+    behind, having been set back, a key stands still; `retry_after` says for how long.
 
     Threads: a call is atomic.
 
@@ -650,7 +651,8 @@ cdef class SlidingWindow(Limiter):
     Notes
     -----
     A call at t counts in ``[t, t + period)``. O(log limit) to decide and O(cost) to count; 8 bytes for
-    every call that counts, so up to ``8 * limit`` a key and rate. A clock that is set back is harmless.
+    every call that counts, so up to ``8 * limit`` a key and rate. While the clock is behind, having been set
+    back, a key stands still; `retry_after` says for how long.
 
     Threads: a call is atomic.
 
@@ -701,7 +703,8 @@ cdef class SlidingWindowCounter(Limiter):
 
     Notes
     -----
-    O(1) and 24 bytes of state a key and rate, in exact integers. A clock that is set back is harmless.
+    O(1) and 24 bytes of state a key and rate, in exact integers. While the clock is behind, having been set
+    back, a key stands still; `retry_after` says for how long.
 
     Threads: a call is atomic.
 
@@ -756,7 +759,8 @@ cdef class LeakyBucket(Limiter):
     Notes
     -----
     O(1) and 24 bytes of state a key and rate. The state is exact, whatever the rate: ``"5/7second"``
-    lets exactly ``5 * n`` pass in ``7 * n`` seconds. A clock that is set back is harmless.
+    lets exactly ``5 * n`` pass in ``7 * n`` seconds. While the clock is behind, having been set back, a key
+    stands still; `retry_after` says for how long.
 
     Threads: a call is atomic.
 
@@ -812,8 +816,8 @@ cdef class TokenBucket(Limiter):
 
     Notes
     -----
-    O(1) and 24 bytes of state a key. It decides as `LeakyBucket` of the same rate and burst. A clock
-    that is set back is harmless.
+    O(1) and 24 bytes of state a key. It decides as `LeakyBucket` of the same rate and burst. While the clock
+    is behind, having been set back, a key stands still; `retry_after` says for how long.
 
     Threads: a call is atomic.
 

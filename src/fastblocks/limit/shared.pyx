@@ -33,9 +33,8 @@ cdef extern from "limit/shared.h" nogil:
     ctypedef struct fb_limit_shared_t:
         pass
     uint64_t fb_limit_shared_bytes(const fb_limit_rules_t *rules, uint64_t max_keys)
-    bint fb_limit_shared_init(fb_limit_shared_t *s, const fb_limit_rules_t *rules, uint64_t max_keys,
+    void fb_limit_shared_init(fb_limit_shared_t *s, const fb_limit_rules_t *rules, uint64_t max_keys,
                               void *body)
-    void fb_limit_shared_drop(fb_limit_shared_t *s)
     bint fb_limit_shared_join(fb_limit_shared_t *s, unsigned record)
     fb_limit_outcome_t fb_limit_shared_call(
         fb_limit_shared_t *s, uint64_t h, int64_t now, uint64_t cost, bint spend,
@@ -101,7 +100,7 @@ cdef class SharedMemory(LocalStorage):
     are in one set. In a set that is full a new key takes the place of one that is not limited, the one
     whose quota is whole soonest. A key that is limited is not forgotten before its time.
 
-    Calls are O(1); with `SlidingWindow` O(limit), since a log is copied. The file has a fixed size,
+    Calls are O(1); with `SlidingWindow` O(limit) if they count, since a log is copied. The file has a fixed size,
     some 80 bytes a key and 51 for each further rate; with `SlidingWindow` 80 and for each rate ``26 *
     limit``. What is never used of it takes no memory.
 
@@ -190,9 +189,9 @@ cdef class SharedMemory(LocalStorage):
         self.device = device
         self.number = number
         self.forks = fb_forks
-        if not fb_limit_shared_init(&self.table, &self.rules, self._max_keys,
-                                    <uint8_t *>view.buf + <size_t>shared.HEAD_BYTES):
-            raise MemoryError("no memory for a log")
+        fb_limit_shared_init(
+            &self.table, &self.rules, self._max_keys, <uint8_t *>view.buf + <size_t>shared.HEAD_BYTES
+        )
         self.joined = fb_limit_shared_join(&self.table, record)
         if not self.joined:
             raise self.corrupt()
@@ -208,7 +207,6 @@ cdef class SharedMemory(LocalStorage):
 
     cdef void leave(self) noexcept:
         self.joined = False
-        fb_limit_shared_drop(&self.table)
         if self.mapping is not None:
             fb_close(self.handle, self.device, self.number)
         self.release()
