@@ -463,7 +463,9 @@ def test_times_without_room_are_bounded(impl, since, until, taken):
     data = used(impl, MAKERS["FixedWindow"], n=2)[0].storage.to_bytes()
     payload = bytearray(data[HEADER:])
     head = 8 * (2 + 3 + 2)
-    payload[head : head + 16] = b"".join(t.to_bytes(8, "little", signed=True) for t in (since, until))
+    payload[head : head + 16] = b"".join(
+        t.to_bytes(8, "little", signed=True) for t in (since, until)
+    )
     assert (outcome(impl, repaired(data, bytes(payload))) is not None) == taken
 
 

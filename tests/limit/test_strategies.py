@@ -344,7 +344,7 @@ def test_waits_beyond_all_numbers(impl):
 
 
 def own_times(kind, period, calls):
-    """The time of a key at each call: it never runs backwards. Of windows, which one, and how old."""
+    """The time of a key at each call, which never runs backwards; as a window and its age."""
     latest = None
     for now, _ in calls:
         latest = now if latest is None else max(latest, now)

@@ -309,7 +309,7 @@ def _state_of(kind: int, rule: Rule, words: Iterator[int]) -> State:
         stamps = [_signed(next(words)) for _ in range(used if used <= rule.limit else 0)]
         if not stamps or sorted(stamps) != stamps:
             return None
-        return tuple(stamps) if -MAX_TIME <= stamps[0] and stamps[-1] <= MAX_TIME else None
+        return tuple(stamps) if stamps[0] >= -MAX_TIME and stamps[-1] <= MAX_TIME else None
     first, second = _signed(next(words)), next(words)
     if kind == BUCKET:
         sound = -MAX_TIME <= first <= MAX_TIME + MAX_NS and second < rule.count

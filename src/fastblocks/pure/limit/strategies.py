@@ -4,10 +4,10 @@ A state is what is left of the calls of one key under one rule: None if its quot
 nothing is known. All times are integer nanoseconds. A call that is denied, or only asked about,
 changes nothing.
 
-The time of a key never runs backwards. While the clock is behind a state, because it was set back or
-another call has overtaken this one, the state stands still: a window is the state's, a log ends at its
-last call, a bucket is empty until the clock is so near to the state that it was not. Waits are
-by the clock: after `retry_ns` the same call passes, not before, however far the clock is behind.
+The time of a key never runs backwards. While the clock is behind a state, because it was set back
+or another call has overtaken this one, the state stands still: a window is the state's, a log ends
+at its last call, a bucket is empty until the clock is so near to the state that it was not. Waits
+are by the clock: after `retry_ns` the same call passes, not before, however far it is behind.
 """
 
 from __future__ import annotations
