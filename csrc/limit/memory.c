@@ -173,7 +173,7 @@ static bool make_room(fb_limit_memory_t *m, int64_t now) {
     }
     if (best == FB_LIMIT_NONE) {
         m->closed_from = now;
-        m->closed_until = now + opens;
+        m->closed_until = now + (opens < FB_LIMIT_MAX_CLOSED ? opens : FB_LIMIT_MAX_CLOSED);
         return false;
     }
     m->evicted += soonest > 0;
@@ -343,6 +343,9 @@ fb_status_t fb_limit_memory_load(fb_limit_memory_t *m, const void *from, size_t 
     m->closed_from = (int64_t)in[2];
     m->closed_until = (int64_t)in[3];
     m->evicted = in[4];
+    if (m->closed_from < -FB_LIMIT_MAX_TIME || m->closed_from > FB_LIMIT_MAX_TIME ||
+        m->closed_until < m->closed_from || in[3] - in[2] > (uint64_t)FB_LIMIT_MAX_CLOSED)
+        return FB_STATE_PARAMS;
     in += HEAD_WORDS;
     while (m->n < n) {
         if (in == end || fb_limit_memory_find(m, *in) != FB_LIMIT_NONE) return FB_STATE_PARAMS;

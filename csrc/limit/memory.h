@@ -14,6 +14,7 @@
 #include "limit/rules.h"
 
 #define FB_LIMIT_MAX_KEYS (UINT32_C(1) << 31)
+#define FB_LIMIT_MAX_CLOSED (2 * FB_LIMIT_MAX_NS)
 
 typedef struct {
     fb_limit_rules_t rules;
@@ -24,7 +25,7 @@ typedef struct {
     uint64_t *index;     /* open addressing: low half of the hash, number of the entry + 1; 0: free */
     unsigned index_bits;
     size_t hand;         /* the entry that is looked at next when there is need for room */
-    int64_t closed_from, closed_until; /* when no key could make room */
+    int64_t closed_from, closed_until; /* when no key can make room; MAX_CLOSED apart at most */
     uint64_t evicted;    /* keys forgotten before their quota was whole */
     size_t log_bytes;    /* of the rings of logs */
 } fb_limit_memory_t;

@@ -23,7 +23,7 @@ from tests.threads import THREADS, run_together
 
 OTHER = {"fastblocks": fastblocks.pure, "fastblocks.pure": fastblocks}
 PINNED = {
-    "fastblocks": "65c46c7e4cd0ae713bee21eff1a71146ce0759d22ab783f12af5166158e710ac",
+    "fastblocks": "ccbdea312716b6e2c8be8b19046b274b6b8b4c33d9f98fc6afc3dcfd98770d64",
     "fastblocks.pure": "81c415349a0462126824fa1ce316b76bf0c2e82f5d1f31b7586bbbab58a09dba",
 }
 STRATEGIES = ["FixedWindow", "SlidingWindow", "SlidingWindowCounter", "LeakyBucket"]
@@ -221,6 +221,37 @@ def test_pickles_and_copies_open_the_file_anew(impl, path, tmp_path, monkeypatch
     assert (again.path, again.max_keys) == (str(path), 100)
     for other in (copy.copy(one.storage), copy.deepcopy(one.storage)):
         assert not impl.limit.FixedWindow("3/day", storage=other).allow("ann")
+
+
+class NativeSubclass(fastblocks.limit.SharedMemory):
+    def __init__(self, path, label):
+        super().__init__(path, 100)
+        self.labels = [label]
+
+
+class PureSubclass(fastblocks.pure.limit.SharedMemory):
+    def __init__(self, path, label):
+        super().__init__(path, 100)
+        self.labels = [label]
+
+
+@pytest.mark.parametrize("cls", [NativeSubclass, PureSubclass])
+def test_subclasses_keep_their_class_and_attributes(cls, path):
+    mine = cls(path, "mine")
+    shallow, deep = copy.copy(mine), copy.deepcopy(mine)
+    for twin in (shallow, deep, pickle.loads(pickle.dumps(mine))):
+        assert type(twin) is cls
+        assert (twin.labels, twin.path, twin.max_keys) == (["mine"], str(path), 100)
+    assert shallow.labels is mine.labels
+    assert deep.labels is not mine.labels
+
+
+def test_nothing_before_it_is_initialised(impl, path):
+    storage = impl.limit.SharedMemory.__new__(impl.limit.SharedMemory)
+    with pytest.raises(RuntimeError, match="this SharedMemory has not been initialised"):
+        impl.limit.FixedWindow("3/day", storage=storage)
+    storage.__init__(path, 100)
+    assert impl.limit.FixedWindow("3/day", storage=storage).allow("ann")
 
 
 def test_the_native_one_has_no_bytes(path):

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from . import check
-from .rates import MAX_COUNT, Rule, rate_of
+from .rates import MAX_COUNT, MAX_TIME, Rule, rate_of
 
 __all__ = [
     "DENIED_SETS",
@@ -23,9 +23,10 @@ __all__ = [
     "costs_of",
     "full",
     "no_bytes",
+    "not_made",
     "remade",
-    "reopened",
     "seed_of",
+    "time_of",
     "told",
 ]
 
@@ -83,6 +84,11 @@ def costs_of(costs: Any, n: int) -> Any:
     return check.counts(costs, n, MAX_COUNT, name="costs", low=1)
 
 
+def time_of(now: Any) -> int:
+    """Return the argument `now`, checked."""
+    return check.integer("now", now, -MAX_TIME, MAX_TIME)
+
+
 def told(strategy: str, rules: Sequence[Rule]) -> list[tuple[str, Any]]:
     """Return the arguments of which a strategy would make these rules, by name."""
     if strategy == "TokenBucket":
@@ -101,14 +107,18 @@ def told(strategy: str, rules: Sequence[Rule]) -> list[tuple[str, Any]]:
     return arguments
 
 
-def remade(cls: Any, arguments: dict[str, Any], storage: Any, timer: Any) -> Any:
-    """Make a limiter out of what a pickle holds."""
-    return cls(**arguments, storage=storage, timer=timer)
+def remade(cls: Any, base: Any, arguments: dict[str, Any]) -> Any:
+    """Make a limiter or a storage out of what a pickle holds.
+
+    `base` is the class of ours whose arguments they are: `cls` may have an ``__init__`` of its own.
+    """
+    made = cls.__new__(cls)
+    base.__init__(made, **arguments)
+    return made
 
 
-def reopened(cls: Any, arguments: dict[str, Any]) -> Any:
-    """Make a storage, that lies elsewhere, out of what a pickle holds."""
-    return cls(**arguments)
+def not_made(thing: Any) -> RuntimeError:
+    return RuntimeError(f"this {type(thing).__name__} has not been initialised")
 
 
 def no_bytes() -> TypeError:

@@ -41,6 +41,8 @@ MAX_COUNT = 2**32 - 1
 MAX_LOG_COUNT = 2**20
 MAX_NS = 100 * 86400 * 10**9  # 100 days: fits the integers of every storage
 MAX_SECONDS = MAX_NS // 10**9
+MAX_TIME = 9 * 10**18  # nanoseconds from the zero of a clock
+MAX_CLOSED = 2 * MAX_NS  # for how long a storage takes for granted that it has no room
 MAX_RULES = 8
 NEVER = -1  # instead of nanoseconds to wait
 

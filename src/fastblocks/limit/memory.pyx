@@ -2,7 +2,6 @@
 
 from fastblocks._core import check, limits
 
-from fastblocks._core.clock cimport now_ns
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.flat cimport NO_WRITER
 from fastblocks._core.keys cimport RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t
@@ -115,7 +114,7 @@ cdef class Memory(LocalStorage):
 
     # ---- calls ------------------------------------------------------------------------------
 
-    cdef bint call(self, uint64_t h, int64_t now, bint steady, uint64_t cost, bint spend,
+    cdef bint call(self, uint64_t h, int64_t now, uint64_t cost, bint spend,
                    fb_limit_verdict_t *out) except -1:
         cdef fb_limit_outcome_t outcome
         if self.alone():
@@ -123,8 +122,6 @@ cdef class Memory(LocalStorage):
         else:
             self.check_writable("decide")
             with self.whole:
-                if steady:  # others may have been at work meanwhile, at a later time
-                    now = now_ns(None)
                 outcome = fb_limit_memory_call(&self.memory, h, now, cost, spend, out)
         if outcome == FB_LIMIT_ALLOWED or outcome == FB_LIMIT_DENIED:
             return outcome == FB_LIMIT_ALLOWED
@@ -144,15 +141,13 @@ cdef class Memory(LocalStorage):
             out.reset = 0
         return self._on_full == ALLOW
 
-    cdef int call_keys(self, KeyBatch batch, int64_t now, bint steady, const uint64_t *costs,
-                       uint64_t cost, cbool *out) except -1:
+    cdef int call_keys(self, KeyBatch batch, int64_t now, const uint64_t *costs, uint64_t cost,
+                       cbool *out) except -1:
         cdef fb_limit_outcome_t failure
         cdef bint done, allow = self._on_full == ALLOW, stop = self._on_full == RAISE
         self.check_writable("allow_many")
         with self.whole:
             self.begin_writing()
-            if steady:
-                now = now_ns(None)
             if batch.n < RELEASE_GIL_FROM:
                 done = fb_limit_memory_call_keys(
                     &self.memory, batch.cursor(), self._seed, now, costs, cost, allow, stop, out, &failure
@@ -276,11 +271,12 @@ cdef class Memory(LocalStorage):
             self.rules = rules_of(<int>words[1], found)
         except ValueError:
             return False
-        self.begin()
+        fb_limit_memory_init(&self.memory, &self.rules, self._max_keys)
         with nogil:
             status = fb_limit_memory_load(&self.memory, words + head, self.size - 8 * head)
         if status == 1:
             raise MemoryError()
+        self.release()  # all is in the table now
         return status == 0
 
 

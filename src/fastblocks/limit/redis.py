@@ -388,12 +388,12 @@ class Redis:
         verdicts = []
         for (limit, _, period), (live, s, n, last_s, last_n) in rows:
             fits = live + cost <= limit
-            wait = min(s * SECOND + n, now) + period - now
-            last = last_s * SECOND + last_n
+            wait = self._strategies.wait_ns(s * SECOND + n + period, now)
+            last = last_s * SECOND + last_n if live else now
             retry = 0 if fits else wait if cost <= limit else NEVER
             if allowed and spend:
-                live, last = live + cost, now
-            reset = min(last, now) + period - now if live else 0
+                live, last = live + cost, max(last, now)
+            reset = self._strategies.wait_ns(last + period, now) if live else 0
             made = self._strategies.Verdict(fits, limit, limit - live, retry, reset, None)
             verdicts.append(made)
         verdict: Verdict = self._strategies.together(verdicts)

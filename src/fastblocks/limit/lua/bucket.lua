@@ -28,7 +28,7 @@ for i = 3, #arg, 7 do
     s, n = s + 1, n - 1e9
   end
   state[at], state[at + 1], state[at + 2] = s, n, f
-  longest = math.max(longest, (s - now_s) * 1e9 + n - now_n + 1)
+  longest = math.max(longest, wait(s, n) + 1)
   at = at + 3
 end
 store(state, longest)

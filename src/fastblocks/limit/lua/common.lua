@@ -34,14 +34,19 @@ end
 local reply = struct.pack('<dd', now_s, now_n)
 local spend, cost = arg[1] == 1, arg[2]
 
--- The time a number of nanoseconds after now, or before it.
-local function plus(ns)
-  local n = now_n + ns
+-- The time a number of nanoseconds after another, or before it.
+local function plus(ns, s, n)
+  n = n + ns
   local rest = fmod(n, 1e9)
   if rest < 0 then
     rest = rest + 1e9
   end
-  return now_s + (n - rest) / 1e9, rest
+  return s + (n - rest) / 1e9, rest
+end
+
+-- Nanoseconds until a time that is not before now.
+local function wait(s, n)
+  return (s - now_s) * 1e9 + n - now_n
 end
 
 -- Whether a time is later than another.

@@ -28,10 +28,14 @@ for i = 3, #arg, 2 do
   local limit, period = arg[i], arg[i + 1]
   local past = elapsed(period)
   local left = period - past
+  local end_s, end_n = plus(left, now_s, now_n)
   local before, used = 0, 0
   if state[at] then
-    local start_s, start_n = plus(-past)
+    local start_s, start_n = plus(-past, now_s, now_n)
     if later(state[at], state[at + 1], now_s, now_n) then
+      if later(state[at], state[at + 1], end_s, end_n) then -- the clock is behind: at the beginning of that window
+        end_s, end_n, left = state[at], state[at + 1], period
+      end
       before, used = state[at + 2], state[at + 3]
     elseif state[at] == start_s and state[at + 1] == start_n then
       before = state[at + 3]
@@ -41,9 +45,9 @@ for i = 3, #arg, 2 do
   if room < 0 or above(before, left, room, period) then
     return reply
   end
-  state[at], state[at + 1] = plus(left)
+  state[at], state[at + 1] = end_s, end_n
   state[at + 2], state[at + 3] = before, used + cost
-  longest = math.max(longest, left + period)
+  longest = math.max(longest, wait(end_s, end_n) + period)
   at = at + 4
 end
 store(state, longest)

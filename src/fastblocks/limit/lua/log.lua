@@ -36,20 +36,25 @@ local rules, allowed = {}, true
 for i, key in ipairs(KEYS) do
   local limit, period = arg[2 * i + 1], arg[2 * i + 2]
   local rule = {key = key, period = period, live = 0, gone = 0, size = 0, total = 0, last_s = 0, last_n = 0}
+  rule.s, rule.n = now_s, now_n -- or the time of the last call, if the clock is behind
   rules[i] = rule
   local ends = call('LRANGE', key, -2, -1) -- last time, total
   local unblocks_s, unblocks_n = 0, 0
   if ends[2] then
     rule.size = (call('LLEN', key) - 1) / 2
     rule.total = tonumber(ends[2])
-    local start_s, start_n = plus(-period)
+    local last_s, last_n = split(ends[1])
+    if later(last_s, last_n, now_s, now_n) then
+      rule.s, rule.n = last_s, last_n
+    end
+    local start_s, start_n = plus(-period, rule.s, rule.n)
     rule.gone = first(rule.size, function(at)
       local s, n = split(call('LINDEX', key, 2 * at + 1))
       return later(s, n, start_s, start_n)
     end)
     rule.live = rule.total - tonumber(call('LINDEX', key, 2 * rule.gone))
     if rule.live > 0 then
-      rule.last_s, rule.last_n = split(ends[1])
+      rule.last_s, rule.last_n = last_s, last_n
     end
   end
   if rule.live + cost > limit then
@@ -67,25 +72,20 @@ end
 if not (allowed and spend) then
   return reply
 end
-local now = string.format('%.0f%09.0f', now_s, now_n)
 for _, rule in ipairs(rules) do
-  local key = rule.key
+  local key, time = rule.key, string.format('%.0f%09.0f', rule.s, rule.n)
   if rule.live == 0 then
     call('DEL', key)
-    call('RPUSH', key, 0, now, cost)
+    call('RPUSH', key, 0, time, cost)
   else
     if rule.gone > 0 then
       call('LTRIM', key, 2 * rule.gone, -1)
     end
-    if not later(now_s, now_n, rule.last_s, rule.last_n) then -- entries of now, or of the future, become one of now
-      local at = first(rule.size - rule.gone, function(at)
-        local s, n = split(call('LINDEX', key, 2 * at + 1))
-        return not later(now_s, now_n, s, n)
-      end)
-      call('LTRIM', key, 0, 2 * at)
+    if rule.s == rule.last_s and rule.n == rule.last_n then -- one entry for both
+      call('LTRIM', key, 0, -3)
     end
-    call('RPUSH', key, now, rule.total + cost)
+    call('RPUSH', key, time, rule.total + cost)
   end
-  call('PEXPIRE', key, lifetime(rule.period))
+  call('PEXPIRE', key, lifetime(wait(rule.s, rule.n) + rule.period))
 end
 return reply

@@ -58,6 +58,19 @@ class Denied:
 class Limiter:
     """What all strategies have in common: rules, a storage, a clock."""
 
+    __slots__ = (  # a __dict__ is the subclass's own
+        "__weakref__",
+        "_counts",
+        "_denied",
+        "_is_async",
+        "_lock",
+        "_own_clock",
+        "_rules",
+        "_storage",
+        "_timer",
+        "_waiters",
+    )
+
     _KIND: int
     _STRATEGY: str
     _rules: tuple[Rule, ...]
@@ -111,6 +124,7 @@ class Limiter:
 
     def reset(self, key: Key) -> None:
         self._storage.forget(self._storage.token(key))
+        self._waiters.wake(_keys.bytes_of_key(key))
 
     async def allow_async(self, key: Key, cost: int = 1) -> bool:
         return (await self._call_async(key, limits.cost_of(cost))).allowed
@@ -128,6 +142,7 @@ class Limiter:
         if not self._is_async:
             return self.reset(key)
         await self._storage.forget_async(self._storage.token(key))
+        self._waiters.wake(_keys.bytes_of_key(key))
 
     def allow_many(
         self, keys: Keys, costs: Any = 1, out: NDArray[np.bool_] | None = None
@@ -185,13 +200,17 @@ class Limiter:
         return f"{type(self).__name__}({', '.join(words)}, storage={self._storage!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        strategy = next(cls for cls in type(self).__mro__ if "_STRATEGY" in vars(cls))
         arguments = dict(limits.told(self._STRATEGY, self._rules))
-        return limits.remade, (type(self), arguments, self._storage, self._timer)
+        arguments |= {"storage": self._storage, "timer": self._timer}
+        attributes = getattr(self, "__dict__", None)
+        return limits.remade, (type(self), strategy, arguments), attributes or None
 
 
 class FixedWindow(Limiter):
     """So many in every window; see `fastblocks.FixedWindow`."""
 
+    __slots__ = ()
     _STRATEGY = "FixedWindow"
     _KIND = rates.FIXED
 
@@ -204,6 +223,7 @@ class FixedWindow(Limiter):
 class SlidingWindow(Limiter):
     """So many in any period, exactly; see `fastblocks.SlidingWindow`."""
 
+    __slots__ = ()
     _STRATEGY = "SlidingWindow"
     _KIND = rates.LOG
 
@@ -216,6 +236,7 @@ class SlidingWindow(Limiter):
 class SlidingWindowCounter(Limiter):
     """So many in any period, about; see `fastblocks.SlidingWindowCounter`."""
 
+    __slots__ = ()
     _STRATEGY = "SlidingWindowCounter"
     _KIND = rates.COUNTER
 
@@ -228,6 +249,7 @@ class SlidingWindowCounter(Limiter):
 class LeakyBucket(Limiter):
     """So many in a period, evenly, with bursts (GCRA); see `fastblocks.LeakyBucket`."""
 
+    __slots__ = ()
     _STRATEGY = "LeakyBucket"
     _KIND = rates.BUCKET
 
@@ -245,6 +267,7 @@ class LeakyBucket(Limiter):
 class TokenBucket(Limiter):
     """Tokens that come at a rate and can be saved up; see `fastblocks.TokenBucket`."""
 
+    __slots__ = ()
     _STRATEGY = "TokenBucket"
     _KIND = rates.BUCKET
 
