@@ -8,6 +8,7 @@ by `pure.limit.strategies`.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import struct
 import time
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastblocks._core import check, limits
-from fastblocks._core.rates import BUCKET, COUNTER, FIXED, LOG, NEVER
+from fastblocks._core.rates import BUCKET, COUNTER, FIXED, LOG, MAX_RULES, NEVER
+
+from ._connections import Connections, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from fastblocks._core.rates import Rule
     from fastblocks._core.types import Key
@@ -30,6 +33,8 @@ ON_ERROR = ("raise", "deny", "allow", "local")
 SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 NAMES = {FIXED: "fixed", COUNTER: "counter", BUCKET: "bucket", LOG: "log"}
 WIDTH = {FIXED: 3, COUNTER: 4, BUCKET: 3, LOG: 5}  # numbers of a rule in a reply
+REPLIES = [struct.Struct(f"<{n}d") for n in range(2 + MAX_RULES * max(WIDTH.values()) + 1)]
+CHUNK = 500  # calls that are sent at once
 LAYOUT = 1  # of the states; another one gets other names
 SECOND = 10**9
 RAW = {"NEVER_DECODE": True}  # a reply is bytes, whatever the client makes of others
@@ -49,20 +54,20 @@ REFUSALS = re.compile(r"\b(BUSY|CLUSTERDOWN|MASTERDOWN|MISCONF|NOREPLICAS|OOM|RE
 
 
 @functools.cache
-def script(kind: int) -> tuple[str, str]:
+def script(kind: int) -> tuple[bytes, bytes]:
     """The script of a kind of rules, and the SHA-1 by which servers know it."""
     import hashlib
 
     folder = Path(__file__).with_name("lua")
-    text = "".join((folder / f"{name}.lua").read_text() for name in ("common", NAMES[kind]))
-    return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    text = b"".join((folder / f"{name}.lua").read_bytes() for name in ("common", NAMES[kind]))
+    return text, hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
 
 
 def argument(kind: int, rules: Sequence[Rule], cost: int, spend: bool) -> bytes:
     """What a script is told of a call and its rules."""
-    numbers = [int(spend), cost]
     if kind != LOG and (not spend or any(cost > rule.limit for rule in rules)):
-        return struct.pack("<2d", False, cost)  # the state is all that is needed
+        return b""  # the state is all that is wanted
+    numbers = [] if kind == BUCKET else [int(spend), cost] if kind == LOG else [cost]
     for limit, count, period in rules:
         if kind == BUCKET:
             numbers.append(count)
@@ -167,6 +172,7 @@ class Redis:
         self._url: str | None = None
         self._sync: Any = None
         self._async: Any = None  # a client, or for a URL one of each event loop
+        self._connections: Connections | None = None  # of the client, if it was made here
         self._connect(url_or_client)
         self._bound: tuple[int, tuple[Rule, ...]] | None = None
         # Of a server that does not answer: when to try again, the pause before, why. It is replaced
@@ -219,7 +225,10 @@ class Redis:
             digest = hashlib.blake2b(described, digest_size=6).hexdigest()
             self._name = f"{self._prefix}:{NAMES[kind]}:{digest}:{{".encode()
             self._argument = functools.lru_cache(256)(functools.partial(argument, *bound))
+            self._end = functools.lru_cache(256)(lambda *call: packed([self._argument(*call)]))
             self._script, self._sha = script(kind)
+            self._start = b"*5\r\n" + packed([b"EVALSHA", self._sha, b"1"])
+            self._n_keys = len(bound[1]) if kind == LOG else 1
             self._bound = bound
         limits.check_binding(self._bound, kind, rules)
 
@@ -255,16 +264,58 @@ class Redis:
         client = self._sync or self._sync_client()
         if self._down is not None and not self._try_again():
             return self._without(token, now, cost, spend)
-        words = self._words(token, now, cost, spend)
         try:
-            try:
-                reply = client.execute_command("EVALSHA", self._sha, *words, **RAW)
-            except self._redis.exceptions.NoScriptError:
-                reply = client.execute_command("EVAL", self._script, *words, **RAW)
+            reply = self._ask(client, token, now, cost, spend)
         except (self._redis.RedisError, OSError) as error:
             self._failed(error)
-            return self._without(token, now, cost, spend)
+            return self._without(token, now, cost, spend, error)
         return self._verdict(reply, cost, spend)
+
+    def decide_many(self, calls: Iterable[tuple[bytes, int | None, int]]) -> Iterator[Verdict]:
+        """What the rules say to calls in order, each of which counts if they allow it.
+
+        Some hundred are sent at once. What was decided before the server failed stays, and the rest
+        is answered as `on_error` says.
+
+        Parameters
+        ----------
+        calls : iterable of (bytes, int or None, int)
+            Token, time and cost of each.
+        """
+        client = self._sync or self._sync_client()
+        calls = iter(calls)
+        while chunk := list(itertools.islice(calls, CHUNK)):
+            yield from self._decide_chunk(client, chunk)
+
+    def _decide_chunk(
+        self, client: Any, calls: Sequence[tuple[bytes, int | None, int]]
+    ) -> Iterator[Verdict]:
+        verdicts: list[Verdict | None] = [None] * len(calls)
+        left = list(range(len(calls)))
+        failure = None
+        while left and failure is None and (self._down is None or self._try_again()):
+            unknown = []  # calls on a server, of a cluster on servers, that has lost the script
+            try:
+                replies = self._ask_all(client, [calls[i] for i in left])
+                for i, reply in zip(left, replies, strict=True):
+                    if isinstance(reply, self._redis.exceptions.NoScriptError):
+                        unknown.append(i)
+                    elif isinstance(reply, Exception):
+                        raise reply
+                    else:
+                        verdicts[i] = self._verdict(reply, calls[i][2], True)
+                if unknown:  # one by one: with the first it learns the script
+                    i = unknown.pop(0)
+                    verdicts[i] = self._verdict(
+                        self._ask(client, *calls[i], True), calls[i][2], True
+                    )
+            except (self._redis.RedisError, OSError) as error:
+                self._failed(error)
+                failure = error
+            else:
+                left = unknown
+        for verdict, call in zip(verdicts, calls, strict=True):
+            yield verdict or self._without(*call, True, failure)
 
     async def decide_async(self, token: bytes, now: int | None, cost: int, spend: bool) -> Verdict:
         """The same as `decide`, for asyncio.
@@ -291,7 +342,7 @@ class Redis:
                 reply = await client.execute_command("EVAL", self._script, *words, **RAW)
         except (self._redis.RedisError, OSError) as error:
             self._failed(error)
-            return self._without(token, now, cost, spend)
+            return self._without(token, now, cost, spend, error)
         return self._verdict(reply, cost, spend)
 
     def forget(self, token: bytes) -> None:
@@ -328,25 +379,54 @@ class Redis:
 
     def _keys(self, token: bytes) -> list[bytes]:
         """The keys of a limiter's key: of a log, one for each rule. They share a hash tag."""
-        assert self._bound is not None
-        kind, rules = self._bound
-        if kind != LOG or len(rules) == 1:
-            return [token]
-        return [b"%b:%d" % (token, i) for i in range(len(rules))]
+        n = self._n_keys
+        return [token] if n == 1 else [b"%b:%d" % (token, i) for i in range(n)]
 
-    def _words(self, token: bytes, now: int | None, cost: int, spend: bool) -> list[Any]:
+    def _words(self, token: bytes, now: int | None, cost: int, spend: bool) -> list[bytes]:
+        """What follows the script in a command: keys and arguments."""
         keys = self._keys(token)
-        words = [len(keys), *keys, self._argument(cost, spend)]
+        words = [b"%d" % len(keys), *keys, self._argument(cost, spend)]
         if now is not None:
-            words += divmod(now, SECOND)
+            words += [b"%d" % part for part in divmod(now, SECOND)]
         return words
+
+    def _command(self, token: bytes, now: int | None, cost: int, spend: bool) -> bytes:
+        """The command as it is sent; the common one in a hurry."""
+        if now is None and self._n_keys == 1:
+            end = self._end(cost, spend)
+            return b"%b$%d\r\n%b\r\n%b" % (self._start, len(token), token, end)
+        words = b"EVALSHA", self._sha, *self._words(token, now, cost, spend)
+        return b"*%d\r\n%b" % (len(words), packed(words))
+
+    def _ask(self, client: Any, token: bytes, now: int | None, cost: int, spend: bool) -> Any:
+        """Call the script of a call."""
+        try:
+            if self._connections is not None:
+                return self._connections.ask(self._command(token, now, cost, spend))
+            words = self._words(token, now, cost, spend)
+            return client.execute_command("EVALSHA", self._sha, *words, **RAW)
+        except self._redis.exceptions.NoScriptError:
+            words = self._words(token, now, cost, spend)
+            return client.execute_command("EVAL", self._script, *words, **RAW)
+
+    def _ask_all(
+        self, client: Any, calls: Sequence[tuple[bytes, int | None, int]]
+    ) -> Iterable[Any]:
+        """Call the scripts of calls that count; errors of the server are among the replies."""
+        if self._connections is not None:
+            return self._connections.ask_all([self._command(*call, True) for call in calls])
+        pipeline = client.pipeline(transaction=False)
+        for call in calls:
+            pipeline.execute_command("EVALSHA", self._sha, *self._words(*call, True), **RAW)
+        replies: list[Any] = pipeline.execute(raise_on_error=False)
+        return replies
 
     def _verdict(self, reply: Any, cost: int, spend: bool) -> Verdict:
         if self._down is not None:
             self._recovered()
         assert self._bound is not None
         kind, rules = self._bound
-        s, n, *numbers = map(int, struct.unpack(f"<{len(reply) // 8}d", reply))
+        s, n, *numbers = map(int, REPLIES[len(reply) // 8].unpack(reply))
         now = s * SECOND + n
         if kind == LOG:
             return self._log_verdict(rules, numbers, now, cost, spend)
@@ -408,8 +488,6 @@ class Redis:
         if self._down is None:
             self._log("cannot be asked (on_error=%r): %s", self._on_error, why)
         self._down = time.monotonic() + pause, pause, why
-        if self._on_error == "raise":
-            self._raise(error)
 
     def _recovered(self) -> None:
         self._down = None
@@ -424,11 +502,18 @@ class Redis:
         why = self._down[2] if self._down else str(error)
         raise limits.StorageError(f"Redis at {self._where} cannot be asked: {why}") from error
 
-    def _without(self, token: bytes, now: int | None, cost: int, spend: bool) -> Verdict:
+    def _without(
+        self,
+        token: bytes,
+        now: int | None,
+        cost: int,
+        spend: bool,
+        error: Exception | None = None,
+    ) -> Verdict:
         """What is said when the server cannot be asked."""
         assert self._bound is not None
         if self._on_error == "raise":
-            self._raise(None)
+            self._raise(error)
         if now is None:
             now = time.time_ns()
         if self._on_error == "local":
@@ -495,8 +580,10 @@ class Redis:
             raise TypeError("storage has a client of asyncio: await hit_async() and the like")
         from redis.retry import Retry
 
-        self._sync = self._redis.Redis.from_url(self._url, **self._options(Retry))
-        return self._sync
+        client = self._redis.Redis.from_url(self._url, **self._options(Retry))
+        self._connections = Connections(client.connection_pool, self._redis.ResponseError)
+        self._sync = client
+        return client
 
     def _async_client(self) -> Any:
         if self._url is None:
@@ -522,7 +609,8 @@ class Redis:
 
     def close(self) -> None:
         """Close the connections that were made here, but for those of asyncio; anew if needed."""
-        if self._url is not None and self._sync is not None:
+        if self._connections is not None:
+            self._connections.clear()
             self._sync.close()
 
     async def aclose(self) -> None:
