@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ __all__ = [
     "check_binding",
     "cost_of",
     "costs_of",
+    "decided",
     "full",
     "no_bytes",
     "remade",
@@ -80,6 +81,15 @@ def cost_of(cost: Any) -> int:
 def costs_of(costs: Any, n: int) -> Any:
     """Return the costs of a batch of n keys, checked: an ``int``, or a uint64 array of n."""
     return check.counts(costs, n, MAX_COUNT, name="costs", low=1)
+
+
+def decided(storage: Any, calls: Iterable[tuple[Any, int | None, int]]) -> Iterator[Any]:
+    """Yield what a storage says to calls that count: tokens, times, costs. At once if it can."""
+    if hasattr(storage, "decide_many"):
+        yield from storage.decide_many(calls)
+    else:
+        for token, now, cost in calls:
+            yield storage.decide(token, now, cost, True)
 
 
 def told(strategy: str, rules: Sequence[Rule]) -> list[tuple[str, Any]]:

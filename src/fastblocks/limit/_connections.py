@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["Connections", "packed"]
+__all__ = ["Connections", "command", "packed"]
 
 
 def packed(words: Iterable[bytes]) -> bytes:
-    """A command, or the end of one, as it is sent: each word after its length."""
+    """Some words of a command as they are sent: each after its length."""
     return b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
+
+
+def command(*words: bytes) -> bytes:
+    """A command as it is sent."""
+    return b"*%d\r\n%b" % (len(words), packed(words))
 
 
 class Connections:

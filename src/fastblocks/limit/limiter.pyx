@@ -411,8 +411,14 @@ cdef class Limiter:
         cdef cbool *answers = <cbool *>data_of(result)
         if self.local is None:
             now = self.time()
+            calls = []
             for n in range(batch.n):
-                answers[n] = self.ask(batch.key_at(n), cost if each == NULL else each[n], now)[0]
+                token = self._storage.token(batch.key_at(n))
+                calls.append((token, now, cost if each == NULL else each[n]))
+            verdicts = limits.decided(self._storage, calls)
+            for n in range(batch.n):
+                answers[n] = verdict_of(next(verdicts))[0]
+                self.count(batch.key_at(n), answers[n])
             return delivered(result, out)
         self.local.call_keys(batch, now_ns(self._timer), self._timer is None, each, cost, answers)
         n = count_true(answers, batch.n)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fastblocks._core import check, limits
 from fastblocks._core.rates import BUCKET, COUNTER, FIXED, LOG, MAX_RULES, NEVER
 
-from ._connections import Connections, packed
+from ._connections import Connections, command, packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -355,7 +355,7 @@ class Redis:
         """
         self._memory.forget(hash(token))
         try:
-            (self._sync or self._sync_client()).execute_command("UNLINK", *self._keys(token))
+            self._run(self._sync or self._sync_client(), "UNLINK", *self._keys(token))
         except (self._redis.RedisError, OSError) as error:
             self._failed(error)
             self._raise(error)
@@ -395,8 +395,12 @@ class Redis:
         if now is None and self._n_keys == 1:
             end = self._end(cost, spend)
             return b"%b$%d\r\n%b\r\n%b" % (self._start, len(token), token, end)
-        words = b"EVALSHA", self._sha, *self._words(token, now, cost, spend)
-        return b"*%d\r\n%b" % (len(words), packed(words))
+        return command(b"EVALSHA", self._sha, *self._words(token, now, cost, spend))
+
+    def _run(self, client: Any, name: str, *words: bytes) -> Any:
+        if self._connections is not None:
+            return self._connections.ask(command(name.encode(), *words))
+        return client.execute_command(name, *words, **RAW)
 
     def _ask(self, client: Any, token: bytes, now: int | None, cost: int, spend: bool) -> Any:
         """Call the script of a call."""
@@ -404,10 +408,10 @@ class Redis:
             if self._connections is not None:
                 return self._connections.ask(self._command(token, now, cost, spend))
             words = self._words(token, now, cost, spend)
-            return client.execute_command("EVALSHA", self._sha, *words, **RAW)
+            return self._run(client, "EVALSHA", self._sha, *words)
         except self._redis.exceptions.NoScriptError:
             words = self._words(token, now, cost, spend)
-            return client.execute_command("EVAL", self._script, *words, **RAW)
+            return self._run(client, "EVAL", self._script, *words)
 
     def _ask_all(
         self, client: Any, calls: Sequence[tuple[bytes, int | None, int]]

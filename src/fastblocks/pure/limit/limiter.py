@@ -134,10 +134,14 @@ class Limiter:
         checked = limits.costs_of(costs, len(plain))
         each = [checked] * len(plain) if isinstance(checked, int) else checked.tolist()
         now = self._now()
-        calls = [(self._storage.token(key), cost) for key, cost in zip(plain, each, strict=True)]
-        allowed = [self._storage.decide(token, now, cost, True)[0] for token, cost in calls]
-        for key, (token, _), may in zip(plain, calls, allowed, strict=True):
-            self._count(token, key, may)
+        calls = [
+            (self._storage.token(key), now, cost) for key, cost in zip(plain, each, strict=True)
+        ]
+        allowed = []
+        verdicts = limits.decided(self._storage, calls)
+        for key, (token, _, _), verdict in zip(plain, calls, verdicts, strict=True):
+            allowed.append(verdict[0])
+            self._count(token, key, verdict[0])
         return _keys.fill_out(out, allowed, "bool")
 
     def _now(self) -> int | None:
