@@ -39,7 +39,10 @@ STORAGES = {
 }
 FAST = ("memory", "shared")
 CROSSED = {
-    "pure-shared": (fastblocks.pure, lambda folder: fastblocks.pure.limit.SharedMemory(folder / "s")),
+    "pure-shared": (
+        fastblocks.pure,
+        lambda folder: fastblocks.pure.limit.SharedMemory(folder / "s"),
+    ),
     "native-on-pure-memory": (fastblocks, lambda folder: fastblocks.pure.limit.Memory()),
     "pure-on-native-memory": (fastblocks.pure, lambda folder: fastblocks.limit.Memory()),
 }

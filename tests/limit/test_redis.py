@@ -400,7 +400,9 @@ def test_cluster_client():
             assert limiter.allow(key)
         plain.script_flush()
         keys = ["b", "c", "b", "b"] * 2
-        assert limiter.allow_many(keys).tolist() == [True] * 3 + [False] + [False, True] + [False] * 2
+        assert (
+            limiter.allow_many(keys).tolist() == [True] * 3 + [False] + [False, True] + [False] * 2
+        )
         client.close()
         plain.close()
 

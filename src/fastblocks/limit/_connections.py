@@ -1,4 +1,4 @@
-"""Connections to a server of which a call takes one for itself, without what clients do around it."""
+"""Connections to a server, of which a call takes one for itself; nothing else is done around it."""
 
 from __future__ import annotations
 

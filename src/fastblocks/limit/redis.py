@@ -85,15 +85,10 @@ def rows_of(kind: int, numbers: Sequence[int]) -> Iterator[tuple[int, ...]]:
     return zip(*each, strict=True)
 
 
-def states_of(kind: int, rules: Sequence[Rule], numbers: Sequence[int]) -> list[Any] | None:
-    """The states of all rules from the numbers in which a server holds them."""
-    if not numbers:
-        return None
-    rows = rows_of(kind, numbers)
-    if kind == BUCKET:
-        return [(s * SECOND + n, fraction) for s, n, fraction in rows]
-    pairs = zip(rules, rows, strict=True)
-    return [((s * SECOND + n) // rule.period_ns - 1, *used) for rule, (s, n, *used) in pairs]
+def state_of(kind: int, rule: Rule, s: int, n: int, *used: int) -> tuple[int, ...]:
+    """The state of a rule from the numbers in which a server holds it."""
+    ns = s * SECOND + n
+    return ns if kind == BUCKET else ns // rule.period_ns - 1, *used
 
 
 class Redis:
@@ -101,9 +96,9 @@ class Redis:
 
     Storage on a Redis (6 or later) or Valkey server, or a cluster: one limit for all that ask it.
 
-    A decision is one round trip, and atomic. It goes by the server's clock, unless the limiter has
-    a timer. Keys vanish from the server when their quota is whole again. Needs the package
-    ``redis``: ``pip install 'fastblocks[redis]'``.
+    A decision is one round trip, and atomic; of ``allow_many`` some hundred share one. It goes by
+    the server's clock, unless the limiter has a timer. Keys vanish from the server when their quota
+    is whole again. Needs the package ``redis``: ``pip install 'fastblocks[redis]'``.
 
     A server that did not answer is not asked again for a tenth of a second, then two, and so on up
     to a second; meanwhile `on_error` says at once what is answered. All is as before with the first
@@ -115,7 +110,7 @@ class Redis:
         ``redis://``, ``rediss://`` (TLS), ``unix://``, or ``valkey://`` and ``valkeys://``, which
         mean the same as the first two; clients for threads and for asyncio are made as needed. Or a
         client: a ``Redis`` or ``RedisCluster`` of ``redis`` or ``redis.asyncio``, which several
-        storages may share and which keeps its own timeouts and retries.
+        storages may share and which keeps its own timeouts and retries; a URL is faster.
     prefix : str, default "fastblocks"
         Of all names of keys on the server.
     on_error : {"local", "deny", "allow", "raise"}
@@ -434,22 +429,25 @@ class Redis:
         now = s * SECOND + n
         if kind == LOG:
             return self._log_verdict(rules, numbers, now, cost, spend)
-        states = states_of(kind, rules, numbers)
+        verdict: Verdict
         if len(rules) == 1:
-            strategy = self._strategies.STRATEGIES[kind]
-            one: Verdict = strategy(rules[0], states[0] if states else None, now, cost, spend)
-            return one
-        verdict: Verdict = self._strategies.judge(kind, rules, states, now, cost, spend)[0]
+            state = state_of(kind, rules[0], *numbers) if numbers else None
+            verdict = self._strategies.STRATEGIES[kind](rules[0], state, now, cost, spend)
+            return verdict
+        rows = zip(rules, rows_of(kind, numbers), strict=True)
+        states = [state_of(kind, rule, *row) for rule, row in rows] if numbers else None
+        verdict, _ = self._strategies.judge(kind, rules, states, now, cost, spend)
         return verdict
 
     def _log_verdict(
         self, rules: Sequence[Rule], numbers: list[int], now: int, cost: int, spend: bool
     ) -> Verdict:
         """As `sliding_window` has it, of what was read of the log; see log.lua."""
-        rows = list(zip(rules, rows_of(LOG, numbers), strict=True))
-        allowed = all(live + cost <= rule.limit for rule, (live, *_) in rows)
+        lives = numbers[:: WIDTH[LOG]]
+        allowed = all(live + cost <= rule.limit for rule, live in zip(rules, lives, strict=True))
         verdicts = []
-        for (limit, _, period), (live, s, n, last_s, last_n) in rows:
+        for (limit, _, period), row in zip(rules, rows_of(LOG, numbers), strict=True):
+            live, s, n, last_s, last_n = row
             fits = live + cost <= limit
             wait = min(s * SECOND + n, now) + period - now
             last = last_s * SECOND + last_n
@@ -459,6 +457,8 @@ class Redis:
             reset = min(last, now) + period - now if live else 0
             made = self._strategies.Verdict(fits, limit, limit - live, retry, reset, None)
             verdicts.append(made)
+        if len(verdicts) == 1:
+            return verdicts[0]
         verdict: Verdict = self._strategies.together(verdicts)
         return verdict
 
