@@ -121,6 +121,28 @@ def test_token_bucket_with_a_rate_of_no_whole_nanoseconds(server):
     assert_same(limiter, other, clock, trace(limiter._rules, 300, 3))
 
 
+def test_counter_where_products_round_alike(server):
+    """To the nanosecond before and from which a call passes, near 2**85."""
+    draw = random.Random(6)
+    limiter = SlidingWindowCounter(Rate(2**32 - 1, 8_639_999.999999), storage=fresh(server))
+    storage, other = limiter.storage, Memory()
+    ((limit, _, period),) = limiter._rules
+    other.bind(limiter._KIND, limiter._rules)
+    alike = 0
+    for key in range(100):
+        before, room = sorted([draw.randrange(2**31, limit), draw.randrange(2**30, limit)])[::-1]
+        start = draw.randrange(1, 200) * period
+        left = room * period // before
+        for this_left in (left + 1, left):  # denied, allowed
+            alike += float(before * this_left) == float(room * period)
+            calls = [(start - 1, before), (start + period - this_left, limit - room)]
+            for now, cost in calls if this_left > left else calls[1:]:
+                verdict = storage.decide(storage.token(key), now, cost, True)
+                assert verdict[:5] == other.decide(other.token(key), now, cost, True)[:5]
+        assert verdict.allowed
+    assert alike > 100
+
+
 def test_log_of_a_thousand_calls(server):
     """Bisection in a long list; a call of much cost is one entry."""
     clock = Clock()
