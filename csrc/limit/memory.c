@@ -237,12 +237,12 @@ fb_limit_outcome_t fb_limit_memory_call(fb_limit_memory_t *m, uint64_t h, int64_
     return outcome;
 }
 
-bool fb_limit_memory_call_keys(fb_limit_memory_t *m, fb_keys_cursor_t keys, uint64_t seed,
-                               int64_t now, const uint64_t *costs, uint64_t cost,
-                               bool allow_if_full, bool stop_if_full, bool *out,
-                               fb_limit_outcome_t *failure) {
+size_t fb_limit_memory_call_keys(fb_limit_memory_t *m, fb_keys_cursor_t keys, uint64_t seed,
+                                 int64_t now, const uint64_t *costs, uint64_t cost,
+                                 bool allow_if_full, bool stop_if_full, bool *out,
+                                 fb_limit_outcome_t *failure) {
     uint64_t hashes[FB_KEYS_SLICE];
-    size_t n;
+    size_t n, done = 0;
     while ((n = fb_keys_next(&keys, seed, hashes, FB_KEYS_SLICE)) > 0) {
         if (m->n > 0) {
             for (size_t i = 0; i < n; i++) FB_PREFETCH(&m->index[home(m, hashes[i])]);
@@ -256,12 +256,12 @@ bool fb_limit_memory_call_keys(fb_limit_memory_t *m, fb_keys_cursor_t keys, uint
                 m, hashes[i], now, costs == NULL ? cost : *costs++, true, NULL);
             if (outcome == FB_LIMIT_NO_MEMORY || (outcome == FB_LIMIT_NO_ROOM && stop_if_full)) {
                 *failure = outcome;
-                return false;
+                return done;
             }
-            *out++ = outcome == FB_LIMIT_ALLOWED || (outcome == FB_LIMIT_NO_ROOM && allow_if_full);
+            out[done++] = outcome == FB_LIMIT_ALLOWED || (outcome == FB_LIMIT_NO_ROOM && allow_if_full);
         }
     }
-    return true;
+    return done;
 }
 
 size_t fb_limit_denied_note(fb_limit_denied_t *denied, uint64_t h, bool *is_new) {

@@ -57,11 +57,11 @@ fb_limit_outcome_t fb_limit_memory_call(fb_limit_memory_t *m, uint64_t h, int64_
                                         bool spend, fb_limit_verdict_t *out);
 
 /* Calls of a batch of keys, in order, all at one time; costs NULL: each of `cost`. Without room, a call is
- * allowed or not as told, or the batch ends there: then false, and *failure tells why. */
-bool fb_limit_memory_call_keys(fb_limit_memory_t *m, fb_keys_cursor_t keys, uint64_t seed,
-                               int64_t now, const uint64_t *costs, uint64_t cost,
-                               bool allow_if_full, bool stop_if_full, bool *out,
-                               fb_limit_outcome_t *failure);
+ * allowed or not as told, or the batch ends there, and *failure tells why. Returns how many were decided. */
+size_t fb_limit_memory_call_keys(fb_limit_memory_t *m, fb_keys_cursor_t keys, uint64_t seed,
+                                 int64_t now, const uint64_t *costs, uint64_t cost,
+                                 bool allow_if_full, bool stop_if_full, bool *out,
+                                 fb_limit_outcome_t *failure);
 
 /* Makes a key's quota whole again. */
 void fb_limit_memory_forget(fb_limit_memory_t *m, uint64_t h);

@@ -465,13 +465,13 @@ fb_limit_outcome_t fb_limit_shared_call(fb_limit_shared_t *s, uint64_t h, int64_
     return step == CORRUPT ? FB_LIMIT_CORRUPT : outcome;
 }
 
-bool fb_limit_shared_call_keys(fb_limit_shared_t *s, fb_keys_cursor_t keys, uint64_t seed,
-                               int64_t now, const uint64_t *costs, uint64_t cost,
-                               bool allow_if_full, bool stop_if_full, bool *out,
-                               fb_limit_outcome_t *failure) {
+size_t fb_limit_shared_call_keys(fb_limit_shared_t *s, fb_keys_cursor_t keys, uint64_t seed,
+                                 int64_t now, const uint64_t *costs, uint64_t cost,
+                                 bool allow_if_full, bool stop_if_full, bool *out,
+                                 fb_limit_outcome_t *failure) {
     uint64_t hashes[FB_KEYS_SLICE];
     int64_t opens;
-    size_t n;
+    size_t n, done = 0;
     while ((n = fb_keys_next(&keys, seed, hashes, FB_KEYS_SLICE)) > 0) {
         for (size_t i = 0; i < n; i++) FB_PREFETCH(&s->words[set_of(s, hashes[i])]);
         for (size_t i = 0; i < n; i++) {
@@ -479,12 +479,12 @@ bool fb_limit_shared_call_keys(fb_limit_shared_t *s, fb_keys_cursor_t keys, uint
                 s, hashes[i], now, costs == NULL ? cost : *costs++, true, NULL, &opens);
             if (outcome == FB_LIMIT_CORRUPT || (outcome == FB_LIMIT_NO_ROOM && stop_if_full)) {
                 *failure = outcome;
-                return false;
+                return done;
             }
-            *out++ = outcome == FB_LIMIT_ALLOWED || (outcome == FB_LIMIT_NO_ROOM && allow_if_full);
+            out[done++] = outcome == FB_LIMIT_ALLOWED || (outcome == FB_LIMIT_NO_ROOM && allow_if_full);
         }
     }
-    return true;
+    return done;
 }
 
 bool fb_limit_shared_forget(fb_limit_shared_t *s, uint64_t h) {

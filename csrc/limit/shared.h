@@ -59,10 +59,10 @@ fb_limit_outcome_t fb_limit_shared_call(fb_limit_shared_t *s, uint64_t h, int64_
                                         bool spend, fb_limit_verdict_t *out, int64_t *opens);
 
 /* Calls of a batch, as fb_limit_memory_call_keys. */
-bool fb_limit_shared_call_keys(fb_limit_shared_t *s, fb_keys_cursor_t keys, uint64_t seed,
-                               int64_t now, const uint64_t *costs, uint64_t cost,
-                               bool allow_if_full, bool stop_if_full, bool *out,
-                               fb_limit_outcome_t *failure);
+size_t fb_limit_shared_call_keys(fb_limit_shared_t *s, fb_keys_cursor_t keys, uint64_t seed,
+                                 int64_t now, const uint64_t *costs, uint64_t cost,
+                                 bool allow_if_full, bool stop_if_full, bool *out,
+                                 fb_limit_outcome_t *failure);
 
 /* Makes a key's quota whole again. False if the body is corrupt. */
 bool fb_limit_shared_forget(fb_limit_shared_t *s, uint64_t h);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ __all__ = [
     "check_storage",
     "cost_of",
     "costs_of",
+    "decided",
     "full",
     "no_bytes",
     "not_made",
@@ -87,6 +88,15 @@ def costs_of(costs: Any, n: int) -> Any:
 def time_of(now: Any) -> int:
     """Return the argument `now`, checked."""
     return check.integer("now", now, -MAX_TIME, MAX_TIME)
+
+
+def decided(storage: Any, calls: Iterable[tuple[Any, int | None, int]]) -> Iterator[Any]:
+    """Yield what a storage says to calls that count: tokens, times, costs. At once if it can."""
+    if hasattr(storage, "decide_many"):
+        yield from storage.decide_many(calls)
+    else:
+        for token, now, cost in calls:
+            yield storage.decide(token, now, cost, True)
 
 
 def told(strategy: str, rules: Sequence[Rule]) -> list[tuple[str, Any]]:

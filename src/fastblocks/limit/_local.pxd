@@ -40,7 +40,7 @@ cdef class LocalStorage(Flat):
 
     # Calls of a batch of keys, in order; `costs` is NULL if each is of `cost`.
     cdef int call_keys(self, KeyBatch batch, int64_t now, const uint64_t *costs, uint64_t cost,
-                       cbool *out) except -1
+                       cbool *out, size_t *done) except -1
 
     cdef int forget_hash(self, uint64_t h) except -1
 

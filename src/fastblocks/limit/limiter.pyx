@@ -4,6 +4,7 @@ cimport cython
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
 
 from fastblocks._core import check, limits, rates
 from fastblocks._core.waiting import Waiters
@@ -434,14 +435,25 @@ cdef class Limiter:
         cdef cbool *answers = <cbool *>data_of(result)
         if self.local is None:
             now = self.time()
+            calls = []
             for n in range(batch.n):
-                answers[n] = self.ask(batch.key_at(n), cost if each == NULL else each[n], now)[0]
+                token = self._storage.token(batch.key_at(n))
+                calls.append((token, now, cost if each == NULL else each[n]))
+            verdicts = limits.decided(self._storage, calls)
+            for n in range(batch.n):
+                answers[n] = verdict_of(next(verdicts))[0]
+                self.count(batch.key_at(n), answers[n])
             return delivered(result, out)
-        self.local.call_keys(batch, now_ns(self._timer), each, cost, answers)
-        n = count_true(answers, batch.n)
-        add(&self.allowed, n)
-        if n < batch.n:
-            self.note_batch(batch, answers, batch.n - n)
+        cdef size_t done = 0
+        try:
+            self.local.call_keys(batch, now_ns(self._timer), each, cost, answers, &done)
+        finally:
+            n = count_true(answers, done)
+            add(&self.allowed, n)
+            if n < done:
+                memset(answers + done, 1, batch.n - done)  # those are not denied
+                self.note_batch(batch, answers, done - n)
+            memset(answers + done, 0, batch.n - done)
         return delivered(result, out)
 
     # ---- of storages that are asked in Python --------------------------------------------------

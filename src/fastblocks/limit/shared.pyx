@@ -40,7 +40,7 @@ cdef extern from "limit/shared.h" nogil:
         fb_limit_shared_t *s, uint64_t h, int64_t now, uint64_t cost, bint spend,
         fb_limit_verdict_t *out, int64_t *opens
     )
-    bint fb_limit_shared_call_keys(
+    size_t fb_limit_shared_call_keys(
         fb_limit_shared_t *s, fb_keys_cursor_t keys, uint64_t seed, int64_t now,
         const uint64_t *costs, uint64_t cost, bint allow_if_full, bint stop_if_full, cbool *out,
         fb_limit_outcome_t *failure
@@ -295,25 +295,25 @@ cdef class SharedMemory(LocalStorage):
         return self._on_full == ALLOW
 
     cdef int call_keys(self, KeyBatch batch, int64_t now, const uint64_t *costs, uint64_t cost,
-                       cbool *out) except -1:
+                       cbool *out, size_t *done) except -1:
         cdef fb_limit_outcome_t failure
-        cdef bint done, allow = self._on_full == ALLOW, stop = self._on_full == RAISE
+        cdef bint allow = self._on_full == ALLOW, stop = self._on_full == RAISE
         self.prepare()
         with self.whole:
             self.prepare()
             self.begin_writing()
             if batch.n < RELEASE_GIL_FROM:
-                done = fb_limit_shared_call_keys(
+                done[0] = fb_limit_shared_call_keys(
                     &self.table, batch.cursor(), self._seed, now, costs, cost, allow, stop, out, &failure
                 )
             else:
                 with nogil:
-                    done = fb_limit_shared_call_keys(
+                    done[0] = fb_limit_shared_call_keys(
                         &self.table, batch.cursor(), self._seed, now, costs, cost, allow, stop, out,
                         &failure,
                     )
             self.end_writing()
-        if not done:
+        if done[0] < batch.n:
             self.refuse(failure, 0, NULL)
         return 0
 

@@ -152,11 +152,13 @@ class Limiter:
         each = [checked] * len(plain) if isinstance(checked, int) else checked.tolist()
         result = _keys.fill_out(out, [False] * len(plain), "bool")
         now = self._now()
-        calls = [(self._storage.token(key), cost) for key, cost in zip(plain, each, strict=True)]
-        allowed = [self._storage.decide(token, now, cost, True)[0] for token, cost in calls]
-        for key, (token, _), may in zip(plain, calls, allowed, strict=True):
-            self._count(token, key, may)
-        result[:] = allowed
+        calls = [
+            (self._storage.token(key), now, cost) for key, cost in zip(plain, each, strict=True)
+        ]
+        verdicts = limits.decided(self._storage, calls)
+        for i, (key, (token, _, _), verdict) in enumerate(zip(plain, calls, verdicts, strict=True)):
+            result[i] = verdict[0]
+            self._count(token, key, verdict[0])
         return result
 
     def _now(self) -> int | None:
