@@ -75,8 +75,8 @@ cdef class Memory(LocalStorage):
     key that is limited is not forgotten before its time, whatever comes. Calls are O(1); one that
     finds all keys limited looks at all of them, once until the first of them is free again.
 
-    Memory: 45 to 55 bytes a key and rate; with `SlidingWindow` also 8 for every call that counts. It
-    grows with the keys, by doubling.
+    Memory: 45 to 55 bytes a key and rate when it is full; with `SlidingWindow` also 8 for every call that
+    counts. It grows with the keys, by doubling: just after that it takes twice as much a key.
 
     Threads: a call is atomic.
 
