@@ -94,7 +94,7 @@ def _benchmark(options: argparse.Namespace, suites: Sequence[Suite]) -> int:
         scale=scale.name,
         rounds=scale.rounds,
         machine=machine.describe(),
-        versions=machine.versions(job.library.distribution for job in jobs),
+        versions=machine.versions(lib.distribution for job in jobs for lib in job.libraries),
         suites=[_suite_result(suite, jobs, rows) for suite in suites],
     )
     tables.print_report(console, report)
@@ -114,7 +114,7 @@ def _benchmark(options: argparse.Namespace, suites: Sequence[Suite]) -> int:
 def _suite_result(
     suite: Suite, jobs: Sequence[runner.Job], rows: runner.Rows
 ) -> results.SuiteResult:
-    took_part = dict.fromkeys(job.library for job in jobs if job.suite is suite)
+    took_part = dict.fromkeys(lib for job in jobs if job.suite is suite for lib in job.libraries)
     return results.SuiteResult(
         family=suite.family,
         block=suite.block,

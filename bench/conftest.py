@@ -1,14 +1,14 @@
-"""The pytest side: one process runs one file for one library and appends rows to a file.
+"""The pytest side: a process runs one file, mostly for one library, and appends rows to a file.
 
-Every line of the ``--rows`` file is a JSON object: ``{"start": [work, point]}`` before a
-measurement, and the row after it. A process that dies leaves a start without a row, and a
+Every line of the ``--rows`` file is a JSON object: ``{"start": [library, work, point]}``
+before a measurement, and the row after it. A process that dies leaves a start without a row, and a
 process started again on the same file goes on behind it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,25 @@ from bench.model import Library, Record, Timed, Unsupported, Work, WrongAnswer
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options the runner passes."""
     group = parser.getgroup("fastblocks benchmark")
-    group.addoption("--library", help="name of the library to run (default: the native one)")
+    group.addoption(
+        "--library",
+        action="append",
+        help="name of a library to run, again for more (default: the native one)",
+    )
     group.addoption("--rows", type=Path, help="file that gets one JSON line per measurement")
     group.addoption("--scale", default="default", choices=("quick", "default", "full"))
     group.addoption("--round", type=int, default=0, help="number of the round, from 0")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a sweep once for each of its points."""
+    """Run a work with each library that was asked for, and a sweep once for each of its points."""
     spec = getattr(metafunc.function, "work", None)
-    if isinstance(spec, Work) and "point" in metafunc.fixturenames:
+    if not isinstance(spec, Work):
+        return
+    libraries = _libraries(metafunc.module.LIBRARIES, metafunc.config.getoption("--library"))
+    names = [library.name for library in libraries]
+    metafunc.parametrize("lib", libraries, ids=names, indirect=True, scope="module")
+    if "point" in metafunc.fixturenames:
         metafunc.parametrize("point", spec.points_for(metafunc.config.getoption("--scale")))
 
 
@@ -43,7 +52,7 @@ def _selected(item: pytest.Item, config: pytest.Config, begun: set[str]) -> bool
     spec = _work(item)
     if spec is None or json.dumps(_key(item)) in begun:
         return False
-    if not spec.takes(_library_class(item, config)):
+    if not spec.takes(_library(item)):
         return False
     if spec.rounds and config.getoption("--round") >= spec.rounds:
         return False
@@ -83,7 +92,8 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="module")
 def lib(request: pytest.FixtureRequest) -> Library:
     """The library under test; made here, imported here."""
-    return _library_class(request.node, request.config)()
+    made: Library = request.param()
+    return made
 
 
 @pytest.fixture
@@ -103,7 +113,10 @@ def timed(request: pytest.FixtureRequest, benchmark: Any) -> Timed:
     """Time a callable by pytest-benchmark and write the row."""
 
     def time(function: Callable[[], object], items: int, **values: float) -> None:
-        benchmark(function)
+        if request.config.getoption("--scale") == "quick":
+            benchmark.pedantic(function)
+        else:
+            benchmark(function)
         stats = benchmark.stats.stats
         row = {
             **_row(request.node),
@@ -129,14 +142,19 @@ def record(request: pytest.FixtureRequest) -> Record:
     return write
 
 
-def _library_class(node: Any, config: pytest.Config) -> type[Library]:
-    libraries: tuple[type[Library], ...] = node.getparent(pytest.Module).obj.LIBRARIES
-    wanted = config.getoption("--library")
-    for library in libraries:
-        if wanted == library.name or (wanted is None and library.role == "native"):
-            return library
-    names = ", ".join(library.name for library in libraries)
-    raise pytest.UsageError(f"no library {wanted!r}; there are: {names}")
+def _libraries(known: Iterable[type[Library]], wanted: list[str] | None) -> list[type[Library]]:
+    by_name = {library.name: library for library in known}
+    if wanted is None:
+        return [next(library for library in by_name.values() if library.role == "native")]
+    for name in wanted:
+        if name not in by_name:
+            raise pytest.UsageError(f"no library {name!r}; there are: {', '.join(by_name)}")
+    return [by_name[name] for name in wanted]
+
+
+def _library(item: Any) -> type[Library]:
+    library: type[Library] = item.callspec.params["lib"]
+    return library
 
 
 def _work(item: Any) -> Work | None:
@@ -145,14 +163,12 @@ def _work(item: Any) -> Work | None:
 
 
 def _key(item: Any) -> list[Any]:
-    point = item.callspec.params.get("point") if hasattr(item, "callspec") else None
-    spec = _work(item)
-    return [spec.id if spec else item.name, point]
+    return [_library(item).name, item.function.work.id, item.callspec.params.get("point")]
 
 
 def _row(item: Any) -> dict[str, Any]:
-    name, point = _key(item)
-    return {"work": name, "point": point}
+    library, work, point = _key(item)
+    return {"library": library, "work": work, "point": point}
 
 
 def _write(item: Any, line: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from bench.tables import (
     nanoseconds,
     point_label,
     point_text,
+    points_of,
     roughly,
     size,
     times,
@@ -171,9 +172,7 @@ def _share(row: Row, fastest: float, slowest: float) -> float:
 
 
 def _sweep(suite: SuiteResult, work: WorkResult) -> Iterator[str]:
-    points = sorted({row.point for row in work.rows if row.point is not None})
-    if work.chart == "accuracy":
-        points.reverse()
+    points = points_of(work)
     yield f'<div class="work"><h3>{_code(work.title)}</h3><small>{_code(work.detail)}</small>'
     yield '<div class="scroll"><table><tr><th>library</th>'
     yield "".join(f'<th class="n">{point_label(point)}</th>' for point in points) + "</tr>"

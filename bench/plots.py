@@ -19,6 +19,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 from matplotlib import pyplot
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from bench.results import Row, SuiteResult, WorkResult, ratio
@@ -38,6 +39,7 @@ VARIABLES = {
 }
 MARKERS = "osD^vP"
 FLOORS = "|_x"
+MARKS = 16  # on a line, about
 SEEN = 5  # a rate measured from fewer false positives says nothing
 WIDTH = 5.4  # inches: 390 points, what a phone shows without scaling
 _salt = count()
@@ -239,13 +241,17 @@ def curves(suite: SuiteResult) -> list[tuple[str, str]]:
 
 def _curve(suite: SuiteResult, work: WorkResult) -> str:
     x, y = work.axes
+    lines: list[Any] = []
     with _figure(3.9) as (figure, axes):
         for name in dict.fromkeys(row.library for row in work.rows):
             rows = rows_of(work.rows, name)
-            points = sorted((row.value(x), row.value(y)) for row in rows if row.value(y) > 0)
+            points = sorted((row.value(x), row.value(y)) for row in rows)
+            points = [point for point in points if point[1] > 0 or not AXES[y].log]
             if points:
                 xs, ys = zip(*points, strict=True)
-                axes.plot(xs, ys, **_style(suite, name), linewidth=1, label=name)
+                every = max(len(xs) // MARKS, 1)
+                style = {**_style(suite, name), "markevery": (len(lines) % every, every)}
+                lines += axes.plot(xs, ys, **style, linewidth=1, label=name)
         if work.axes == ("bits", "rate"):
             low = axes.get_ylim()[0]
             _bounds(axes)
@@ -339,6 +345,8 @@ def _legend(figure: Any, axes: Any, columns: int) -> None:
 @contextmanager
 def _figure(height: float) -> Iterator[tuple[Any, Any]]:
     style: dict[Any, Any] = {
+        "figure.facecolor": "none",
+        "axes.facecolor": "none",
         "font.size": 9.5,
         "legend.fontsize": 8.5,
         "text.color": INK,
@@ -365,7 +373,7 @@ def _figure(height: float) -> Iterator[tuple[Any, Any]]:
 
 def _svg(figure: Any, title: str) -> str:
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

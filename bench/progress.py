@@ -9,6 +9,7 @@ from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -59,11 +60,12 @@ class Display:
     def begin(self, job: Job) -> None:
         """Show which process starts."""
         self._rows, self._begun = 0, time.monotonic()
-        self._describe(job, "starting")
+        self._describe(job.name, job.round, "starting")
 
-    def measure(self, job: Job, work: str, point: float | None) -> None:
+    def measure(self, job: Job, library: str, work: str, point: float | None) -> None:
         """Show which work it is at."""
-        self._describe(job, self._works[job.suite.name, work].title + _at(point))
+        title = self._works[job.suite.name, work].title + _at(point)
+        self._describe(f"{job.suite.name} {library}", job.round, title)
 
     def row(self, job: Job, work: str, row: Row) -> None:
         """Show a result."""
@@ -71,7 +73,7 @@ class Display:
         spec = self._works[job.suite.name, work]
         answer = row.note if not row.ok else nanoseconds(row.min_ns) or "measured"
         detail = spec.detail.split(";")[0] + _at(row.point)
-        self._recent.append((job.library.name, spec.title, detail, answer))
+        self._recent.append((row.library, spec.title, detail, answer))
 
     def end(self, job: Job) -> None:
         """Count the process; without a terminal, this is the one line about it."""
@@ -80,14 +82,14 @@ class Display:
         self._progress.update(self._task, completed=self._done)
         if not self._console.is_terminal:
             self._console.print(
-                f"[{self._done}/{self._total}] {job.suite.name} {job.library.name}, "
-                f"round {job.round + 1}: {self._rows} results in {seconds:.1f} s",
+                f"[{self._done}/{self._total}] {job.name}, round {job.round + 1}: "
+                f"{self._rows} results in {seconds:.1f} s",
                 markup=False,
                 highlight=False,
             )
 
-    def _describe(self, job: Job, what: str) -> None:
-        text = f"[bold]{job.suite.name}[/] {job.library.name}, round {job.round + 1}: {code(what)}"
+    def _describe(self, who: str, turn: int, what: str) -> None:
+        text = f"[bold]{escape(who)}[/], round {turn + 1}: {code(what)}"
         self._progress.update(self._task, description=text)
 
     def _render(self) -> RenderableType:

@@ -26,6 +26,8 @@ from bench.model import Library, Work
 from bench.results import Row
 
 POLL = 0.1
+Key = tuple[str, str, "float | None"]
+KEY = ("library", "work", "point")
 RETURNED = (0, 1, 5)  # pytest's codes for: passed, some failed, nothing left to run
 
 
@@ -45,6 +47,8 @@ class Scale:
         Calls per work and process at least.
     timeout : float
         Seconds without a new row after which a process is given up.
+    together : bool
+        Whether all libraries of a suite run in one process: for times that say nothing.
     """
 
     name: str
@@ -52,36 +56,41 @@ class Scale:
     max_time: float
     min_rounds: int
     timeout: float
+    together: bool = False
 
 
-QUICK = Scale("quick", rounds=1, max_time=0.001, min_rounds=1, timeout=60)
+QUICK = Scale("quick", rounds=1, max_time=0.001, min_rounds=1, timeout=60, together=True)
 DEFAULT = Scale("default", rounds=3, max_time=0.1, min_rounds=3, timeout=60)
 FULL = Scale("full", rounds=5, max_time=1.0, min_rounds=5, timeout=1200)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One process: one library of one suite in one round."""
+    """One process: libraries of one suite, mostly one, in one round."""
 
     suite: Suite
-    library: type[Library]
+    libraries: tuple[type[Library], ...]
     round: int
 
-    def expected(self, scale: Scale) -> list[tuple[str, float | None]]:
-        """Return the (work, point) pairs it should report."""
-        pairs: list[tuple[str, float | None]] = []
-        for work in self.suite.works:
-            if self._runs(work, scale):
-                points = work.points_for(scale.name)
-                pairs += [(work.id, point) for point in points] or [(work.id, None)]
-        return pairs
+    @property
+    def name(self) -> str:
+        """What it runs, for people."""
+        return f"{self.suite.name} {', '.join(library.name for library in self.libraries)}"
+
+    def expected(self, scale: Scale) -> list[Key]:
+        """Return what it should report."""
+        return [
+            (library.name, work.id, point)
+            for library in self.libraries
+            for work in self.suite.works
+            if self._runs(work, scale) and work.takes(library)
+            for point in work.points_for(scale.name) or (None,)
+        ]
 
     def _runs(self, work: Work, scale: Scale) -> bool:
         if work.full_only and scale.name != "full":
             return False
-        if work.rounds and self.round >= work.rounds:
-            return False
-        return work.takes(self.library)
+        return not work.rounds or self.round < work.rounds
 
 
 class Listener(Protocol):
@@ -90,7 +99,7 @@ class Listener(Protocol):
     def begin(self, job: Job) -> None:
         """`job` starts."""
 
-    def measure(self, job: Job, work: str, point: float | None) -> None:
+    def measure(self, job: Job, library: str, work: str, point: float | None) -> None:
         """`job` is at `work`."""
 
     def row(self, job: Job, work: str, row: Row) -> None:
@@ -105,13 +114,17 @@ Rows = dict[tuple[str, str], list[Row]]
 
 def plan(suites: Sequence[Suite], scale: Scale, peers: bool = True) -> list[Job]:
     """Return the jobs in the order they run; the twin, being slow, runs once."""
-    return [
-        Job(suite, library, turn)
-        for suite in suites
-        for turn in range(scale.rounds)
-        for library in suite.libraries
-        if (peers or library.role != "peer") and not (turn and library.role == "pure")
-    ]
+    jobs = []
+    for suite in suites:
+        for turn in range(scale.rounds):
+            libraries = tuple(
+                library
+                for library in suite.libraries
+                if (peers or library.role != "peer") and not (turn and library.role == "pure")
+            )
+            groups = [libraries] if scale.together else [(library,) for library in libraries]
+            jobs += [Job(suite, group, turn) for group in groups]
+    return [job for job in jobs if job.expected(scale)]
 
 
 def run(jobs: Sequence[Job], scale: Scale, listener: Listener) -> Rows:
@@ -135,7 +148,7 @@ def _run_job(
 ) -> Generator[tuple[str, Row], None, None]:
     """Run `job`, again after a crash or hang until every work has a row, and yield the rows."""
     expected = job.expected(scale)
-    seen: set[tuple[str, float | None]] = set()
+    seen: set[Key] = set()
     tail = _Tail(file)
     while len(seen) < len(expected):
         failure = "no result"
@@ -157,9 +170,9 @@ def _run_job(
         if finished and process.returncode not in RETURNED:
             failure = _death(process.returncode, file.with_suffix(".log"))
         at = tail.begun[-1] if tail.begun and tail.begun[-1] not in seen else None
-        lost = [at] if at else [pair for pair in expected if pair not in seen]
-        for work, point in lost:
-            line = {"work": work, "point": point, "status": "error", "note": failure}
+        lost = [at] if at else [key for key in expected if key not in seen]
+        for key in lost:
+            line = dict(zip(KEY, key, strict=True), status="error", note=failure)
             yield _take(line, job, seen, listener)
 
 
@@ -172,12 +185,10 @@ def _finished(process: subprocess.Popen[bytes]) -> bool:
     return True
 
 
-def _take(
-    line: dict[str, Any], job: Job, seen: set[tuple[str, float | None]], listener: Listener
-) -> tuple[str, Row]:
+def _take(line: dict[str, Any], job: Job, seen: set[Key], listener: Listener) -> tuple[str, Row]:
     work = line.pop("work")
-    row = Row(library=job.library.name, **line)
-    seen.add((work, row.point))
+    row = Row(**line)
+    seen.add((row.library, work, row.point))
     listener.row(job, work, row)
     return work, row
 
@@ -188,7 +199,7 @@ class _Tail:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
-        self.begun: list[tuple[str, float | None]] = []
+        self.begun: list[Key] = []
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """Yield what was written since the last call."""
@@ -202,7 +213,7 @@ class _Tail:
                 self._offset += len(raw)
                 line = json.loads(raw)
                 if "start" in line:
-                    self.begun.append((line["start"][0], line["start"][1]))
+                    self.begun.append(tuple(line["start"]))
                 yield line
 
 
@@ -213,7 +224,7 @@ def _command(job: Job, scale: Scale, file: Path) -> list[str]:
         *("-p", "pytest_benchmark.plugin", "--benchmark-disable-gc"),
         f"--benchmark-max-time={scale.max_time}",
         f"--benchmark-min-rounds={scale.min_rounds}",
-        f"--library={job.library.name}",
+        *(f"--library={library.name}" for library in job.libraries),
         f"--rows={file}",
         f"--scale={scale.name}",
         f"--round={job.round}",

@@ -13,6 +13,7 @@ from rich.table import Table
 from bench.results import Report, Row, SuiteResult, WorkResult, ratio
 
 TIMES = "\N{MULTIPLICATION SIGN}"
+MAX_COLUMNS = 11
 LEGEND = (
     f"÷ native: the time divided by that of fastblocks, so 2.00{TIMES} means fastblocks is twice "
     "as fast. pure ÷: how many times faster than the pure-Python twin."
@@ -101,9 +102,7 @@ def aside(row: Row) -> str:
 
 def _sweep(suite: SuiteResult, work: WorkResult) -> Table:
     """Return a table with one line per library and one column per point."""
-    points = sorted({row.point for row in work.rows if row.point is not None})
-    if work.chart == "accuracy":
-        points.reverse()
+    points = points_of(work)
     table = Table(title=_title(work), title_justify="left", title_style="")
     table.add_column("library")
     for point in points:
@@ -114,6 +113,15 @@ def _sweep(suite: SuiteResult, work: WorkResult) -> Table:
         line = [point_text(work, cells.get(point)) for point in points]
         table.add_row(name, *line, style="bold green" if native else "")
     return table
+
+
+def points_of(work: WorkResult) -> list[float]:
+    """Return the points of a sweep's table, in order: of many, a few that are evenly spread."""
+    points = sorted({row.point for row in work.rows if row.point is not None})
+    if work.chart == "accuracy":
+        points.reverse()
+    step = -(-len(points) // MAX_COLUMNS)
+    return points[step - 1 :: step] if step else points
 
 
 def point_text(work: WorkResult, row: Row | None) -> str:
@@ -179,7 +187,10 @@ AXES = {
     "bits": Axis("bits per key", False, lambda value: f"{value:.3g}"),
     "bytes": Axis("memory", True, size),
     "each": Axis(
-        "bytes per key", True, lambda value: f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
+        "bytes per key",
+        True,
+        lambda value: f"{value:,.3g}" if value < 100 else f"{value:,.0f}",
+        (1, 2, 5),
     ),
     "entries": Axis("entries", True, lambda value: f"{value:,.0f}"),
     "error": Axis("relative error", True, percent),
@@ -191,6 +202,7 @@ AXES = {
     "rate": Axis("false-positive rate", True, percent),
     "ratio": Axis("hit ratio", False, lambda value: f"{value * 100:.1f} %"),
     "recall": Axis("share of the true top that is found", False, percent),
+    "recent": Axis("calls admitted in the last second", False, lambda value: f"{value:,.0f}"),
     "seconds": Axis("seconds", False, lambda value: f"{value:g}"),
     "vnodes": Axis("vnodes per node", True, lambda value: f"{value:,.0f}", (1, 2, 5)),
 }

@@ -31,6 +31,10 @@ class OnServer(Library):
         """Return a function that tells whether a key has one more of `limit` calls an hour."""
         raise NotImplementedError
 
+    def batch(self, limit: int) -> Callable[[list[str]], Any]:
+        """Return the same for many keys at once, in fixed windows."""
+        raise Unsupported("no batch")
+
 
 class Native(OnServer):
     """fastblocks itself, on the client of the package redis."""
@@ -52,6 +56,13 @@ class Native(OnServer):
         storage = limits.Redis(self.url, on_error="raise")
         hit: Callable[[str], Any] = classes[strategy](f"{limit}/hour", storage=storage).hit
         return hit
+
+    def batch(self, limit: int) -> Callable[[list[str]], Any]:
+        """A limiter's `allow_many`."""
+        storage = self.api.Redis(self.url, on_error="raise")
+        limiter = self.api.FixedWindow(f"{limit}/hour", storage=storage)
+        many: Callable[[list[str]], Any] = limiter.allow_many
+        return many
 
 
 class Pure(Native):
@@ -112,13 +123,26 @@ class Bare(OnServer):
     role: ClassVar[Role] = "floor"
     module = "redis"
     distribution = "redis"
-    only = tuple(f"hit_{strategy}" for strategy in STRATEGIES)
+    only = (*(f"hit_{strategy}" for strategy in STRATEGIES), "allow_many")
 
     def limiter(self, strategy: str, limit: int) -> Callable[[str], Any]:
         """A call that decides nothing."""
         client = self.api.Redis.from_url(self.url)
         sha = client.script_load("return 1")
         return lambda key: client.evalsha(sha, 0)
+
+    def batch(self, limit: int) -> Callable[[list[str]], Any]:
+        """Such calls in one pipeline."""
+        client = self.api.Redis.from_url(self.url)
+        sha = client.script_load("return 1")
+
+        def many(keys: list[str]) -> Any:
+            pipeline = client.pipeline(transaction=False)
+            for _ in keys:
+                pipeline.evalsha(sha, 0)
+            return pipeline.execute()
+
+        return many
 
 
 LIBRARIES = (Native, Pure, Limits, Throttled, Bare)
@@ -161,3 +185,15 @@ def bench_hit_bucket(lib: Any, timed: Timed) -> None:
 def bench_hit_log(lib: Any, timed: Timed) -> None:
     """Sliding window, exact."""
     _hits(lib, timed, "log", FEW)
+
+
+@work("`allow_many(keys)` on Redis, fixed window", "1000 keys", unit="call", rounds=2)
+def bench_allow_many(lib: Any, timed: Timed) -> None:
+    """A batch."""
+    many = lib.batch(LIMIT)
+    if not isinstance(lib, Bare):
+        few = lib.batch(3)
+        answers = list(few(["one", "other", *["one"] * 4]))
+        expect(answers == [True] * 4 + [False] * 2, f"3 an hour: {answers}")
+    many(KEYS)
+    timed(lambda: many(KEYS), items=len(KEYS))

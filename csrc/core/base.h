@@ -159,6 +159,9 @@ FB_INLINE uint64_t fb_atomic_load64(const uint64_t *p) {
 FB_INLINE void fb_atomic_store64(uint64_t *p, uint64_t v) {
     __atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
+FB_INLINE void fb_atomic_add64(uint64_t *p, uint64_t v) {
+    __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
+}
 FB_INLINE void fb_atomic_or64(uint64_t *p, uint64_t v) {
     (void)__atomic_fetch_or(p, v, __ATOMIC_RELAXED);
 }
@@ -196,6 +199,11 @@ FB_INLINE void fb_atomic_store16(uint16_t *p, uint16_t v) {
 }
 FB_INLINE int fb_atomic_load_int(const int *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
 FB_INLINE void fb_atomic_store_int(int *p, int v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
+FB_INLINE void fb_atomic_order(void) { /* acquire and release */
+#if !defined(__SANITIZE_THREAD__)
+    __atomic_thread_fence(__ATOMIC_ACQ_REL);
+#endif
+}
 FB_INLINE void fb_atomic_fence(void) {
 #if !defined(__SANITIZE_THREAD__) /* which knows no fences */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -204,6 +212,9 @@ FB_INLINE void fb_atomic_fence(void) {
 #else
 FB_INLINE uint64_t fb_atomic_load64(const uint64_t *p) { return *(const volatile uint64_t *)p; }
 FB_INLINE void fb_atomic_store64(uint64_t *p, uint64_t v) { *(volatile uint64_t *)p = v; }
+FB_INLINE void fb_atomic_add64(uint64_t *p, uint64_t v) {
+    (void)_InterlockedExchangeAdd64((volatile long long *)p, (long long)v);
+}
 FB_INLINE void fb_atomic_or64(uint64_t *p, uint64_t v) {
     (void)_InterlockedOr64((volatile long long *)p, (long long)v);
 }
@@ -244,6 +255,7 @@ FB_INLINE uint16_t fb_atomic_load16(const uint16_t *p) { return *(const volatile
 FB_INLINE void fb_atomic_store16(uint16_t *p, uint16_t v) { *(volatile uint16_t *)p = v; }
 FB_INLINE int fb_atomic_load_int(const int *p) { return *(const volatile int *)p; }
 FB_INLINE void fb_atomic_store_int(int *p, int v) { *(volatile int *)p = v; }
+FB_INLINE void fb_atomic_order(void) { MemoryBarrier(); }
 FB_INLINE void fb_atomic_fence(void) { MemoryBarrier(); }
 #endif
 

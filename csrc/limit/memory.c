@@ -173,7 +173,7 @@ static bool make_room(fb_limit_memory_t *m, int64_t now) {
     }
     if (best == FB_LIMIT_NONE) {
         m->closed_from = now;
-        m->closed_until = now + opens;
+        m->closed_until = now + (opens < FB_LIMIT_MAX_CLOSED ? opens : FB_LIMIT_MAX_CLOSED);
         return false;
     }
     m->evicted += soonest > 0;
@@ -237,12 +237,12 @@ fb_limit_outcome_t fb_limit_memory_call(fb_limit_memory_t *m, uint64_t h, int64_
     return outcome;
 }
 
-bool fb_limit_memory_call_keys(fb_limit_memory_t *m, fb_keys_cursor_t keys, uint64_t seed,
-                               int64_t now, const uint64_t *costs, uint64_t cost,
-                               bool allow_if_full, bool stop_if_full, bool *out,
-                               fb_limit_outcome_t *failure) {
+size_t fb_limit_memory_call_keys(fb_limit_memory_t *m, fb_keys_cursor_t keys, uint64_t seed,
+                                 int64_t now, const uint64_t *costs, uint64_t cost,
+                                 bool allow_if_full, bool stop_if_full, bool *out,
+                                 fb_limit_outcome_t *failure) {
     uint64_t hashes[FB_KEYS_SLICE];
-    size_t n;
+    size_t n, done = 0;
     while ((n = fb_keys_next(&keys, seed, hashes, FB_KEYS_SLICE)) > 0) {
         if (m->n > 0) {
             for (size_t i = 0; i < n; i++) FB_PREFETCH(&m->index[home(m, hashes[i])]);
@@ -256,12 +256,12 @@ bool fb_limit_memory_call_keys(fb_limit_memory_t *m, fb_keys_cursor_t keys, uint
                 m, hashes[i], now, costs == NULL ? cost : *costs++, true, NULL);
             if (outcome == FB_LIMIT_NO_MEMORY || (outcome == FB_LIMIT_NO_ROOM && stop_if_full)) {
                 *failure = outcome;
-                return false;
+                return done;
             }
-            *out++ = outcome == FB_LIMIT_ALLOWED || (outcome == FB_LIMIT_NO_ROOM && allow_if_full);
+            out[done++] = outcome == FB_LIMIT_ALLOWED || (outcome == FB_LIMIT_NO_ROOM && allow_if_full);
         }
     }
-    return true;
+    return done;
 }
 
 size_t fb_limit_denied_note(fb_limit_denied_t *denied, uint64_t h, bool *is_new) {
@@ -343,6 +343,9 @@ fb_status_t fb_limit_memory_load(fb_limit_memory_t *m, const void *from, size_t 
     m->closed_from = (int64_t)in[2];
     m->closed_until = (int64_t)in[3];
     m->evicted = in[4];
+    if (m->closed_from < -FB_LIMIT_MAX_TIME || m->closed_from > FB_LIMIT_MAX_TIME ||
+        m->closed_until < m->closed_from || in[3] - in[2] > (uint64_t)FB_LIMIT_MAX_CLOSED)
+        return FB_STATE_PARAMS;
     in += HEAD_WORDS;
     while (m->n < n) {
         if (in == end || fb_limit_memory_find(m, *in) != FB_LIMIT_NONE) return FB_STATE_PARAMS;

@@ -14,6 +14,7 @@
 #include "limit/rules.h"
 
 #define FB_LIMIT_MAX_KEYS (UINT32_C(1) << 31)
+#define FB_LIMIT_MAX_CLOSED (2 * FB_LIMIT_MAX_NS)
 
 typedef struct {
     fb_limit_rules_t rules;
@@ -24,7 +25,7 @@ typedef struct {
     uint64_t *index;     /* open addressing: low half of the hash, number of the entry + 1; 0: free */
     unsigned index_bits;
     size_t hand;         /* the entry that is looked at next when there is need for room */
-    int64_t closed_from, closed_until; /* when no key could make room */
+    int64_t closed_from, closed_until; /* when no key can make room; MAX_CLOSED apart at most */
     uint64_t evicted;    /* keys forgotten before their quota was whole */
     size_t log_bytes;    /* of the rings of logs */
 } fb_limit_memory_t;
@@ -56,11 +57,11 @@ fb_limit_outcome_t fb_limit_memory_call(fb_limit_memory_t *m, uint64_t h, int64_
                                         bool spend, fb_limit_verdict_t *out);
 
 /* Calls of a batch of keys, in order, all at one time; costs NULL: each of `cost`. Without room, a call is
- * allowed or not as told, or the batch ends there: then false, and *failure tells why. */
-bool fb_limit_memory_call_keys(fb_limit_memory_t *m, fb_keys_cursor_t keys, uint64_t seed,
-                               int64_t now, const uint64_t *costs, uint64_t cost,
-                               bool allow_if_full, bool stop_if_full, bool *out,
-                               fb_limit_outcome_t *failure);
+ * allowed or not as told, or the batch ends there, and *failure tells why. Returns how many were decided. */
+size_t fb_limit_memory_call_keys(fb_limit_memory_t *m, fb_keys_cursor_t keys, uint64_t seed,
+                                 int64_t now, const uint64_t *costs, uint64_t cost,
+                                 bool allow_if_full, bool stop_if_full, bool *out,
+                                 fb_limit_outcome_t *failure);
 
 /* Makes a key's quota whole again. */
 void fb_limit_memory_forget(fb_limit_memory_t *m, uint64_t h);

@@ -3,23 +3,40 @@
  * to tell takes more. The pure-Python twin (pure/limit/strategies.py) is the specification. */
 #include "limit/rules.h"
 
+/* Waits are at most 292 years, also if the clock was set back by more. */
+static int64_t at_most_max(uint64_t ns) { return ns > INT64_MAX ? INT64_MAX : (int64_t)ns; }
+
+/* How long until a time that is not before now. */
+static int64_t wait_until(int64_t time, int64_t now) {
+    return at_most_max((uint64_t)time - (uint64_t)now);
+}
+
+/* The time `ns` after another; of damaged shared memory anything. */
+static int64_t after(int64_t time, uint64_t ns) { return (int64_t)((uint64_t)time + ns); }
+
 /* ---- windows ----------------------------------------------------------------------------------- */
 
 typedef struct {
-    int64_t window;
+    int64_t window, start;
     uint64_t elapsed, before, used;
 } window_view_t;
 
 static window_view_t view_window(const fb_limit_rule_t *rule, const fb_limit_state_t *state,
                                  int64_t now) {
     const int64_t period = (int64_t)rule->period;
-    window_view_t v = {now / period, 0, 0, 0};
+    window_view_t v = {now / period, 0, 0, 0, 0};
     if (v.window * period > now) v.window--; /* rounded down, below zero too */
-    v.elapsed = (uint64_t)(now - v.window * period);
+    v.start = v.window * period;
+    v.elapsed = (uint64_t)(now - v.start);
     if (state == NULL) return v;
     if (state->window.window >= v.window) {
         v.before = state->window.before;
         v.used = state->window.used;
+        if (state->window.window > v.window) { /* the clock is behind */
+            v.window = state->window.window;
+            v.start = (int64_t)((uint64_t)v.window * rule->period);
+            v.elapsed = 0;
+        }
     } else if (state->window.window == v.window - 1) {
         v.before = state->window.used;
     }
@@ -34,10 +51,9 @@ static bool fixed_fits(const fb_limit_rule_t *rule, const fb_limit_state_t *stat
 static void fixed_tell(const fb_limit_rule_t *rule, const fb_limit_state_t *state, int64_t now,
                        fb_limit_verdict_t *out) {
     const window_view_t v = view_window(rule, state, now);
-    const int64_t left = (int64_t)(rule->period - v.elapsed);
     out->remaining = rule->limit - v.used;
-    out->retry = left;
-    out->reset = v.used > 0 ? left : 0;
+    out->retry = wait_until(after(v.start, rule->period), now);
+    out->reset = v.used > 0 ? out->retry : 0;
 }
 
 /* a * b <= c * d */
@@ -79,10 +95,9 @@ static void counter_tell(const fb_limit_rule_t *rule, const fb_limit_state_t *st
         enough = period + elapsed_until(v.used, rule->limit - cost, period);
     else
         enough = v.elapsed;
-    out->retry = (int64_t)(enough - v.elapsed);
-    out->reset = v.used > 0     ? (int64_t)(2 * period - v.elapsed)
-                 : v.before > 0 ? (int64_t)(period - v.elapsed)
-                                : 0;
+    out->retry = wait_until(after(v.start, enough), now);
+    if (v.used > 0 || v.before > 0)
+        out->reset = wait_until(after(v.start, v.used > 0 ? 2 * period : period), now);
 }
 
 static void window_spend(const fb_limit_rule_t *rule, fb_limit_state_t *state, bool fresh,
@@ -104,16 +119,12 @@ static bool span_at_most(span_t a, uint64_t ns, uint64_t part) {
     return a.ns != ns ? a.ns < ns : a.part <= part;
 }
 
-/* What the bucket lacks now. */
-static span_t view_bucket(const fb_limit_rule_t *rule, const fb_limit_state_t *state, int64_t now) {
+/* What the bucket lacks now: more than all of it, if the clock is behind. */
+static span_t view_bucket(const fb_limit_state_t *state, int64_t now) {
     span_t lacks = {0, 0};
     if (state == NULL || state->bucket.ns < now) return lacks;
     lacks.ns = (uint64_t)state->bucket.ns - (uint64_t)now;
     lacks.part = state->bucket.part;
-    if (!span_at_most(lacks, rule->whole_ns, rule->whole_part)) {
-        lacks.ns = rule->whole_ns;
-        lacks.part = rule->whole_part;
-    }
     return lacks;
 }
 
@@ -135,52 +146,68 @@ static span_t with_cost(const fb_limit_rule_t *rule, span_t lacks, uint64_t cost
 static bool bucket_fits(const fb_limit_rule_t *rule, const fb_limit_state_t *state, int64_t now,
                         uint64_t cost) {
     if (cost > rule->limit) return false;
-    const span_t after = with_cost(rule, view_bucket(rule, state, now), cost);
-    return span_at_most(after, rule->whole_ns, rule->whole_part);
+    const span_t then = with_cost(rule, view_bucket(state, now), cost);
+    return span_at_most(then, rule->whole_ns, rule->whole_part);
 }
 
 static void bucket_spend(const fb_limit_rule_t *rule, fb_limit_state_t *state, bool fresh,
                          int64_t now, uint64_t cost) {
-    const span_t after = with_cost(rule, view_bucket(rule, fresh ? NULL : state, now), cost);
-    state->bucket.ns = now + (int64_t)after.ns;
-    state->bucket.part = after.part;
+    const span_t then = with_cost(rule, view_bucket(fresh ? NULL : state, now), cost);
+    state->bucket.ns = now + (int64_t)then.ns;
+    state->bucket.part = then.part;
 }
 
 static void bucket_tell(const fb_limit_rule_t *rule, const fb_limit_state_t *state, int64_t now,
                         uint64_t cost, fb_limit_verdict_t *out) {
-    const span_t lacks = view_bucket(rule, state, now);
-    uint64_t hi, has = rule->whole_ns - lacks.ns;
-    uint64_t parts = rule->whole_part - lacks.part;
-    if (rule->whole_part < lacks.part) {
-        has--;
-        parts += rule->count;
+    const span_t lacks = view_bucket(state, now);
+    if (span_at_most(lacks, rule->whole_ns, rule->whole_part)) {
+        uint64_t hi, has = rule->whole_ns - lacks.ns;
+        uint64_t parts = rule->whole_part - lacks.part;
+        if (rule->whole_part < lacks.part) {
+            has--;
+            parts += rule->count;
+        }
+        uint64_t lo = fb_mul128(has, rule->count, &hi);
+        lo += parts;
+        hi += lo < parts;
+        out->remaining = fb_div128(hi, lo, rule->period);
     }
-    uint64_t lo = fb_mul128(has, rule->count, &hi);
-    lo += parts;
-    hi += lo < parts;
-    out->remaining = fb_div128(hi, lo, rule->period);
-    out->reset = (int64_t)(lacks.ns + (lacks.part > 0));
+    out->reset = at_most_max(lacks.ns + (lacks.part > 0));
     if (cost <= rule->limit) {
-        const span_t after = with_cost(rule, lacks, cost);
-        out->retry = (int64_t)(after.ns - rule->whole_ns) + (after.part > rule->whole_part);
+        const span_t then = with_cost(rule, lacks, cost);
+        if (!span_at_most(then, rule->whole_ns, rule->whole_part))
+            out->retry = at_most_max(then.ns - rule->whole_ns + (then.part > rule->whole_part));
     }
 }
 
 /* ---- logs -------------------------------------------------------------------------------------- */
 
-static int64_t *log_at(const fb_limit_log_t *log, uint32_t i) {
+/* Atomic, since a log of shared memory may be written to by another process while it is looked at; what was
+ * found is not used then. */
+static uint64_t *place(const fb_limit_log_t *log, uint32_t i) {
     const uint32_t at = log->head + i; /* room is at most 2^20 */
-    return &log->stamps[at >= log->room ? at - log->room : at];
+    return (uint64_t *)&log->stamps[at >= log->room ? at - log->room : at];
 }
 
-/* How many stamps, the oldest ones, do not count any more: those of (.., now - period]. */
+static int64_t log_at(const fb_limit_log_t *log, uint32_t i) {
+    return (int64_t)fb_atomic_acquire64(place(log, i));
+}
+
+/* The time at which a log stands: now, or that of its last call if the clock is behind. */
+static int64_t log_now(const fb_limit_log_t *log, int64_t now) {
+    if (log == NULL || log->used == 0) return now;
+    const int64_t last = log_at(log, log->used - 1);
+    return last > now ? last : now;
+}
+
+/* How many stamps, the oldest ones, do not count any more: those of (.., then - period]. */
 static uint32_t log_dead(const fb_limit_rule_t *rule, const fb_limit_log_t *log, int64_t now) {
-    const int64_t start = now - (int64_t)rule->period;
+    const int64_t start = after(log_now(log, now), -rule->period);
     uint32_t low = 0, high = log == NULL ? 0 : log->used;
-    if (high == 0 || *log_at(log, 0) > start) return 0;
+    if (high == 0 || log_at(log, 0) > start) return 0;
     while (low < high) {
         const uint32_t middle = (low + high) / 2;
-        if (*log_at(log, middle) > start)
+        if (log_at(log, middle) > start)
             high = middle;
         else
             low = middle + 1;
@@ -198,34 +225,34 @@ uint32_t fb_limit_log_needs(const fb_limit_rule_t *rule, const fb_limit_log_t *l
 }
 
 void fb_limit_log_move(const fb_limit_log_t *from, fb_limit_log_t *into) {
-    for (uint32_t i = 0; i < from->used; i++) into->stamps[i] = *log_at(from, i);
+    for (uint32_t i = 0; i < from->used; i++) into->stamps[i] = log_at(from, i);
     into->head = 0;
     into->used = from->used;
 }
 
 static void log_spend(const fb_limit_rule_t *rule, fb_limit_log_t *log, int64_t now, uint64_t cost) {
+    const int64_t then = log_now(log, now);
     const uint32_t dead = log_dead(rule, log, now);
     log->head += dead;
     if (log->head >= log->room) log->head -= log->room;
     log->used -= dead;
-    for (uint32_t i = log->used; i-- > 0 && *log_at(log, i) > now;) *log_at(log, i) = now;
-    for (; cost > 0; cost--) *log_at(log, log->used++) = now;
+    for (; cost > 0; cost--) fb_atomic_release64(place(log, log->used++), (uint64_t)then);
 }
 
 /* When a stamp stops to count, from now. */
 static int64_t log_until(const fb_limit_rule_t *rule, int64_t stamp, int64_t now) {
-    return (int64_t)rule->period - (stamp < now ? now - stamp : 0);
+    return wait_until(after(stamp, rule->period), now);
 }
 
 static void log_tell(const fb_limit_rule_t *rule, const fb_limit_log_t *log, int64_t now,
                      uint64_t cost, fb_limit_verdict_t *out) {
     const uint32_t dead = log_dead(rule, log, now);
-    const uint64_t live = log_live(rule, log, now);
+    const uint64_t live = log == NULL ? 0 : log->used - dead;
     out->remaining = rule->limit - live;
-    out->reset = live > 0 ? log_until(rule, *log_at(log, log->used - 1), now) : 0;
+    out->reset = live > 0 ? log_until(rule, log_at(log, log->used - 1), now) : 0;
     if (cost <= rule->limit && live + cost > rule->limit) {
         const uint32_t last = dead + (uint32_t)(live + cost - rule->limit - 1);
-        out->retry = log_until(rule, *log_at(log, last), now);
+        out->retry = log_until(rule, log_at(log, last), now);
     }
 }
 
@@ -316,21 +343,26 @@ fb_limit_verdict_t fb_limit_tell(const fb_limit_rules_t *rules, const fb_limit_s
     return all;
 }
 
+static bool time_ok(int64_t time, int64_t more) {
+    return -FB_LIMIT_MAX_TIME <= time && time <= FB_LIMIT_MAX_TIME + more;
+}
+
 bool fb_limit_state_ok(const fb_limit_rules_t *rules, unsigned rule, const fb_limit_state_t *state) {
     const fb_limit_rule_t *r = &rules->rule[rule];
+    const int64_t last = FB_LIMIT_MAX_TIME / (int64_t)r->period + 1;
     switch (rules->kind) {
         case FB_LIMIT_FIXED:
-            return state->window.before == 0 && state->window.used >= 1 &&
-                   state->window.used <= r->limit;
         case FB_LIMIT_COUNTER:
-            return state->window.before <= r->limit && state->window.used >= 1 &&
-                   state->window.used <= r->limit;
-        case FB_LIMIT_BUCKET: return state->bucket.part < r->count;
+            return -last <= state->window.window && state->window.window <= last &&
+                   state->window.before <= (rules->kind == FB_LIMIT_COUNTER ? r->limit : 0) &&
+                   state->window.used >= 1 && state->window.used <= r->limit;
+        case FB_LIMIT_BUCKET:
+            return time_ok(state->bucket.ns, FB_LIMIT_MAX_NS) && state->bucket.part < r->count;
         case FB_LIMIT_LOG: break;
     }
     const fb_limit_log_t *log = &state->log;
-    if (log->used < 1 || log->used > r->limit) return false;
+    if (log->used < 1 || log->used > r->limit || !time_ok(log_at(log, 0), 0)) return false;
     for (uint32_t i = 1; i < log->used; i++)
-        if (*log_at(log, i) < *log_at(log, i - 1)) return false;
-    return true;
+        if (log_at(log, i) < log_at(log, i - 1)) return false;
+    return time_ok(log_at(log, log->used - 1), 0);
 }

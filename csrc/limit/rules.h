@@ -12,7 +12,12 @@
  *
  * A key has one state per rule; a call is allowed if every rule allows it, and then counts for all. A call
  * that is denied, or only asked about, changes nothing. All is integers: times in nanoseconds, of any
- * clock. A clock that is set back is harmless: a state of the future counts as one of now.
+ * clock, within MAX_TIME of its zero.
+ *
+ * The time of a key never runs backwards. While the clock is behind a state, because it was set back or
+ * another call has overtaken this one, the state stands still: a window is the state's, a log ends at its
+ * last call, a bucket is empty until the clock is so near to the state that it was not. Waits are by the
+ * clock: after `retry` the same call passes, not before, however far the clock is behind.
  *
  * [1] ITU-T I.371, "Traffic control and congestion control in B-ISDN", the generic cell rate algorithm.
  */
@@ -28,6 +33,7 @@ enum { FB_LIMIT_RULES_MAX = 8, FB_LIMIT_NEVER = -1 };
 #define FB_LIMIT_MAX_COUNT 0xffffffffu
 #define FB_LIMIT_MAX_LOG (1u << 20)
 #define FB_LIMIT_MAX_NS (INT64_C(100) * 86400 * 1000000000) /* 100 days */
+#define FB_LIMIT_MAX_TIME INT64_C(9000000000000000000)
 
 typedef struct {
     uint64_t limit, count, period; /* `count` is for buckets; `limit` otherwise */

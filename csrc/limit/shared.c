@@ -5,17 +5,17 @@
  *      blocks    one for each set, and a spare for each record
  *      logs      one for each of a set's ways, and a spare for each record; if the rules are LOG
  *
- *      block:    n keys | time of the last change | entries: hash, state for each rule
- *                                                      or: hash, number of a log
+ *      block:    n keys | entries: hash, state for each rule, or: hash, number of a log
  *      log:      for each rule: n stamps | stamps, oldest first
  *      record:   seq * 2 + known | set | holding if seq is even | holding if seq is odd
  *      word:     seq | record | block
  *
- * A set's state is an immutable block, to which its word points. An update copies the block into the spare of
- * the one who makes it, finds that the word has not changed meanwhile, so that it has copied what was there
- * at one moment, decides, changes the copy, and puts it in the block's place by one compare-and-swap of
- * the word. The block that was there is its spare from then on. With logs, the one log that has changed is
- * replaced in the same way, its number being in the block. So:
+ * A set's state is an immutable block, to which its word points. An update looks at the block and decides,
+ * copies it into the spare of the one who makes it, changes the copy, and puts it in the block's place by one
+ * compare-and-swap of the word, which fails if the word has changed meanwhile: so what was looked at was there
+ * at one moment. The block that was there is its spare from then on. With logs, the one log that has changed
+ * is replaced in the same way, its number being in the block. Who changes nothing looks whether the word is
+ * the same afterwards. So:
  *
  *   Exact.    Word, and with it all of a set, go from state to state at one instruction each. A word never
  *             comes back: it tells whose which update it is. So a swap succeeds only on the state that was
@@ -50,9 +50,7 @@
  */
 #include "limit/shared.h"
 
-#include <stdlib.h>
-
-enum { TIDY = 2, RECORD_WORDS = 16, RECORD_BITS = 9, HEAD_WORDS = 2, HOLDING_WORDS = 4 };
+enum { TIDY = 2, RECORD_WORDS = 16, RECORD_BITS = 9, HEAD_WORDS = 1, HOLDING_WORDS = 4 };
 enum { SEQ, SET, HOLDINGS }; /* words of a record */
 
 FB_INLINE bool has_logs(const fb_limit_shared_t *s) { return s->rules.kind == FB_LIMIT_LOG; }
@@ -91,21 +89,13 @@ uint64_t fb_limit_shared_bytes(const fb_limit_rules_t *rules, uint64_t max_keys)
     return lay_out(&s, rules, max_keys);
 }
 
-bool fb_limit_shared_init(fb_limit_shared_t *s, const fb_limit_rules_t *rules, uint64_t max_keys,
+void fb_limit_shared_init(fb_limit_shared_t *s, const fb_limit_rules_t *rules, uint64_t max_keys,
                           void *body) {
     lay_out(s, rules, max_keys);
     s->body = body;
     s->words = (uint64_t *)body + FB_LIMIT_SHARED_RECORDS * RECORD_WORDS;
     s->blocks = s->words + (s->n_sets + 7) / 8 * 8;
     s->logs = s->blocks + s->n_blocks * s->block_words;
-    if (!has_logs(s)) return true;
-    s->stamps = malloc(s->log_words * sizeof *s->stamps);
-    return s->stamps != NULL;
-}
-
-void fb_limit_shared_drop(fb_limit_shared_t *s) {
-    free(s->stamps);
-    s->stamps = NULL;
 }
 
 FB_INLINE uint64_t *record_at(const fb_limit_shared_t *s, unsigned record) {
@@ -142,6 +132,18 @@ FB_INLINE uint64_t block_of(const fb_limit_shared_t *s, uint64_t word, uint64_t 
 
 FB_INLINE void copy_words(uint64_t *into, const uint64_t *from, size_t n) {
     for (size_t i = 0; i < n; i++) fb_atomic_release64(into + i, fb_atomic_acquire64(from + i));
+}
+
+/* The same for a whole log, by vectors. Formally a race; but the fences keep the order, and what was read
+ * while others wrote is not used. */
+FB_INLINE void copy_many(uint64_t *into, const uint64_t *from, size_t n) {
+#if defined(__SANITIZE_THREAD__)
+    copy_words(into, from, n);
+#else
+    fb_atomic_order();
+    memcpy(into, from, n * sizeof *into);
+    fb_atomic_order();
+#endif
 }
 
 static fb_limit_holding_t get_holding(const uint64_t *at) {
@@ -209,114 +211,127 @@ void fb_limit_shared_count(const fb_limit_shared_t *s, uint64_t *keys, uint64_t 
     if (*keys > s->n_sets * s->ways) *keys = 0; /* records were read one after the other */
 }
 
-/* ---- a set, in the spare --------------------------------------------------------------------- */
+/* ---- a set ------------------------------------------------------------------------------------- */
+
+typedef enum { DONE, NO_ROOM, CHANGED, CORRUPT } step_t;
 
 typedef struct {
     uint64_t set, word;
-    uint64_t *block; /* the spare: a copy of the set's */
+    uint64_t *block; /* the set's; then the spare, a copy of it */
     size_t n;        /* keys in it */
     uint64_t log;    /* the spare */
     uint64_t keys, evicted;
-} copy_t;
+} view_t;
 
-FB_INLINE bool is_current(const fb_limit_shared_t *s, const copy_t *c) {
+FB_INLINE bool is_current(const fb_limit_shared_t *s, const view_t *c) {
     return fb_atomic_acquire64(&s->words[c->set]) == c->word;
 }
 
+/* What it means that something cannot be: it was read while others wrote, or it is so. */
+FB_INLINE step_t wrong(const fb_limit_shared_t *s, const view_t *c) {
+    return is_current(s, c) ? CORRUPT : CHANGED;
+}
+
 /* The number of the log of a way, and what an entry says for it. */
-FB_INLINE uint64_t log_word(const fb_limit_shared_t *s, const copy_t *c, size_t way, uint64_t log) {
+FB_INLINE uint64_t log_word(const fb_limit_shared_t *s, const view_t *c, size_t way, uint64_t log) {
     return log ^ (c->set * s->ways + way);
 }
 
-/* False if what was copied cannot be. */
-static bool copy_set(const fb_limit_shared_t *s, uint64_t set, copy_t *c) {
+static step_t view_set(const fb_limit_shared_t *s, uint64_t set, view_t *c) {
     c->set = set;
-    c->block = block_at(s, s->mine.block);
     c->log = s->mine.log;
     c->keys = s->mine.keys;
     c->evicted = s->mine.evicted;
-    for (;;) {
-        c->word = fb_atomic_acquire64(&s->words[set]);
-        const uint64_t number = block_of(s, c->word, set);
-        if (number >= s->n_blocks) return false;
-        const uint64_t *from = block_at(s, number);
-        const uint64_t n = fb_atomic_acquire64(from);
-        if (n > s->ways) {
-            if (is_current(s, c)) return false;
-            continue;
-        }
-        c->n = (size_t)n;
-        copy_words(c->block, from, HEAD_WORDS + (has_logs(s) ? s->ways : c->n) * s->entry_words);
-        if (is_current(s, c)) break;
-    }
-    for (size_t way = 0; has_logs(s) && way < s->ways; way++)
-        if (log_word(s, c, way, entry_at(s, c->block, way)[1]) >= s->n_logs) return false;
-    return true;
+    c->word = fb_atomic_acquire64(&s->words[set]);
+    const uint64_t number = block_of(s, c->word, set);
+    if (number >= s->n_blocks) return CORRUPT;
+    c->block = block_at(s, number);
+    const uint64_t n = fb_atomic_acquire64(c->block);
+    if (n > s->ways) return wrong(s, c);
+    c->n = (size_t)n;
+    return DONE;
+}
+
+/* Makes it a copy, in the spare; if it is not true, it cannot be published. */
+static void copy_set(const fb_limit_shared_t *s, view_t *c) {
+    uint64_t *spare = block_at(s, s->mine.block);
+    copy_words(spare, c->block, HEAD_WORDS + (has_logs(s) ? s->ways : c->n) * s->entry_words);
+    c->block = spare;
 }
 
 /* The way of a key, or the first free one. */
-static size_t find(const fb_limit_shared_t *s, const copy_t *c, uint64_t h) {
+static size_t find(const fb_limit_shared_t *s, const view_t *c, uint64_t h) {
     size_t way = 0;
-    while (way < c->n && *entry_at(s, c->block, way) != h) way++;
+    while (way < c->n && fb_atomic_acquire64(entry_at(s, c->block, way)) != h) way++;
     return way;
 }
 
-/* The states of a way, or with `fresh` those of none; logs lie in s->stamps. False if the set has changed
- * meanwhile. */
-static bool get_states(const fb_limit_shared_t *s, const copy_t *c, size_t way, bool fresh,
-                       fb_limit_state_t *states) {
+/* The states of a way; logs stay where they are. They may be anything if the set is not current. */
+static step_t get_states(const fb_limit_shared_t *s, const view_t *c, size_t way,
+                         fb_limit_state_t *states) {
     const uint64_t *entry = entry_at(s, c->block, way);
-    if (!has_logs(s)) {
-        for (unsigned i = 0; i < s->rules.n && !fresh; i++) memcpy(&states[i], entry + 1 + 2 * i, 16);
-        return true;
-    }
-    const uint64_t *log = s->logs + log_word(s, c, way, entry[1]) * s->log_words;
-    int64_t *stamps = s->stamps;
-    for (unsigned i = 0; i < s->rules.n; i++) {
-        const uint32_t room = (uint32_t)s->rules.rule[i].limit;
-        const uint64_t n = fresh ? 0 : fb_atomic_acquire64(log);
-        states[i].log.stamps = stamps;
-        states[i].log.room = room;
-        states[i].log.head = 0;
-        states[i].log.used = n < room ? (uint32_t)n : room;
-        for (uint32_t at = 0; at < states[i].log.used; at++)
-            stamps[at] = (int64_t)fb_atomic_acquire64(log + 1 + at);
-        stamps += room;
-        log += 1 + room;
-    }
-    return is_current(s, c);
-}
-
-static void put_states(const fb_limit_shared_t *s, copy_t *c, size_t way, uint64_t h,
-                       fb_limit_state_t *states) {
-    uint64_t *entry = entry_at(s, c->block, way);
-    fb_atomic_release64(entry, h);
     if (!has_logs(s)) {
         for (unsigned i = 0; i < s->rules.n; i++) {
             uint64_t words[2];
+            copy_words(words, entry + 1 + 2 * i, 2);
+            memcpy(&states[i], words, sizeof words);
+        }
+        return DONE;
+    }
+    const uint64_t number = log_word(s, c, way, fb_atomic_acquire64(entry + 1));
+    if (number >= s->n_logs) return wrong(s, c);
+    uint64_t *log = s->logs + number * s->log_words;
+    for (unsigned i = 0; i < s->rules.n; i++) {
+        const uint32_t room = (uint32_t)s->rules.rule[i].limit;
+        const uint64_t n = fb_atomic_acquire64(log);
+        const fb_limit_log_t found = {(int64_t *)(void *)(log + 1), room, 0, n < room ? (uint32_t)n : room};
+        states[i].log = found;
+        log += 1 + room;
+    }
+    return DONE;
+}
+
+/* Puts what still counts of the logs of a way, of none if it is `fresh`, into the spare, which takes their
+ * place in the copy. */
+static step_t copy_logs(const fb_limit_shared_t *s, view_t *c, size_t way, bool fresh, int64_t now,
+                        fb_limit_state_t *states) {
+    uint64_t *number = entry_at(s, c->block, way) + 1, *log = s->logs + c->log * s->log_words;
+    const uint64_t before = log_word(s, c, way, *number);
+    if (before >= s->n_logs) return wrong(s, c);
+    for (unsigned i = 0; i < s->rules.n; i++) {
+        const fb_limit_rule_t *rule = &s->rules.rule[i];
+        fb_limit_log_t into = {(int64_t *)(void *)(log + 1), (uint32_t)rule->limit, 0, 0};
+        if (!fresh) {
+            const fb_limit_log_t *from = &states[i].log;
+            into.used = fb_limit_log_needs(rule, from, now, 0);
+            copy_many(log + 1, (const uint64_t *)from->stamps + (from->used - into.used), into.used);
+        }
+        states[i].log = into;
+        log += 1 + rule->limit;
+    }
+    fb_atomic_release64(number, log_word(s, c, way, c->log));
+    c->log = before;
+    return is_current(s, c) ? DONE : CHANGED;
+}
+
+/* Writes what a way's states are now to the copy; of logs, how long they are. */
+static void put_states(const fb_limit_shared_t *s, const view_t *c, size_t way, uint64_t h,
+                       const fb_limit_state_t *states) {
+    uint64_t *entry = entry_at(s, c->block, way);
+    fb_atomic_release64(entry, h);
+    for (unsigned i = 0; i < s->rules.n; i++) {
+        uint64_t words[2];
+        if (has_logs(s)) {
+            fb_atomic_release64((uint64_t *)(void *)states[i].log.stamps - 1, states[i].log.used);
+        } else {
             memcpy(words, &states[i], sizeof words);
             copy_words(entry + 1 + 2 * i, words, 2);
         }
-        return;
     }
-    uint64_t *log = s->logs + c->log * s->log_words;
-    for (unsigned i = 0; i < s->rules.n; i++) {
-        const fb_limit_log_t *from = &states[i].log;
-        fb_atomic_release64(log, from->used);
-        for (uint32_t at = 0; at < from->used; at++) {
-            const uint32_t in = from->head + at;
-            const int64_t stamp = from->stamps[in >= from->room ? in - from->room : in];
-            fb_atomic_release64(log + 1 + at, (uint64_t)stamp);
-        }
-        log += 1 + from->room;
-    }
-    const uint64_t before = log_word(s, c, way, entry[1]);
-    fb_atomic_release64(entry + 1, log_word(s, c, way, c->log));
-    c->log = before;
 }
 
 /* Forgets a key of the copy; the last one takes its place, and its logs, if any, the last place. */
-static void drop(const fb_limit_shared_t *s, copy_t *c, size_t way) {
+static void drop(const fb_limit_shared_t *s, view_t *c, size_t way) {
     const size_t last = --c->n;
     c->keys--;
     if (way == last) return;
@@ -332,11 +347,10 @@ static void drop(const fb_limit_shared_t *s, copy_t *c, size_t way) {
 }
 
 /* Puts the copy in the set's place. False if the set has changed meanwhile. */
-static bool publish(fb_limit_shared_t *s, const copy_t *c, int64_t now) {
+static bool publish(fb_limit_shared_t *s, const view_t *c) {
     uint64_t *mine = record_at(s, s->record);
     const fb_limit_holding_t next = {block_of(s, c->word, c->set), c->log, c->keys, c->evicted};
     fb_atomic_release64(c->block, c->n);
-    fb_atomic_release64(c->block + 1, (uint64_t)now);
     const unsigned author = (unsigned)(c->word >> s->block_bits) % FB_LIMIT_SHARED_RECORDS;
     if (author != s->record) { /* our own are known to be done */
         const unsigned up = s->block_bits + RECORD_BITS;
@@ -358,35 +372,35 @@ static bool publish(fb_limit_shared_t *s, const copy_t *c, int64_t now) {
 
 /* ---- room -------------------------------------------------------------------------------------- */
 
-typedef enum { ROOM, NO_ROOM, CHANGED } room_t;
-
-static bool ask(const fb_limit_shared_t *s, const copy_t *c, size_t way, int64_t now,
-                fb_limit_verdict_t *v) {
+static step_t ask(const fb_limit_shared_t *s, const view_t *c, size_t way, int64_t now,
+                  fb_limit_verdict_t *v) {
     fb_limit_state_t states[FB_LIMIT_RULES_MAX];
-    if (!get_states(s, c, way, false, states)) return false;
+    const step_t step = get_states(s, c, way, states);
+    if (step != DONE) return step;
     const bool allowed = fb_limit_fits(&s->rules, states, now, 1);
     *v = fb_limit_tell(&s->rules, states, now, 1, allowed, false);
-    return true;
+    return DONE;
 }
 
 /* Makes room for a key: forgets a few whose quota is whole, and if need be one that is not limited. */
-static room_t make_room(const fb_limit_shared_t *s, copy_t *c, uint64_t h, int64_t now,
+static step_t make_room(const fb_limit_shared_t *s, view_t *c, uint64_t h, int64_t now,
                         int64_t *opens) {
     fb_limit_verdict_t v;
+    step_t step;
     size_t way = (uint32_t)h, best = s->ways;
     int64_t soonest = 0;
     for (int i = 0; i < TIDY && c->n > 0; i++) {
         way %= c->n;
-        if (!ask(s, c, way, now, &v)) return CHANGED;
+        if ((step = ask(s, c, way, now, &v)) != DONE) return step;
         if (v.reset == 0)
             drop(s, c, way);
         else
             way++;
     }
-    if (c->n < s->ways) return ROOM;
+    if (c->n < s->ways) return DONE;
     *opens = 0;
     for (way = 0; way < c->n; way++) {
-        if (!ask(s, c, way, now, &v)) return CHANGED;
+        if ((step = ask(s, c, way, now, &v)) != DONE) return step;
         if (!v.allowed) {
             if (way == 0 || v.retry < *opens) *opens = v.retry;
         } else if (best == s->ways || v.reset < soonest) {
@@ -394,88 +408,98 @@ static room_t make_room(const fb_limit_shared_t *s, copy_t *c, uint64_t h, int64
             soonest = v.reset;
         }
     }
-    if (best == s->ways) return NO_ROOM;
+    if (best == s->ways) return is_current(s, c) ? NO_ROOM : CHANGED;
     c->evicted += soonest > 0;
     drop(s, c, best);
-    return ROOM;
+    return DONE;
 }
 
 /* ---- calls ------------------------------------------------------------------------------------- */
 
-/* Whether `now` is before the last change of the set, by a clock that only goes on; then it is read anew. */
-static bool overtaken(const copy_t *c, int64_t (*clock)(void), int64_t *now) {
-    const int64_t latest = (int64_t)c->block[1];
-    if (latest <= *now || clock == NULL) return false;
-    *now = clock();
-    return latest > *now;
-}
-
-fb_limit_outcome_t fb_limit_shared_call(fb_limit_shared_t *s, uint64_t h, int64_t now,
-                                        int64_t (*clock)(void), uint64_t cost, bool spend,
-                                        fb_limit_verdict_t *out, int64_t *opens) {
+/* One attempt. */
+static step_t call_once(fb_limit_shared_t *s, uint64_t h, int64_t now, uint64_t cost, bool spend,
+                        fb_limit_outcome_t *outcome, fb_limit_verdict_t *out, int64_t *opens) {
     fb_limit_state_t states[FB_LIMIT_RULES_MAX];
-    copy_t c;
-    for (;;) {
-        if (!copy_set(s, set_of(s, h), &c)) return FB_LIMIT_CORRUPT;
-        if (overtaken(&c, clock, &now)) clock = NULL; /* it was set back */
-        size_t way = find(s, &c, h);
-        const bool fresh = way == c.n;
-        if (!fresh && !get_states(s, &c, way, false, states)) continue;
-        const fb_limit_state_t *known = fresh ? NULL : states;
-        const bool allowed = fb_limit_fits(&s->rules, known, now, cost), counts = allowed && spend;
-        fb_limit_outcome_t outcome = allowed ? FB_LIMIT_ALLOWED : FB_LIMIT_DENIED;
-        if (counts) {
-            const room_t room = fresh ? make_room(s, &c, h, now, opens) : ROOM;
-            if (room == CHANGED) continue;
-            if (room == NO_ROOM) {
-                outcome = FB_LIMIT_NO_ROOM;
+    view_t c;
+    step_t step = view_set(s, set_of(s, h), &c);
+    if (step != DONE) return step;
+    size_t way = find(s, &c, h);
+    const bool fresh = way == c.n;
+    if (!fresh && (step = get_states(s, &c, way, states)) != DONE) return step;
+    const bool allowed = fb_limit_fits(&s->rules, fresh ? NULL : states, now, cost);
+    bool counts = allowed && spend;
+    *outcome = allowed ? FB_LIMIT_ALLOWED : FB_LIMIT_DENIED;
+    if (counts) {
+        copy_set(s, &c);
+        if (fresh) {
+            step = make_room(s, &c, h, now, opens);
+            if (step == NO_ROOM) {
+                *outcome = FB_LIMIT_NO_ROOM;
+                counts = false;
+            } else if (step != DONE) {
+                return step;
             } else {
-                if (fresh) {
-                    memset(states, 0, sizeof states);
-                    way = c.n++;
-                    c.keys++;
-                    (void)get_states(s, &c, way, true, states);
-                    known = states;
-                }
-                fb_limit_spend(&s->rules, states, fresh, now, cost);
-                put_states(s, &c, way, h, states);
-                if (!publish(s, &c, now)) continue;
+                way = c.n++;
+                c.keys++;
             }
         }
-        if (out != NULL) *out = fb_limit_tell(&s->rules, known, now, cost, allowed, counts);
-        return outcome;
     }
+    if (counts) {
+        if (has_logs(s) && (step = copy_logs(s, &c, way, fresh, now, states)) != DONE) return step;
+        fb_limit_spend(&s->rules, states, fresh, now, cost);
+        put_states(s, &c, way, h, states);
+    }
+    if (out != NULL) {
+        const fb_limit_state_t *known = fresh && !counts ? NULL : states;
+        *out = fb_limit_tell(&s->rules, known, now, cost, allowed, counts);
+    }
+    return (counts ? publish(s, &c) : is_current(s, &c)) ? DONE : CHANGED;
 }
 
-bool fb_limit_shared_call_keys(fb_limit_shared_t *s, fb_keys_cursor_t keys, uint64_t seed,
-                               int64_t now, int64_t (*clock)(void), const uint64_t *costs,
-                               uint64_t cost, bool allow_if_full, bool stop_if_full, bool *out,
-                               fb_limit_outcome_t *failure) {
+fb_limit_outcome_t fb_limit_shared_call(fb_limit_shared_t *s, uint64_t h, int64_t now, uint64_t cost,
+                                        bool spend, fb_limit_verdict_t *out, int64_t *opens) {
+    fb_limit_outcome_t outcome = FB_LIMIT_CORRUPT;
+    step_t step;
+    do step = call_once(s, h, now, cost, spend, &outcome, out, opens);
+    while (step == CHANGED);
+    return step == CORRUPT ? FB_LIMIT_CORRUPT : outcome;
+}
+
+size_t fb_limit_shared_call_keys(fb_limit_shared_t *s, fb_keys_cursor_t keys, uint64_t seed,
+                                 int64_t now, const uint64_t *costs, uint64_t cost,
+                                 bool allow_if_full, bool stop_if_full, bool *out,
+                                 fb_limit_outcome_t *failure) {
     uint64_t hashes[FB_KEYS_SLICE];
     int64_t opens;
-    size_t n;
+    size_t n, done = 0;
     while ((n = fb_keys_next(&keys, seed, hashes, FB_KEYS_SLICE)) > 0) {
         for (size_t i = 0; i < n; i++) FB_PREFETCH(&s->words[set_of(s, hashes[i])]);
         for (size_t i = 0; i < n; i++) {
             const fb_limit_outcome_t outcome = fb_limit_shared_call(
-                s, hashes[i], now, clock, costs == NULL ? cost : *costs++, true, NULL, &opens);
+                s, hashes[i], now, costs == NULL ? cost : *costs++, true, NULL, &opens);
             if (outcome == FB_LIMIT_CORRUPT || (outcome == FB_LIMIT_NO_ROOM && stop_if_full)) {
                 *failure = outcome;
-                return false;
+                return done;
             }
-            *out++ = outcome == FB_LIMIT_ALLOWED || (outcome == FB_LIMIT_NO_ROOM && allow_if_full);
+            out[done++] = outcome == FB_LIMIT_ALLOWED || (outcome == FB_LIMIT_NO_ROOM && allow_if_full);
         }
     }
-    return true;
+    return done;
 }
 
 bool fb_limit_shared_forget(fb_limit_shared_t *s, uint64_t h) {
-    copy_t c;
-    do {
-        if (!copy_set(s, set_of(s, h), &c)) return false;
+    for (;;) {
+        view_t c;
+        const step_t step = view_set(s, set_of(s, h), &c);
+        if (step == CORRUPT) return false;
+        if (step == CHANGED) continue;
         const size_t way = find(s, &c, h);
-        if (way == c.n) return true;
+        if (way == c.n) {
+            if (is_current(s, &c)) return true;
+            continue;
+        }
+        copy_set(s, &c);
         drop(s, &c, way);
-    } while (!publish(s, &c, (int64_t)c.block[1]));
-    return true;
+        if (publish(s, &c)) return true;
+    }
 }

@@ -39,36 +39,30 @@ typedef struct {
     unsigned record;
     uint64_t seq; /* of the next update */
     fb_limit_holding_t mine;
-    int64_t *stamps; /* of this object alone: a key's logs while they are worked on */
 } fb_limit_shared_t;
 
 /* The size of a body, a multiple of 8; 0 if it is more than 2^46 bytes or max_keys is out of range. */
 uint64_t fb_limit_shared_bytes(const fb_limit_rules_t *rules, uint64_t max_keys);
 
-/* Makes an object on a body, which is aligned to 64 bytes. False without memory. */
-bool fb_limit_shared_init(fb_limit_shared_t *s, const fb_limit_rules_t *rules, uint64_t max_keys,
+/* Makes an object on a body, which is aligned to 64 bytes; there is nothing to free. */
+void fb_limit_shared_init(fb_limit_shared_t *s, const fb_limit_rules_t *rules, uint64_t max_keys,
                           void *body);
-void fb_limit_shared_drop(fb_limit_shared_t *s);
 
 /* Takes over a record that nobody has now. What its last owner was killed at is finished or undone. False
  * if the body is corrupt. To be done once before any other call. */
 bool fb_limit_shared_join(fb_limit_shared_t *s, unsigned record);
 
 /* One call of a key, which counts if it is allowed and `spend`. `out` may be NULL. With NO_ROOM, *opens is
- * the wait until there may be some. O(keys of a set), which are 10 or so; and O(limit) with LOG.
- *
- * A call can be overtaken between reading the clock and counting. So if a later time than `now` is known, the
- * clock is read anew, if there is one, and the call is of then. Without, or if it does not get there, the
- * clock has been set back. */
-fb_limit_outcome_t fb_limit_shared_call(fb_limit_shared_t *s, uint64_t h, int64_t now,
-                                        int64_t (*clock)(void), uint64_t cost, bool spend,
-                                        fb_limit_verdict_t *out, int64_t *opens);
+ * the wait until there may be some. O(keys of a set), which are 10 or so; with LOG O(limit) for a call that
+ * counts, which copies the log, and O(log(limit)) for others. */
+fb_limit_outcome_t fb_limit_shared_call(fb_limit_shared_t *s, uint64_t h, int64_t now, uint64_t cost,
+                                        bool spend, fb_limit_verdict_t *out, int64_t *opens);
 
 /* Calls of a batch, as fb_limit_memory_call_keys. */
-bool fb_limit_shared_call_keys(fb_limit_shared_t *s, fb_keys_cursor_t keys, uint64_t seed,
-                               int64_t now, int64_t (*clock)(void), const uint64_t *costs,
-                               uint64_t cost, bool allow_if_full, bool stop_if_full, bool *out,
-                               fb_limit_outcome_t *failure);
+size_t fb_limit_shared_call_keys(fb_limit_shared_t *s, fb_keys_cursor_t keys, uint64_t seed,
+                                 int64_t now, const uint64_t *costs, uint64_t cost,
+                                 bool allow_if_full, bool stop_if_full, bool *out,
+                                 fb_limit_outcome_t *failure);
 
 /* Makes a key's quota whole again. False if the body is corrupt. */
 bool fb_limit_shared_forget(fb_limit_shared_t *s, uint64_t h);

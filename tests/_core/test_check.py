@@ -4,6 +4,8 @@ import math
 import time
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from fastblocks._core import check
@@ -26,6 +28,9 @@ def test_counts_may_be_one_number():
         np.arange(1, 7)[:3],
         np.array([[1, 0], [2, 0], [3, 0]])[:, 0],
         np.array([1, 2, 3], ">i4"),
+        np.ma.masked_array([1, 2, 3], [False, False, False]),
+        pd.Series([1, 2, 3]),
+        pa.array([1, 2, 3]),
     ],
 )
 def test_counts_become_contiguous_uint64(counts):

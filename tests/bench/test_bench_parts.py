@@ -82,13 +82,20 @@ def test_libraries_take_turns_and_the_twin_runs_once() -> None:
     suites = discover(["hashing"])
     jobs = runner.plan(suites, runner.DEFAULT)
     names = [library.name for library in suites[0].libraries]
-    turn = [job.library.name for job in jobs if job.round == 0]
-    assert turn == names
+    turn = [[library.name for library in job.libraries] for job in jobs if job.round == 0]
+    assert turn == [[name] for name in names]
     assert [job.round for job in jobs] == sorted(job.round for job in jobs)
-    assert sum(job.library.role == "pure" for job in jobs) == 1
-    assert sum(job.library.role == "native" for job in jobs) == runner.DEFAULT.rounds
+    roles = [job.libraries[0].role for job in jobs]
+    assert roles.count("pure") == 1
+    assert roles.count("native") == runner.DEFAULT.rounds
     without = runner.plan(suites, runner.DEFAULT, peers=False)
-    assert not any(job.library.role == "peer" for job in without)
+    assert not any(job.libraries[0].role == "peer" for job in without)
+
+
+def test_a_quick_run_has_one_process_for_each_suite() -> None:
+    suites = discover(["hashing"])
+    jobs = runner.plan(suites, runner.QUICK)
+    assert [job.libraries for job in jobs] == [suite.libraries for suite in suites]
 
 
 def test_merge_takes_the_best_round_and_the_worst_status() -> None:
@@ -209,6 +216,14 @@ def test_number_formats() -> None:
     ]
     assert [tables.point_label(x) for x in (0.1, 0.00001, 1000)] == ["10 %", "0.001 %", "1,000"]
     assert [tables.size(x) for x in (512, 32768, 33554432)] == ["512 B", "32 KiB", "32 MiB"]
+
+
+def test_long_sweeps_show_a_part_of_their_points() -> None:
+    sweep = WorkResult("s", "`f`", "", "key", "curve", False)
+    sweep.rows = [ok("fastblocks", 1.0, point=i) for i in range(1, 12)]
+    assert tables.points_of(sweep) == list(range(1, 12))
+    sweep.rows = [ok("fastblocks", 1.0, point=i) for i in range(1, 111)]
+    assert tables.points_of(sweep) == list(range(10, 111, 10))
 
 
 def test_traces_stand_in_for_the_made_stream(

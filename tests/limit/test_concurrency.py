@@ -1,7 +1,9 @@
 """ConcurrencyLimiter: never more than the limit, first come, first served, no place is lost."""
 
 import asyncio
+import copy
 import gc
+import pickle
 import random
 import threading
 
@@ -21,6 +23,15 @@ def clock(monkeypatch):
     monkeypatch.setattr(waiting, "CLOCK", clock)
     monkeypatch.setattr("fastblocks.limit.concurrency.CLOCK", clock)
     return clock
+
+
+def test_pickles_and_copies_are_others_in_which_nobody_is():
+    limiter = ConcurrencyLimiter(2)
+    assert limiter.acquire()
+    for other in (pickle.loads(pickle.dumps(limiter)), copy.copy(limiter), copy.deepcopy(limiter)):
+        assert (other.limit, other.in_use) == (2, 0)
+        assert other.acquire()
+    assert limiter.in_use == 1
 
 
 def test_one_class_for_native_and_pure():

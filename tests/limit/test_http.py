@@ -171,9 +171,19 @@ def test_methods():
         "HEAD",
         "POST",
     ]
+    assert RouteLimit("/", Bare(), methods=["POST"]).covers("/", "post")  # as Flask and Django do
     assert not RouteLimit("/", Bare(), methods=["POST"]).covers("/", "HEAD")
     assert not RouteLimit("/", Bare(), methods=[]).covers("/", "GET")
     assert "RouteLimit('/', " in repr(route)
+
+
+async def later(raw):
+    return False
+
+
+class Later:
+    async def __call__(self, raw):
+        return False
 
 
 @pytest.mark.parametrize(
@@ -182,7 +192,12 @@ def test_methods():
         (("api", Bare()), {}, ValueError, "path must begin with '/' or '\\*', not 'api'"),
         (("", Bare()), {}, ValueError, "path must begin"),
         ((7, Bare()), {}, TypeError, "path must be a str or a compiled pattern, not int"),
+        ((re.compile(b"/"), Bare()), {}, TypeError, "path must be a str or a compiled pattern"),
         (("/", None), {}, TypeError, "limiter must have a method hit, unlike NoneType"),
+        (("/", Bare), {}, TypeError, "limiter must be an object, not the class Bare"),
+        (("/", Bare()), {"methods": 5}, TypeError, "methods must be an iterable of str, not 5"),
+        (("/", Bare()), {"key": later}, TypeError, "key must be a function that is not async"),
+        (("/", Bare()), {"cost": later}, TypeError, "cost must be a function that is not async"),
         (("/", Bare()), {"methods": "GET"}, TypeError, "methods must be an iterable of str"),
         (("/", Bare()), {"methods": [1]}, TypeError, "methods must be an iterable of str, not of"),
         (("/", Bare()), {"key": "ip"}, TypeError, "key must be a function, not str"),
@@ -211,12 +226,45 @@ def test_bad_routes(args, kwargs, error, match):
         ({"limiter": Bare(), "exempt": [7]}, TypeError, "exempt must be a str or a compiled"),
         ({"limiter": Bare(), "cost": -1}, ValueError, "cost must be in"),
         ({"limiter": Bare(), "name": ""}, ValueError, "name must be printable ASCII"),
+        ({"limiter": Bare(), "exempt": 7}, TypeError, "exempt must be a path, a function or"),
+        ({"limiter": Bare(), "exempt": later}, TypeError, "exempt must be .* that is not async"),
+        ({"limiter": Bare(), "exempt": Later()}, TypeError, "exempt must be .* that is not async"),
+        ({"limiter": Bare(), "key": later}, TypeError, "key must be .* that is not async"),
         ({"rules": ["/"]}, TypeError, "rules must be RouteLimit objects, not str"),
+        ({"rules": None}, TypeError, "rules must be an iterable of RouteLimit objects, not None"),
     ],
 )
 def test_bad_middlewares(module, kwargs, error, match):
     with pytest.raises(error, match=match):
         module.RateLimitMiddleware(lambda *args: None, **kwargs)
+
+
+@pytest.mark.parametrize("module", [asgi, wsgi])
+def test_a_middleware_tells_what_it_is(module):
+    with pytest.raises(TypeError, match="app must be a function, not NoneType"):
+        module.RateLimitMiddleware(None, Bare())
+    made = module.RateLimitMiddleware(len, FixedWindow("5/s"), rules=[RouteLimit("/x", Bare())])
+    assert repr(made).startswith("RateLimitMiddleware(<built-in function len>, rules=[RouteLimit")
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ("no", r"return \(status, headers, body\), not 'no'"),
+        ((429, []), r"return \(status, headers, body\)"),
+        (("429", [], b""), "return an int as status, not '429'"),
+        ((429, [("a", 1)], b""), "return pairs of str as headers"),
+        ((429, [("a",)], b""), "return pairs of str as headers"),
+        ((429, {"ab": "c"}, b""), "return pairs of str as headers"),
+        ((429, None, b""), "return pairs of str as headers, not None"),
+        ((429, [], None), "return str or bytes as body, not None"),
+        ((429, [], 5), "return str or bytes as body, not 5"),
+    ],
+)
+def test_answers_that_are_none(given, match):
+    denied = Decision(False, 5, 0, 1.5, 2.0)
+    with pytest.raises(TypeError, match=f"on_limited must {match}"):
+        limits(Bare()).answer(RouteLimit("/", Bare()), denied, given, "GET")
 
 
 def limits(limiter=None, rules=(), exempt=(), cost=1, key=lambda raw: raw["who"]):
@@ -237,7 +285,7 @@ def test_the_first_rule_that_covers_a_request_counts():
 
 
 def test_exemptions():
-    for exempt in ("/health", ["/health"], [re.compile("/h.*"), "/other"]):
+    for exempt in ("/health", ["/health"], [re.compile("/h.*"), "/other"], iter(["/health"])):
         found = limits(Bare(), exempt=exempt)
         assert found.charge({"who": "w"}, "/health", "GET") is None
         assert found.charge({"who": "w"}, "/x", "GET") is not None

@@ -234,6 +234,7 @@ def test_out_that_does_not_fit(impl, name, out, error):
     limiter = make(impl, name)
     with pytest.raises(error, match="out must be"):
         limiter.allow_many(["a", "b"], out=out)
+    assert limiter.stats() == (0, 0, 0, 0)  # before anything was counted
 
 
 # ---- clocks ----------------------------------------------------------------------------------
@@ -420,6 +421,36 @@ def test_subclasses(impl, name):
     assert pickle.loads(pickle.dumps(getattr(impl.limit, name)(*NAMES[name]))).rules == mine.rules
 
 
+class NativeSubclass(fastblocks.TokenBucket):
+    def __init__(self, label):
+        super().__init__(1, 3, timer=still)
+        self.label, self.tags = label, [label]
+
+
+class PureSubclass(fastblocks.pure.TokenBucket):
+    def __init__(self, label):
+        super().__init__(1, 3, timer=still)
+        self.label, self.tags = label, [label]
+
+
+@pytest.mark.parametrize("cls", [NativeSubclass, PureSubclass])
+def test_subclasses_keep_their_class_and_attributes(cls):
+    mine = cls("mine")
+    assert mine.allow("a", 3)
+    shallow, deep = copy.copy(mine), copy.deepcopy(mine)
+    for twin in (shallow, deep, pickle.loads(pickle.dumps(mine))):
+        assert type(twin) is cls
+        assert (twin.label, twin.tags, twin.rules) == ("mine", ["mine"], mine.rules)
+        assert not twin.allow("a")
+    assert shallow.tags is mine.tags
+    assert shallow.storage is mine.storage
+    assert deep.tags is not mine.tags
+    assert deep.storage is not mine.storage
+    shallow.reset("a")
+    assert mine.allow("a")
+    assert not deep.allow("a")
+
+
 def test_cycles_are_collected(name):
     class Mine(getattr(fastblocks, name)):
         def __del__(self):
@@ -442,8 +473,19 @@ def test_arguments_by_name_only(impl):
         impl.limit.FixedWindow()
     with pytest.raises(TypeError):
         impl.limit.FixedWindow("3/s", burst=3)
-    with pytest.raises((TypeError, AttributeError)):
-        impl.limit.FixedWindow("3/s", storage=5)
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        (5, "storage must be a Memory, SharedMemory or Redis, not int"),
+        ("memory", "storage must be a Memory, SharedMemory or Redis, not str"),
+        (fastblocks.limit.Memory, "storage must be an object, not the class Memory"),
+    ],
+)
+def test_no_storage(impl, name, storage, message):
+    with pytest.raises(TypeError, match=message):
+        make(impl, name, storage=storage)
 
 
 # ---- storages in Python ----------------------------------------------------------------------

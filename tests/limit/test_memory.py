@@ -136,6 +136,26 @@ def test_only_rules_in_bounds_can_be_bound(impl, rule):
         assert storage.bound_rules() == ()
 
 
+def test_it_is_of_nobody_before_it_is_initialised(impl):
+    """Else its table would be made for other parameters than it then has."""
+    storage = impl.limit.Memory.__new__(impl.limit.Memory)
+    with pytest.raises(RuntimeError, match="this Memory has not been initialised"):
+        impl.limit.FixedWindow("1/day", storage=storage)
+    storage.__init__(3, on_full="raise")
+    limiter = impl.limit.FixedWindow("1/day", storage=storage)
+    assert [limiter.allow(key) for key in range(3)] == [True] * 3
+    assert (len(storage), storage.max_keys) == (3, 3)
+
+
+@pytest.mark.parametrize("now", [-9 * 10**18 - 1, 9 * 10**18 + 1, 2**70, 1.5, None])
+def test_times_out_of_range_are_refused(impl, now):
+    storage = impl.limit.Memory()
+    storage.bind(FIXED, (Rule(1, 1, S),))
+    with pytest.raises((ValueError, TypeError), match="now must be"):
+        storage.decide(1, now, 1, True)
+    assert len(storage) == 0
+
+
 # ---- room ------------------------------------------------------------------------------------
 
 
@@ -417,6 +437,66 @@ def test_hostile_contents_are_refused_or_read_alike(make):
     for size in (1, 7, 8, 16):
         assert outcome(fastblocks, repaired(data, payload + b"\1" * size)) is None
         assert outcome(fastblocks.pure, repaired(data, payload + b"\1" * size)) is None
+
+
+CLOSED = 2 * 100 * 86400 * S
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "taken"),
+    [
+        (5, 5, True),
+        (-S, S, True),
+        (0, CLOSED, True),
+        (0, CLOSED + 1, False),
+        (1, 0, False),
+        (-9 * 10**18, -9 * 10**18 + CLOSED, True),
+        (9 * 10**18, 9 * 10**18 + CLOSED, True),
+        (-9 * 10**18 - 1, -9 * 10**18, False),
+        (9 * 10**18 + 1, 9 * 10**18 + 2, False),
+        (2**63 - 1, -(2**63), False),
+        (-(2**63), 2**63 - 1, False),
+    ],
+)
+def test_times_without_room_are_bounded(impl, since, until, taken):
+    """Or a few bytes would keep new keys out for ever."""
+    data = used(impl, MAKERS["FixedWindow"], n=2)[0].storage.to_bytes()
+    payload = bytearray(data[HEADER:])
+    head = 8 * (2 + 3 + 2)
+    payload[head : head + 16] = b"".join(
+        t.to_bytes(8, "little", signed=True) for t in (since, until)
+    )
+    assert (outcome(impl, repaired(data, bytes(payload))) is not None) == taken
+
+
+def test_no_room_for_longer_than_that_is_not_remembered(impl):
+    """As after a clock was set back by more: then it is looked at again."""
+    storage = impl.limit.Memory(1, seed=0)
+    storage.bind(FIXED, (Rule(1, 1, S),))
+    assert storage.decide(1, 10**18, 1, True)[0]
+    assert storage.decide(2, 0, 1, True)[:4] == (False, 1, 0, CLOSED)
+    assert impl.limit.Memory.from_bytes(storage.to_bytes()) == storage
+
+
+def test_what_was_loaded_is_not_held_twice():
+    storage = fastblocks.limit.Memory(seed=0)
+    fastblocks.SlidingWindow("100/s", storage=storage, timer=lambda: 0).allow_many(range(1000), 100)
+    again = fastblocks.limit.Memory.from_bytes(storage.to_bytes())
+    assert again.nbytes == storage.nbytes
+    pure = fastblocks.pure.limit.Memory.from_bytes(storage.to_bytes())
+    assert len(pure._payload) == 0
+    for loaded in (again, pure):
+        assert loaded.to_bytes() == storage.to_bytes()
+        assert loaded.copy() == loaded
+        loaded.decide(1, 0, 1, True)
+
+
+def test_a_copy_is_on_its_own(impl, make):
+    limiter, _ = used(impl, make)
+    data = limiter.storage.to_bytes()
+    for twin in (limiter.storage.copy(), copy.copy(limiter.storage)):
+        twin.decide(12345, 0, 1, True)
+        assert limiter.storage.to_bytes() == data != twin.to_bytes()
 
 
 def test_the_same_key_twice_is_refused(impl):

@@ -6,14 +6,16 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fastblocks
-from fastblocks._core import rates
+from fastblocks._core import limits, rates
 from fastblocks.limit import Rate
 
 SECONDS = {
-    **dict.fromkeys(["s", "sec", "second", "seconds"], 1),
-    **dict.fromkeys(["min", "minute", "minutes"], 60),
+    **dict.fromkeys(["s", "sec", "secs", "second", "seconds"], 1),
+    **dict.fromkeys(["min", "mins", "minute", "minutes"], 60),
     **dict.fromkeys(["h", "hour", "hours"], 3600),
     **dict.fromkeys(["day", "days"], 86400),
 }
@@ -47,8 +49,8 @@ def test_what_does_not_parse_is_told_the_grammar(impl, text):
         ("0/s", "rate '0/s': count must be in"),
         (f"{2**32}/s", "count must be in"),
         ("5/0s", "per must be above 0"),
-        ("5/101days", "per must be at most 8640000 seconds"),
-        (f"5/{'9' * 20}days", "per must be in"),
+        ("5/101days", "per must be above 0 and at most 8640000 seconds, not 8726400"),
+        (f"5/{'9' * 20}days", "per must be above 0"),
     ],
 )
 def test_numbers_out_of_range(text, message):
@@ -108,10 +110,10 @@ def test_several(impl):
         ([], ValueError, "rate must be 1 to 8 rates, not 0"),
         ([f"1/{n}s" for n in range(1, 10)], ValueError, "rate must be 1 to 8 rates, not 9"),
         (";".join(f"1/{n}s" for n in range(1, 10)), ValueError, "not 9"),
-        ("5/60s;6/minute", ValueError, "two rates of one period"),
+        ("5/60s;6/minute", ValueError, r"two rates of one period, not \[Rate\(5, per=60\), Rate"),
         (5, TypeError, "rate must be a str or Rate, not int"),
         (None, TypeError, "rate must be a str or Rate, not NoneType"),
-        (b"5/s", TypeError, "rate must be a str or Rate, not int"),
+        (b"5/s", TypeError, "rate must be a str or Rate, not bytes"),
         ([5], TypeError, "rate must be a str or Rate, not int"),
         ([["5/s"]], TypeError, "rate must be a str or Rate, not list"),
     ],
@@ -136,6 +138,13 @@ def test_no_rates(impl, name, rate, error, message):
         (np.float64(0.1), 1, 10),
         (np.int64(3), 3, 1),
         (1e-6, 1, 10**6),
+        (1 / 3, 1, 3),
+        (100 / 60, 5, 3),
+        (5 / 7, 5, 7),
+        (0.1 + 0.2, 3, 10),
+        (1 / 8640000, 1, 8640000),
+        (3.141592653589793, 5419351, 1725033),
+        (4294967295.4, 2**32 - 1, 1),
     ],
 )
 def test_tokens_per_second(impl, per_second, count, seconds):
@@ -149,13 +158,29 @@ def test_tokens_per_second(impl, per_second, count, seconds):
 @pytest.mark.parametrize(
     "per_second",
     [
-        *[0, -1, 0.0, float("nan"), float("inf"), 2**32, 2.0**32, 10**400, 1 / 3, 1e-8, 1e-300],
+        *[0, -1, 0.0, float("nan"), float("inf"), 2**32, 2.0**32, 10**400, 1e-8, 1e-300],
+        4294967295.9,
         *[Fraction(0), Fraction(-1, 2), Fraction(2**32), Fraction(1, 8640001), Fraction(2**33, 3)],
     ],
 )
 def test_tokens_per_second_out_of_range(impl, per_second):
     with pytest.raises(ValueError, match="per_second must be"):
         impl.limit.TokenBucket(per_second, 1)
+
+
+@given(st.floats(1.2e-7, 2.0**32, exclude_max=True))
+def test_floats_are_held_as_closely_as_integers_can(number):
+    try:
+        rule = rates.per_second_rule(number, 1)
+    except ValueError:
+        assert number > 2**32 - 1
+        return
+    held = Fraction(rule.count * 10**9, rule.period_ns)
+    assert held.numerator < 2**32
+    assert held.denominator <= 8640000
+    assert abs(held - Fraction(number)) <= Fraction(number) * Fraction(1, 10**6)
+    (_, told), _ = limits.told("TokenBucket", [rule])
+    assert rates.per_second_rule(told, 1) == rule
 
 
 def test_bursts(impl):
@@ -182,6 +207,11 @@ def test_logs_are_bounded(impl):
     assert impl.limit.SlidingWindow(Rate(2**20)).rules[0].limit == 2**20
     with pytest.raises(ValueError, match=r"the count of a rate must be in \[1, 1048576\]"):
         impl.limit.SlidingWindow(Rate(2**20 + 1))
+
+
+def test_one_rate_is_not_several():
+    with pytest.raises(ValueError, match=r"not '5/s;7/min' \(a Rate is one; limiters take several"):
+        Rate.parse("5/s;7/min")
 
 
 def test_decision():

@@ -1,7 +1,9 @@
 """Redis: the same decisions as everywhere, from one script on a real server."""
 
 import asyncio
+import copy
 import itertools
+import pickle
 import random
 import subprocess
 import sys
@@ -121,6 +123,28 @@ def test_token_bucket_with_a_rate_of_no_whole_nanoseconds(server):
     assert_same(limiter, other, clock, trace(limiter._rules, 300, 3))
 
 
+def test_counter_where_products_round_alike(server):
+    """To the nanosecond before and from which a call passes, near 2**85."""
+    draw = random.Random(6)
+    limiter = SlidingWindowCounter(Rate(2**32 - 1, 8_639_999.999999), storage=fresh(server))
+    storage, other = limiter.storage, Memory()
+    ((limit, _, period),) = limiter._rules
+    other.bind(limiter._KIND, limiter._rules)
+    alike = 0
+    for key in range(100):
+        before, room = sorted([draw.randrange(2**31, limit), draw.randrange(2**30, limit)])[::-1]
+        start = draw.randrange(1, 200) * period
+        left = room * period // before
+        for this_left in (left + 1, left):  # denied, allowed
+            alike += float(before * this_left) == float(room * period)
+            calls = [(start - 1, before), (start + period - this_left, limit - room)]
+            for now, cost in calls if this_left > left else calls[1:]:
+                verdict = storage.decide(storage.token(key), now, cost, True)
+                assert verdict[:5] == other.decide(other.token(key), now, cost, True)[:5]
+        assert verdict.allowed
+    assert alike > 100
+
+
 def test_log_of_a_thousand_calls(server):
     """Bisection in a long list; a call of much cost is one entry."""
     clock = Clock()
@@ -144,7 +168,30 @@ def test_log_is_bounded_by_the_limit(server):
     for _ in range(100):
         clock.now += 0.13
         limiter.hit("k")
-    assert client_of(server).llen(storage.token("k")) <= 2 * 5 + 1
+    assert client_of(server).llen(storage.token("k")) <= 5
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_servers_clock_is_set_back(server, strategy):
+    """What was counted in a time to come stays counted until then, and the waits say so."""
+    client = client_of(server)
+    prefix = f"test{next(COUNT)}"
+    rate, days = ("3/day", 1) if strategy is LeakyBucket else ("3/100day", 100)
+    ahead = client.time()[0] + 250 * 86400
+    before = strategy(rate, storage=Redis(client, prefix=prefix), timer=lambda: ahead)
+    assert before.allow("k", 2)
+    limiter = strategy(rate, storage=Redis(server.url, prefix=prefix, on_error="raise"))
+    assert limiter.hit("other").allowed
+    decision = limiter.hit("k", 3)
+    assert not decision.allowed
+    if strategy is LeakyBucket:
+        assert decision.remaining == 0
+    else:
+        assert decision.remaining == 1
+        assert limiter.allow("k")
+    assert not limiter.allow("k")
+    decision = limiter.hit("k")
+    assert 0 < decision.retry_after <= decision.reset_after <= (250 + 2 * days) * 86400
 
 
 # ---- the server's clock, names and lifetimes ---------------------------------------------------
@@ -271,6 +318,74 @@ def test_one_round_trip(server):
     limiter.reset("k")
 
 
+# ---- batches -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["url", "client"])
+def batched(request, server):
+    """Storages of a URL, whose connections are ours, and of a client."""
+    client = client_of(server)
+
+    def make():
+        prefix = f"test{next(COUNT)}"
+        return Redis(server.url if request.param == "url" else client, prefix=prefix)
+
+    yield make
+    client.close()
+
+
+@pytest.mark.parametrize("impl", [fastblocks, fastblocks.pure], ids=["native", "pure"])
+@pytest.mark.parametrize("name", ["FixedWindow", "SlidingWindow", "LeakyBucket"])
+def test_batches_are_decided_in_order(batched, impl, name):
+    draw = random.Random(5)
+    rate = "25/day" if name == "LeakyBucket" else "25/100day"  # nothing comes back meanwhile
+    many, one = (getattr(impl.limit, name)(rate, storage=of) for of in (batched(), None))
+    keys = [f"key {draw.randrange(40)}" for _ in range(1200)]
+    costs = [draw.choice([1, 1, 2, 26]) for _ in keys]
+    expected = [one.allow(key, cost) for key, cost in zip(keys, costs, strict=True)]
+    assert many.allow_many(keys, costs).tolist() == expected
+    assert many.stats()[:2] == one.stats()[:2]
+    assert sorted(many.top_denied(1000)) == sorted(one.top_denied(1000))
+    assert many.allow_many([]).tolist() == []
+
+
+def test_batches_learn_the_script(server, batched):
+    storage = batched()
+    limiter = FixedWindow("3/100day", storage=storage)
+    client_of(server).script_flush()
+    assert limiter.allow_many(["a", "b", "a", "a", "a"]).tolist() == [True] * 4 + [False]
+
+
+def test_a_batch_is_few_round_trips(server, monkeypatch):
+    storage = fresh(server)
+    limiter = FixedWindow("3/100day", storage=storage)
+    assert limiter.allow("a")
+    sent = []
+    ask_all = storage._connections.ask_all
+    monkeypatch.setattr(
+        storage._connections, "ask_all", lambda commands: sent.append(0) or ask_all(commands)
+    )
+    assert limiter.allow_many(range(1001)).all()
+    assert len(sent) == 3
+
+
+def test_a_batch_with_a_bad_key_counts_nothing(server):
+    for impl in (fastblocks, fastblocks.pure):
+        limiter = impl.limit.FixedWindow("1/100day", storage=fresh(server))
+        with pytest.raises(TypeError, match="key"):
+            limiter.allow_many(["a", 1.5])
+        assert limiter.allow("a")
+
+
+def test_batches_of_others_states_are_refused(server, batched):
+    storage = batched()
+    limiter = FixedWindow("1/day", storage=storage)
+    client_of(server).lpush(storage.token("b"), "x")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        limiter.allow_many(["a", "b"])
+    assert limiter.allow("c")  # the connection is in order
+
+
 # ---- clients -----------------------------------------------------------------------------------
 
 
@@ -307,6 +422,11 @@ def test_cluster_client():
             assert [limiter.allow(key) for _ in range(3)] == [True, True, False]
             limiter.reset(key)
             assert limiter.allow(key)
+        plain.script_flush()
+        keys = ["b", "c", "b", "b"] * 2
+        assert (
+            limiter.allow_many(keys).tolist() == [True] * 3 + [False] + [False, True] + [False] * 2
+        )
         client.close()
         plain.close()
 
@@ -491,3 +611,27 @@ def test_states_of_others_are_refused(server):
     client_of(server).lpush(storage.token("k"), "x")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         limiter.allow("k")
+
+
+# ---- pickles and copies ----------------------------------------------------------------------
+
+
+def test_pickles_and_copies_ask_the_same_server(server):
+    storage = fresh(server)
+    limiter = fastblocks.limit.FixedWindow("5/day", storage=storage)
+    assert limiter.allow("ann", 2)
+    for other in (pickle.loads(pickle.dumps(limiter)), copy.copy(limiter), copy.deepcopy(limiter)):
+        assert repr(other) == repr(limiter)
+        assert other.peek("ann").remaining == 3
+    for same in (pickle.loads(pickle.dumps(storage)), copy.copy(storage)):
+        assert repr(same) == repr(storage)
+        assert same._timeout == storage._timeout
+
+
+def test_one_of_a_client_is_copied_but_not_pickled(server):
+    storage = Redis(client_of(server), prefix=f"test{next(COUNT)}", on_error="raise")
+    limiter = fastblocks.limit.FixedWindow("5/day", storage=storage)
+    assert limiter.allow("ann", 2)
+    assert copy.deepcopy(limiter).peek("ann").remaining == 3
+    with pytest.raises(TypeError, match="a Redis of a client cannot be pickled; make it of a URL"):
+        pickle.dumps(limiter)

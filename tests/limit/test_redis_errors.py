@@ -7,6 +7,8 @@ import time
 import pytest
 import redis
 
+import fastblocks
+import fastblocks.pure
 from bench.limit.server import Server
 from fastblocks.limit import Redis, StorageError
 from fastblocks.limit import redis as module
@@ -84,11 +86,12 @@ def test_a_dead_server_is_not_asked_at_every_call(monkeypatch):
     limiter.allow("k")
 
     class Untouched:
-        def execute_command(self, *words, **options):
+        def ask(self, command):
             raise AssertionError("the server was asked")
 
-    storage._sync = Untouched()
+    storage._connections = Untouched()
     assert not any(limiter.allow("k") for _ in range(100))
+    assert not limiter.allow_many(["k"] * 100).any()
 
 
 def test_pauses_double_up_to_a_limit(monkeypatch):
@@ -99,11 +102,11 @@ def test_pauses_double_up_to_a_limit(monkeypatch):
     asked = []
 
     class Dead:
-        def execute_command(self, *words, **options):
+        def ask(self, command):
             asked.append(round(now[0] - 1000, 2))
             raise redis.ConnectionError("dead")
 
-    storage._sync = Dead()
+    storage._sync, storage._connections = redis.Redis(), Dead()
     limiter = FixedWindow("3/100day", storage=storage)
     for step in range(400):
         now[0] = 1000 + step / 100
@@ -183,6 +186,72 @@ def test_death_and_return_in_asyncio(mortal):
     assert asyncio.run(main()) == [True] * 3 + [False] * 2
 
 
+@pytest.mark.parametrize("of", ["url", "client"])
+def test_a_restart_between_calls_is_not_noticed(mortal, caplog, of):
+    """Connections at hand are looked at before anything is sent, and the script is sent again."""
+    server = mortal.url if of == "url" else redis.Redis.from_url(mortal.url)
+    storage = Redis(server, on_error="raise")
+    limiter = FixedWindow("3/100day", storage=storage)
+    assert limiter.allow("k")
+    for _ in range(2):
+        mortal.kill()
+        mortal.start()
+        assert limiter.allow("k")
+        mortal.kill()
+        mortal.start()
+        assert limiter.allow_many(["k"] * 4).tolist() == [True] * 3 + [False]
+    assert not caplog.messages
+
+
+def test_connections_are_closed_and_made_anew(mortal):
+    client = redis.Redis.from_url(mortal.url)
+    storage = Redis(mortal.url, on_error="raise")
+    limiter = FixedWindow("3/100day", storage=storage)
+    assert limiter.allow("k")
+    assert len(client.client_list()) == 2
+    storage.close()
+    until(lambda: len(client.client_list()) == 1)
+    assert limiter.allow("k")
+    client.client_kill_filter(skipme=True, _type="normal")
+    assert limiter.allow("k")
+    assert len(client.client_list()) == 2
+    storage.close()
+
+
+@pytest.mark.parametrize("impl", [fastblocks, fastblocks.pure], ids=["native", "pure"])
+@pytest.mark.parametrize("on_error", ["raise", "deny", "allow", "local"])
+def test_a_server_that_dies_in_a_batch(mortal, monkeypatch, on_error, impl):
+    """What it answered stays; the rest is as `on_error` says."""
+    storage = Redis(mortal.url, on_error=on_error)
+    limiter = impl.limit.FixedWindow("2/100day", storage=storage)
+    assert limiter.allow("a")
+    ask_all = storage._connections.ask_all
+
+    def dies(commands):
+        yield from ask_all(commands[:3])
+        raise redis.ConnectionError("gone")
+
+    monkeypatch.setattr(storage._connections, "ask_all", dies)
+    keys = ["a", "a", "b", "a", "a", "a", "c"]
+    if on_error == "raise":
+        with pytest.raises(StorageError, match="gone"):
+            limiter.allow_many(keys)
+        assert limiter.stats()[:2] == (3, 1)
+        return
+    rest = {"deny": [False] * 4, "allow": [True] * 4, "local": [True, True, False, True]}
+    assert limiter.allow_many(keys).tolist() == [True, False, True, *rest[on_error]]
+    assert not storage.available
+
+
+def test_a_server_that_hangs_in_a_batch(mortal):
+    storage = Redis(mortal.url, on_error="deny", timeout=0.05)
+    limiter = FixedWindow("3/100day", storage=storage)
+    assert limiter.allow("k")
+    redis.Redis.from_url(mortal.url).execute_command("CLIENT", "PAUSE", 10_000, "ALL")
+    assert not limiter.allow_many(range(2000)).any()
+    assert not storage.available
+
+
 def test_it_is_logged_once(mortal, caplog):
     storage = Redis(mortal.url)
     limiter = FixedWindow("3/100day", storage=storage)
@@ -217,6 +286,8 @@ def test_wrong_passwords_are_raised_whatever_is_set():
                     limiter.allow("k")
                 with pytest.raises(StorageError, match="refuses the credentials"):
                     limiter.reset("k")
+                with pytest.raises(StorageError, match="refuses the credentials"):
+                    limiter.allow_many(["k"])
                 with pytest.raises(StorageError, match="refuses the credentials"):
                     asyncio.run(limiter_async(limiter))
 

@@ -23,7 +23,7 @@ from tests.threads import THREADS, run_together
 
 OTHER = {"fastblocks": fastblocks.pure, "fastblocks.pure": fastblocks}
 PINNED = {
-    "fastblocks": "65c46c7e4cd0ae713bee21eff1a71146ce0759d22ab783f12af5166158e710ac",
+    "fastblocks": "ccbdea312716b6e2c8be8b19046b274b6b8b4c33d9f98fc6afc3dcfd98770d64",
     "fastblocks.pure": "81c415349a0462126824fa1ce316b76bf0c2e82f5d1f31b7586bbbab58a09dba",
 }
 STRATEGIES = ["FixedWindow", "SlidingWindow", "SlidingWindowCounter", "LeakyBucket"]
@@ -223,6 +223,37 @@ def test_pickles_and_copies_open_the_file_anew(impl, path, tmp_path, monkeypatch
         assert not impl.limit.FixedWindow("3/day", storage=other).allow("ann")
 
 
+class NativeSubclass(fastblocks.limit.SharedMemory):
+    def __init__(self, path, label):
+        super().__init__(path, 100)
+        self.labels = [label]
+
+
+class PureSubclass(fastblocks.pure.limit.SharedMemory):
+    def __init__(self, path, label):
+        super().__init__(path, 100)
+        self.labels = [label]
+
+
+@pytest.mark.parametrize("cls", [NativeSubclass, PureSubclass])
+def test_subclasses_keep_their_class_and_attributes(cls, path):
+    mine = cls(path, "mine")
+    shallow, deep = copy.copy(mine), copy.deepcopy(mine)
+    for twin in (shallow, deep, pickle.loads(pickle.dumps(mine))):
+        assert type(twin) is cls
+        assert (twin.labels, twin.path, twin.max_keys) == (["mine"], str(path), 100)
+    assert shallow.labels is mine.labels
+    assert deep.labels is not mine.labels
+
+
+def test_nothing_before_it_is_initialised(impl, path):
+    storage = impl.limit.SharedMemory.__new__(impl.limit.SharedMemory)
+    with pytest.raises(RuntimeError, match="this SharedMemory has not been initialised"):
+        impl.limit.FixedWindow("3/day", storage=storage)
+    storage.__init__(path, 100)
+    assert impl.limit.FixedWindow("3/day", storage=storage).allow("ann")
+
+
 def test_the_native_one_has_no_bytes(path):
     storage = limiter(fastblocks, path).storage
     for call in (storage.to_bytes, storage.copy, lambda: storage.save(path)):
@@ -394,6 +425,25 @@ def test_a_file_that_cannot_be(impl, path, tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"may be needed, and \d+ are free"):
         limiter(impl, path, "1000000/day", "SlidingWindow", max_keys=10**6)
     assert os.listdir(tmp_path) == []
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="limits: not the bytes of a fastblocks object"):
+        limiter(impl, path)
+
+
+def test_no_folder(impl, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"it cannot be made: .*none/limits'"):
+        limiter(impl, tmp_path / "none" / "limits")
+
+
+def test_links_are_followed(impl, path, tmp_path, monkeypatch):
+    link = tmp_path / "link"
+    link.symlink_to(path)  # to nothing yet
+    assert limiter(impl, link).allow("ann", 2)
+    assert limiter(impl, path).peek("ann").remaining == 1
+    monkeypatch.setattr(shared, "boot_id", lambda: b"another boot....")
+    assert limiter(impl, link).allow("ann", 3)  # the file is replaced, not the link
+    assert limiter(impl, path).peek("ann").remaining == 0
+    assert sorted(os.listdir(tmp_path)) == ["limits", "link"]
 
 
 def test_truncated_foreign_and_damaged_files(impl, path):

@@ -208,19 +208,20 @@ def rules_of(draw):
 
 
 CALLS = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(0, 2**70), st.integers(1, 9)), min_size=1, max_size=25
+    st.tuples(st.integers(-4, 4), st.integers(0, 2**70), st.integers(1, 9)), min_size=1, max_size=25
 )
 
 
 def play(impl, ruled, calls):
-    """A storage and the time after some calls of key 1."""
+    """A storage and the time after some calls of key 1, by a clock that is set back, too."""
     kind, rules = ruled
     storage = impl.limit.Memory(10, seed=0)
     storage.bind(kind, rules)
     now = START
     for scale, step, cost in calls:
         longest = max(rule.period_ns for rule in rules)
-        now += (0, 1, step % 10, step % (longest // 3 + 1), step % (3 * longest))[scale]
+        size = (0, 1, step % 10, step % (longest // 3 + 1), step % (3 * longest))[abs(scale)]
+        now += size if scale > 0 else -size
         storage.decide(1, now, cost, True)
     return storage, now
 
@@ -318,24 +319,74 @@ def test_a_clock_that_is_set_back_costs_a_bounded_wait(impl, kind, back):
         assert storage.decide(1, then, 1, True)[0]
     assert storage.decide(2, then, 2, True)[0]
     now = then - back
-    assert not storage.decide(1, now, 1, True)[0]
-    assert storage.decide(1, now, 1, True)[3] <= 20 * S
+    ordinary = storage.decide(1, then, 1, True)[3]
+    allowed, _, remaining, retry, reset = storage.decide(1, now, 1, True)[:5]
+    assert not allowed
+    assert remaining == 0
+    assert ordinary <= retry <= ordinary + back
+    assert retry <= reset <= 20 * S + back
+    assert not storage.decide(1, now + retry - 1, 1, False)[0]
+    assert storage.decide(1, now + retry, 1, False)[0]
     assert storage.decide(2, now, 2, True)[0] or kind == BUCKET
     assert not storage.decide(2, now, 2, True)[0]
-    if kind != BUCKET:
-        assert storage.decide(2, now + 20 * S, 4, True)[0]  # a state that was used is of now
     assert storage.decide(3, now, 4, True)[0]
     assert storage.decide(1, then + 20 * S, 4, True)[0]
 
 
-def test_never_more_than_the_limit_while_the_clock_jumps(impl):
-    """Setting the clock back lets nobody have more than the limit of a window as it is counted."""
+def test_waits_beyond_all_numbers(impl):
+    """A clock that is set back by more than 292 years."""
     for kind in (FIXED, COUNTER, BUCKET, LOG):
         storage = impl.limit.Memory(10, seed=0)
-        storage.bind(kind, (Rule(5, 5, 10 * S),))
-        rng = random.Random(kind)
-        now = passed = 0
-        for _ in range(200):
-            now -= rng.randrange(10 * S)  # only ever back: no time has passed
-            passed += storage.decide(1, now, 1, True)[0]
-        assert passed == 5 or (kind == BUCKET and 1 <= passed <= 5)
+        storage.bind(kind, (Rule(4, 4, 10 * S),))
+        assert storage.decide(1, 9 * 10**18, 4, True)[0]
+        answer = storage.decide(1, -9 * 10**18, 1, True)
+        assert answer[:5] == (False, 4, 0, 2**63 - 1, 2**63 - 1)
+
+
+def own_times(kind, period, calls):
+    """The time of a key at each call, which never runs backwards; as a window and its age."""
+    latest = None
+    for now, _ in calls:
+        latest = now if latest is None else max(latest, now)
+        yield divmod(latest, period) if kind in (FIXED, COUNTER) else latest
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("kind", [FIXED, COUNTER, BUCKET, LOG])
+def test_never_more_than_the_limit_while_the_clock_jumps(impl, kind, seed):
+    """In the time of the key; and who waits as long as was said, passes, and not before."""
+    limit, period = 5, 10 * S
+    storage = impl.limit.Memory(10, seed=0)
+    storage.bind(kind, (Rule(limit, limit, period),))
+    rng = random.Random(seed)
+    now, passed = 0, []
+    for _ in range(1500):
+        now += rng.choice([0, 1, rng.randrange(S), rng.randrange(period)])
+        if rng.random() < 0.05:
+            now -= rng.choice([1, rng.randrange(period), rng.randrange(5 * period)])
+        cost = rng.choice([1, 1, 1, 2, 5])
+        allowed, _, _, retry, _ = storage.decide(1, now, cost, True)[:5]
+        if allowed:
+            passed.append((now, cost))
+            continue
+        assert not storage.decide(1, now + retry - 1, cost, False)[0]
+        assert storage.decide(1, now + retry, cost, False)[0]
+    assert len(passed) > 50
+    times = list(own_times(kind, period, passed))
+    costs = [cost for _, cost in passed]
+    if kind == LOG:
+        stamps = [t for t, cost in zip(times, costs, strict=True) for _ in range(cost)]
+        for first, last in zip(stamps, stamps[limit:], strict=False):
+            assert last - first >= period
+    elif kind == BUCKET:
+        tokens, then = limit * period, times[0]
+        for t, cost in zip(times, costs, strict=True):
+            tokens = min(tokens + (t - then) * limit, limit * period) - cost * period
+            assert tokens >= 0
+            then = t
+    else:
+        used = {}
+        for (window, elapsed), cost in zip(times, costs, strict=True):
+            used[window] = used.get(window, 0) + cost
+            before = used.get(window - 1, 0) if kind == COUNTER else 0
+            assert before * (period - elapsed) + used[window] * period <= limit * period

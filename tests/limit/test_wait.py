@@ -1,6 +1,7 @@
 """`wait` and `wait_async`: fair, punctual, nobody left behind. No test sleeps."""
 
 import asyncio
+import contextlib
 import gc
 import math
 import threading
@@ -120,6 +121,62 @@ def test_threads_and_tasks_of_two_loops_stand_in_one_line(limiter, clock):
     assert order == list(range(6))
 
 
+def test_reset_wakes_who_waits_in_order(limiter, clock):
+    """Two at a time pass: as many as the quota that was given allows."""
+    assert limiter.hit("a", 2)
+    threads = []
+    for i in range(5):
+        threads.append(start(lambda: limiter.wait("a")))
+        clock.await_pauses(i + 1)
+    limiter.reset("b")
+    for i in range(2):
+        limiter.reset("a")
+        clock.await_pauses(6 + i)  # whose turn is next sleeps as long as is told again
+        assert threads[2 * i].result().allowed
+        assert threads[2 * i + 1].result().allowed
+        assert threads[2 * i + 2].is_alive()
+    limiter.reset("a")
+    assert threads[4].result().allowed
+    assert clock.time == 0
+    assert len(limiter._waiters) == 0
+
+
+def test_reset_wakes_tasks(limiter, clock):
+    async def main():
+        assert limiter.hit("a", 2)
+        task = asyncio.create_task(limiter.wait_async("a", 2))
+        await clock.await_pauses_async(1)
+        await limiter.reset_async("a")
+        assert (await task).allowed
+        task = asyncio.create_task(limiter.wait_async("a"))
+        await clock.await_pauses_async(2)
+        await asyncio.to_thread(limiter.reset, "a")
+        assert (await task).allowed
+
+    asyncio.run(main())
+    assert clock.time == 0
+
+
+def test_a_reset_between_the_answer_and_the_sleep_is_not_lost(clock):
+    class Slow:
+        """Answers after somebody else has given quota."""
+
+        asked = 0
+
+        def hit(self, key, cost):
+            self.asked += 1
+            if self.asked == 1:
+                lines.wake(b"a")
+            return Decision(self.asked > 1, 1, 0, 10.0 if self.asked == 1 else 0.0, 10.0)
+
+    lines = waiting.Waiters(1)
+    thread = start(lambda: lines.wait(Slow(), b"a", "a", 1, None))
+    clock.await_pauses(1)
+    assert clock.pauses == [0]
+    clock.advance(0)
+    assert thread.result().allowed
+
+
 def test_each_key_has_a_line_of_its_own(limiter, clock):
     for key in ("a", 7):
         limiter.hit(key, 2)
@@ -149,6 +206,21 @@ def test_nothing_is_locked_while_one_sleeps(limiter, clock):
     assert asyncio.run(limiter.wait_async("c")).allowed
     clock.advance(1)
     assert thread.result().allowed
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_the_child_of_a_fork_waits_for_nobody_of_its_parent(limiter, clock, monkeypatch, locked):
+    limiter.hit("a", 2)
+    thread = start(lambda: limiter.wait("a"))
+    clock.await_pauses(1)
+    lock = limiter._waiters._lock
+    with monkeypatch.context() as patch, lock if locked else contextlib.nullcontext():
+        patch.setattr(waiting.os, "getpid", lambda: -1)
+        other = start(lambda: limiter.wait("a", timeout=0.5))
+        assert other.result().retry_after == 1.0  # it was the first in line
+    clock.advance(1)
+    assert thread.result().allowed
+    assert len(limiter._waiters) == 0
 
 
 # ---- timeouts ------------------------------------------------------------------------------------

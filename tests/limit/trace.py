@@ -19,7 +19,8 @@ TRACES = {
     "leaky-several": ("LeakyBucket", ("4/s;30/minute",)),
     "token": ("TokenBucket", (0.7, 6)),
 }
-LONG, SHORT = 100_000, 10_000  # arrivals: for fast storages, for slow ones
+STRATEGIES = ("fixed", "log", "counter", "leaky", "token")  # with one rate
+LONG, SHORT = 100_000, 10_000  # arrivals: of each of these; of others where that takes long
 
 
 def arrivals(n=LONG, seed=20):

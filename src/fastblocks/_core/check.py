@@ -155,7 +155,7 @@ def counts(value: Any, n: int, high: int, name: str = "counts", low: int = 0) ->
             raise TypeError(f"{name} must be an int or an array of ints, not {kind}")
         numbers = [integer(f"{name}[{i}]", count, low, high) for i, count in enumerate(value)]
         value = np.array(numbers, np.uint64)
-    mask = getattr(value, "mask", None)  # of a masked array
+    mask = value.mask if isinstance(value, np.ma.MaskedArray) else None
     if mask is not None and mask.any():
         raise ValueError(f"{name} must not hold nulls: {name}[{int(mask.argmax())}] is null")
     array = np.array(value)  # a copy: nobody can change it once it is checked

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 from . import check
 from .check import seed_of
-from .rates import MAX_COUNT, Rule, rate_of
+from .rates import MAX_COUNT, MAX_TIME, Rule, rate_of
 
 __all__ = [
     "DENIED_SETS",
@@ -19,13 +19,16 @@ __all__ = [
     "LimiterStats",
     "StorageError",
     "check_binding",
+    "check_storage",
     "cost_of",
     "costs_of",
+    "decided",
     "full",
     "no_bytes",
+    "not_made",
     "remade",
-    "reopened",
     "seed_of",
+    "time_of",
     "told",
 ]
 
@@ -83,6 +86,20 @@ def costs_of(costs: Any, n: int) -> Any:
     return check.counts(costs, n, MAX_COUNT, name="costs", low=1)
 
 
+def time_of(now: Any) -> int:
+    """Return the argument `now`, checked."""
+    return check.integer("now", now, -MAX_TIME, MAX_TIME)
+
+
+def decided(storage: Any, calls: Iterable[tuple[Any, int | None, int]]) -> Iterator[Any]:
+    """Yield what a storage says to calls that count: tokens, times, costs. At once if it can."""
+    if hasattr(storage, "decide_many"):
+        yield from storage.decide_many(calls)
+    else:
+        for token, now, cost in calls:
+            yield storage.decide(token, now, cost, True)
+
+
 def told(strategy: str, rules: Sequence[Rule]) -> list[tuple[str, Any]]:
     """Return the arguments of which a strategy would make these rules, by name."""
     if strategy == "TokenBucket":
@@ -101,14 +118,18 @@ def told(strategy: str, rules: Sequence[Rule]) -> list[tuple[str, Any]]:
     return arguments
 
 
-def remade(cls: Any, arguments: dict[str, Any], storage: Any, timer: Any) -> Any:
-    """Make a limiter out of what a pickle holds."""
-    return cls(**arguments, storage=storage, timer=timer)
+def remade(cls: Any, base: Any, arguments: dict[str, Any]) -> Any:
+    """Make a limiter or a storage out of what a pickle holds.
+
+    `base` is the class of ours whose arguments they are: `cls` may have an ``__init__`` of its own.
+    """
+    made = cls.__new__(cls)
+    base.__init__(made, **arguments)
+    return made
 
 
-def reopened(cls: Any, arguments: dict[str, Any]) -> Any:
-    """Make a storage, that lies elsewhere, out of what a pickle holds."""
-    return cls(**arguments)
+def not_made(thing: Any) -> RuntimeError:
+    return RuntimeError(f"this {type(thing).__name__} has not been initialised")
 
 
 def no_bytes() -> TypeError:
@@ -117,6 +138,16 @@ def no_bytes() -> TypeError:
 
 def full(max_keys: int) -> LimiterFullError:
     return LimiterFullError(f"all of max_keys={max_keys} keys are limited: no room for another")
+
+
+def check_storage(storage: Any) -> None:
+    """Raise unless `storage` can be asked by a limiter."""
+    if isinstance(storage, type):
+        raise TypeError(f"storage must be an object, not the class {storage.__name__}")
+    if not callable(getattr(storage, "bind", None)):
+        raise TypeError(
+            f"storage must be a Memory, SharedMemory or Redis, not {type(storage).__name__}"
+        )
 
 
 def check_binding(bound: tuple[int, Sequence[Rule]], kind: int, rules: Sequence[Rule]) -> None:

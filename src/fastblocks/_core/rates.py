@@ -40,12 +40,15 @@ FIXED, COUNTER, BUCKET, LOG = range(4)  # kinds of rules, as fb_limit_kind_t has
 MAX_COUNT = 2**32 - 1
 MAX_LOG_COUNT = 2**20
 MAX_NS = 100 * 86400 * 10**9  # 100 days: fits the integers of every storage
+MAX_SECONDS = MAX_NS // 10**9
+MAX_TIME = 9 * 10**18  # nanoseconds from the zero of a clock
+MAX_CLOSED = 2 * MAX_NS  # for how long a storage takes for granted that it has no room
 MAX_RULES = 8
 NEVER = -1  # instead of nanoseconds to wait
 
 UNITS = {
-    "second": ("s", "sec", "second", "seconds"),
-    "minute": ("min", "minute", "minutes"),
+    "second": ("s", "sec", "secs", "second", "seconds"),
+    "minute": ("min", "mins", "minute", "minutes"),
     "hour": ("h", "hour", "hours"),
     "day": ("day", "days"),
 }
@@ -91,11 +94,10 @@ class Rate:
 
     def __init__(self, count: int, per: float = 1) -> None:
         self._count = check.integer("count", count, 1, MAX_COUNT)
-        self._period_ns = check.seconds_ns("per", per)
-        if self._period_ns > MAX_NS:
-            raise ValueError(
-                f"per must be at most {MAX_NS // 10**9} seconds (100 days), not {per!r}"
-            )
+        seconds = check.real("per", per, -math.inf, math.inf)
+        if not (seconds > 0 and round(seconds * 1e9) <= MAX_NS):
+            raise ValueError(f"per must be above 0 and at most {MAX_SECONDS} seconds, not {per!r}")
+        self._period_ns = max(round(seconds * 1e9), 1)
 
     @classmethod
     def parse(cls, text: str) -> Rate:
@@ -122,7 +124,8 @@ class Rate:
         match = PATTERN.fullmatch(text)
         unit = UNIT_SECONDS.get(match[3].lower()) if match else None
         if match is None or unit is None:
-            raise ValueError(f"rate must be {GRAMMAR}; not {text!r}")
+            one = " (a Rate is one; limiters take several)" if ";" in text else ""
+            raise ValueError(f"rate must be {GRAMMAR}; not {text!r}{one}")
         try:
             return cls(int(match[1]), int(match[2] or 1) * unit)
         except ValueError as error:
@@ -175,10 +178,9 @@ def rate_list(rates: Rates) -> tuple[Rate, ...]:
         return (rates,)
     if isinstance(rates, str):
         return rate_list([Rate.parse(text) for text in rates.split(";")])
-    try:
-        given = list(rates)
-    except TypeError:
-        raise TypeError(f"rate must be a str or Rate, not {type(rates).__name__}") from None
+    if isinstance(rates, (bytes, bytearray, memoryview)) or not hasattr(rates, "__iter__"):
+        raise TypeError(f"rate must be a str or Rate, not {type(rates).__name__}")
+    given = list(rates)
     result: list[Rate] = []
     for item in given:
         if not isinstance(item, (str, Rate)):
@@ -187,7 +189,7 @@ def rate_list(rates: Rates) -> tuple[Rate, ...]:
     if not 1 <= len(result) <= MAX_RULES:
         raise ValueError(f"rate must be 1 to {MAX_RULES} rates, not {len(result)}")
     if len({rate.period_ns for rate in result}) != len(result):
-        raise ValueError("rate must not have two rates of one period")
+        raise ValueError(f"rate must not have two rates of one period, not {result!r}")
     return tuple(result)
 
 
@@ -215,7 +217,7 @@ def bucket_rule(limit: int, count: int, period_ns: int) -> Rule:
     if limit * period_ns > MAX_NS * count:
         raise ValueError(
             f"burst={limit} would take {limit * period_ns // count // 10**9} seconds to be whole "
-            f"again; at most {MAX_NS // 10**9} (100 days) are allowed"
+            f"again; at most {MAX_SECONDS} (100 days) are allowed"
         )
     return Rule(limit, count, period_ns)
 
@@ -232,20 +234,28 @@ def leaky_rules(rates: Rates, burst: Any) -> tuple[Rule, ...]:
 
 def per_second_rule(per_second: Any, burst: Any) -> Rule:
     """Return the rule of a bucket of `burst` tokens that gets `per_second` tokens a second."""
-    if isinstance(per_second, Fraction):
-        exact = per_second
-    else:
-        number = check.real("per_second", per_second, 0.0, 2.0**32)
-        exact = Fraction(per_second) if isinstance(per_second, int) else Fraction(repr(number))
+    number = check.real("per_second", per_second, -math.inf, math.inf)
     limit = check.integer("burst", burst, 1, MAX_COUNT)
-    if not 0 < exact <= MAX_COUNT:
-        raise ValueError(f"per_second must be above 0 and below 2**32, not {per_second!r}")
-    if exact.numerator > MAX_COUNT or exact.denominator * 10**9 > MAX_NS:
+    if not 1 / MAX_SECONDS <= number < 2**32:
         raise ValueError(
-            f"per_second must be a ratio of integers below 2**32 and {MAX_NS // 10**9}, "
-            f"not {per_second!r}; pass a fractions.Fraction"
+            f"per_second must be at least 1/{MAX_SECONDS} and below 2**32, not {per_second!r}"
+        )
+    exact = Fraction(per_second) if isinstance(per_second, (int, Fraction)) else shown(number)
+    if exact.numerator > MAX_COUNT or exact.denominator > MAX_SECONDS:
+        raise ValueError(
+            "per_second must be a float, or a ratio of integers below 2**32 and up to "
+            f"{MAX_SECONDS}, not {per_second!r}"
         )
     return bucket_rule(limit, exact.numerator, exact.denominator * 10**9)
+
+
+def shown(number: float) -> Fraction:
+    """Return the decimal number that a float shows, or the ratio next to it that a rule can hold.
+
+    So 0.1 is a tenth, and 1 / 3 a third.
+    """
+    exact = Fraction(repr(number))
+    return exact.limit_denominator(min(MAX_SECONDS, max(int(MAX_COUNT / exact), 1)))
 
 
 def checked_rule(kind: int, limit: int, count: int, period_ns: int) -> Rule:

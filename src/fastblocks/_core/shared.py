@@ -27,6 +27,7 @@ import hashlib
 import mmap
 import os
 import secrets
+import stat
 import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -93,7 +94,8 @@ class Head(NamedTuple):
 def location(name_or_path: Any) -> str:
     """Return the absolute path of a file.
 
-    A bare name is in /dev/shm, or where there is none, in the folder of temporary files.
+    A bare name is in /dev/shm, or where there is none, in the folder of temporary files. Links are
+    followed: a file that is replaced has to be the same for all who use it.
     """
     if not isinstance(name_or_path, (str, os.PathLike)):
         kind = type(name_or_path).__name__
@@ -106,7 +108,7 @@ def location(name_or_path: Any) -> str:
 
         folder = SHM_FOLDER if os.path.isdir(SHM_FOLDER) else tempfile.gettempdir()
         path = os.path.join(folder, path)
-    return os.path.abspath(path)
+    return os.path.realpath(path)
 
 
 def boot_id() -> bytes:
@@ -135,7 +137,8 @@ def checksum(data: bytes) -> bytes:
 
 def read_head(handle: int, path: str) -> Head:
     """What the head of an open file says; raises if it is not that of limits, or damaged."""
-    data = os.pread(handle, HEAD_BYTES, 0)
+    regular = stat.S_ISREG(os.fstat(handle).st_mode)
+    data = os.pread(handle, HEAD_BYTES, 0) if regular else b""
     if data[:8] != files.MAGIC[: len(data[:8])] or not data:
         raise ValueError(f"{path}: not the bytes of a fastblocks object")
     if len(data) < HEAD_BYTES and data[8:12] in (*MAKERS, b""):
@@ -244,7 +247,10 @@ def make(path: str, wanted: Wanted, place: Any) -> None:
     import tempfile
 
     folder, name = os.path.split(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)  # for its owner alone
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)  # for its owner alone
+    except OSError as error:
+        raise OSError(error.errno, f"it cannot be made: {error.strerror}", path) from None
     try:
         space = os.fstatvfs(handle)
         if wanted.size > space.f_bavail * space.f_frsize:

@@ -11,6 +11,7 @@ a task. `run` runs it in a thread.
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -145,12 +146,23 @@ class Gate:
     coroutine of a task that was dropped, which then gives up, while its thread holds the lock.
     """
 
-    __slots__ = ("_admitting", "_lock", "in_use", "limit", "users", "waiting")
+    __slots__ = (
+        "_admitting",
+        "_lock",
+        "changes",
+        "in_use",
+        "limit",
+        "sleeper",
+        "users",
+        "waiting",
+    )
 
     def __init__(self, limit: int, lock: Any = None) -> None:
         self.limit = limit
         self.in_use = 0
-        self.users = 0  # for whoever keeps gates
+        self.users = 0  # this and the next two: for whoever keeps gates
+        self.changes = 0
+        self.sleeper: Turn | None = None
         self.waiting: OrderedDict[Turn, None] = OrderedDict()
         self._lock = threading.RLock() if lock is None else lock
         self._admitting = False
@@ -221,6 +233,10 @@ class Waiters:
     def __init__(self, most: int) -> None:
         self._most = most
         self._clock = CLOCK
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
         self._lock = threading.RLock()
         self._gates: dict[bytes, Gate] = {}
 
@@ -261,17 +277,39 @@ class Waiters:
                 return verdict._replace(allowed=False)
             try:
                 while True:
+                    changes = gate.changes
                     verdict = await _ask(limiter, "hit", suffix, key, cost)
                     retry = verdict.retry_after
                     if verdict.allowed or retry == math.inf or retry > deadline - now():
                         return verdict
-                    await new_turn().pause(max(retry, LEAST))
+                    await self._sleep(gate, new_turn(), changes, max(retry, LEAST))
             finally:
                 gate.leave()
         finally:
             self._part(place, gate)
 
+    async def _sleep(self, gate: Gate, turn: Turn, changes: int, seconds: float) -> None:
+        """Sleep, unless somebody gives the key quota, or has done so since `changes` was read."""
+        with self._lock:
+            gate.sleeper = turn
+            changed = gate.changes != changes
+        try:
+            await turn.pause(0 if changed else seconds)
+        finally:
+            gate.sleeper = None
+
+    def wake(self, place: bytes) -> None:
+        """Let who sleeps until a key has quota ask again: somebody has given it some."""
+        with self._lock:
+            gate = self._gates.get(place)
+            if gate is not None:
+                gate.changes += 1
+                if gate.sleeper is not None:
+                    gate.sleeper.wake()
+
     def _join(self, place: bytes) -> Gate:
+        if self._pid != os.getpid():  # the child of a fork: those who waited are not here
+            self._begin()
         with self._lock:
             gate = self._gates.get(place) or Gate(1, self._lock)
             gate.users += 1

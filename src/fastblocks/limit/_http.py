@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import ipaddress
 import json
 import math
@@ -44,7 +45,7 @@ class Answer(NamedTuple):
 
 def path_pattern(name: str, path: Any) -> re.Pattern[str]:
     """Return the regular expression of a path: ``*`` is any text without a slash, ``**`` any."""
-    if isinstance(path, re.Pattern):
+    if isinstance(path, re.Pattern) and isinstance(path.pattern, str):
         return path
     if not isinstance(path, str):
         raise TypeError(f"{name} must be a str or a compiled pattern, not {type(path).__name__}")
@@ -55,10 +56,24 @@ def path_pattern(name: str, path: Any) -> re.Pattern[str]:
     return re.compile("".join(wild.get(part) or re.escape(part) for part in parts), re.DOTALL)
 
 
-def function(name: str, value: Any) -> Any:
+def callback(name: str, value: Any) -> Any:
     if not callable(value):
         raise TypeError(f"{name} must be a function, not {type(value).__name__}")
     return value
+
+
+def function(name: str, value: Any) -> Any:
+    """Return `value` if it can be called for an answer: a coroutine is none, and it is true."""
+    callback(name, value)
+    if any(map(inspect.iscoroutinefunction, (value, getattr(value, "__call__", None)))):  # noqa: B004
+        raise TypeError(f"{name} must be a function that is not async, not {value!r}")
+    return value
+
+
+def items(name: str, value: Any, kind: str) -> list[Any]:
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        raise TypeError(f"{name} must be {kind}, not {type(value).__name__}")
+    return list(value)
 
 
 def policy_name(name: Any) -> str:
@@ -82,7 +97,7 @@ class RouteLimit:
     limiter : limiter
         What decides. Routes that have one limiter in common share its quotas.
     methods : iterable of str, optional
-        Of requests; GET stands for HEAD and for WebSockets too. None for all.
+        Of requests, in any case; GET stands for HEAD and for WebSockets too. None for all.
     key : callable, optional
         Who is limited: a function of the ASGI scope or the WSGI environ that returns a key. None
         for that of the middleware.
@@ -123,6 +138,8 @@ class RouteLimit:
         name: str = "default",
     ) -> None:
         self._matches = path_pattern("path", path).fullmatch
+        if isinstance(limiter, type):
+            raise TypeError(f"limiter must be an object, not the class {limiter.__name__}")
         if not callable(getattr(limiter, "hit", None)):
             raise TypeError(f"limiter must have a method hit, unlike {type(limiter).__name__}")
         given = None if methods is None else str_list("methods", methods)
@@ -132,7 +149,7 @@ class RouteLimit:
         self.path = path
         self.limiter = limiter
         self.key = None if key is None else function("key", key)
-        self.cost = cost if callable(cost) else limits.cost_of(cost)
+        self.cost = function("cost", cost) if callable(cost) else limits.cost_of(cost)
         self.name = policy_name(name)
         self._rules: Sequence[Rule] = getattr(limiter, "rules", ())
         several = range(1, len(self._rules) + 1) if len(self._rules) > 1 else ()
@@ -153,7 +170,8 @@ class RouteLimit:
         -------
         bool
         """
-        return (self.methods is None or method in self.methods) and bool(self._matches(path))
+        known = self.methods is None or method.upper() in self.methods  # frameworks take any case
+        return known and bool(self._matches(path))
 
     def _violated(self, decision: Decision) -> str:
         """Of which policy a decision tells: of several with its limit, the longest is tightest."""
@@ -212,7 +230,7 @@ class Limits(Generic[Raw]):
         name: str,
         on_limited: Callable[[Raw, Decision], Any] | None,
     ) -> None:
-        self._routes = list(rules)
+        self._routes = items("rules", rules, "an iterable of RouteLimit objects")
         for route in self._routes:
             if not isinstance(route, RouteLimit):
                 raise TypeError(f"rules must be RouteLimit objects, not {type(route).__name__}")
@@ -221,10 +239,15 @@ class Limits(Generic[Raw]):
         elif not self._routes:
             raise ValueError("limiter must not be None without rules")
         self._key = function("key", key)
-        self.on_limited = None if on_limited is None else function("on_limited", on_limited)
-        given = [exempt] if callable(exempt) or isinstance(exempt, (str, re.Pattern)) else exempt
-        self._exempt = [item for item in given if callable(item)]
+        self.on_limited = None if on_limited is None else callback("on_limited", on_limited)
+        single = callable(exempt) or isinstance(exempt, (str, re.Pattern))
+        kinds = "a path, a function or an iterable of these"
+        given = [exempt] if single else items("exempt", exempt, kinds)
+        self._exempt = [function("exempt", item) for item in given if callable(item)]
         self._exempt_paths = [path_pattern("exempt", item) for item in given if not callable(item)]
+
+    def __repr__(self) -> str:
+        return repr(self._routes)
 
     def charge(self, raw: Raw, path: str, method: str) -> Charge | None:
         """What a request is charged; None if it is not limited."""
@@ -235,17 +258,39 @@ class Limits(Generic[Raw]):
         for route in self._routes:
             if route.covers(path, method):
                 cost = route.cost(raw) if callable(route.cost) else route.cost
-                return Charge(route, (route.key or self._key)(raw), cost)
+                key = (route.key or self._key)(raw)
+                if key is None:
+                    raise TypeError("key must return str, bytes or int, not NoneType; see exempt")
+                return Charge(route, key, cost)
         return None
 
     def answer(self, route: RouteLimit, decision: Decision, given: Any, method: str) -> Answer:
         """The answer to a request that is denied: the given one, or the usual, and the fields."""
-        status, headers, body = route.answer(decision) if given is None else given
-        data = body.encode() if isinstance(body, str) else bytes(body)
+        status, headers, data = route.answer(decision) if given is None else checked(given)
         names = {name.lower() for name, _ in headers}
         more = [*route.fields(decision), ("Content-Length", str(len(data)))]
         headers = [*headers, *(pair for pair in more if pair[0].lower() not in names)]
         return Answer(status, headers, b"" if method == "HEAD" else data)
+
+
+def is_header(pair: Any) -> bool:
+    is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2
+    return is_pair and all(isinstance(text, str) for text in pair)
+
+
+def checked(given: Any) -> Answer:
+    """What `on_limited` returned, if it is an answer."""
+    if not (isinstance(given, (tuple, list)) and len(given) == 3):
+        raise TypeError(f"on_limited must return (status, headers, body), not {given!r}")
+    status, headers, body = given
+    if not isinstance(status, int):
+        raise TypeError(f"on_limited must return an int as status, not {status!r}")
+    pairs = list(headers) if hasattr(headers, "__iter__") else [headers]
+    if not all(map(is_header, pairs)):
+        raise TypeError(f"on_limited must return pairs of str as headers, not {headers!r}")
+    if not isinstance(body, (str, bytes, bytearray, memoryview)):
+        raise TypeError(f"on_limited must return str or bytes as body, not {body!r}")
+    return Answer(status, pairs, body.encode() if isinstance(body, str) else bytes(body))
 
 
 # ---- who -----------------------------------------------------------------------------------------
@@ -253,7 +298,7 @@ class Limits(Generic[Raw]):
 
 def str_list(name: str, texts: Iterable[str]) -> list[str]:
     """Return an iterable of str, checked, as a list."""
-    if isinstance(texts, (str, bytes)):
+    if isinstance(texts, (str, bytes)) or not hasattr(texts, "__iter__"):
         raise TypeError(f"{name} must be an iterable of str, not {texts!r}")
     result = list(texts)
     for text in result:

@@ -34,18 +34,17 @@ cdef class LocalStorage(Flat):
     cdef uint64_t _seed          # of the hash by which keys are known
     cdef uint64_t _max_keys
 
-    # One call of a key: whether it is allowed; it counts if so and `spend`. `out` may be NULL. `steady`:
-    # the clock is the system's, which only goes on and can be read anew.
-    cdef bint call(self, uint64_t h, int64_t now, bint steady, uint64_t cost, bint spend,
+    # One call of a key: whether it is allowed; it counts if so and `spend`. `out` may be NULL.
+    cdef bint call(self, uint64_t h, int64_t now, uint64_t cost, bint spend,
                    fb_limit_verdict_t *out) except -1
 
     # Calls of a batch of keys, in order; `costs` is NULL if each is of `cost`.
-    cdef int call_keys(self, KeyBatch batch, int64_t now, bint steady, const uint64_t *costs,
-                       uint64_t cost, cbool *out) except -1
+    cdef int call_keys(self, KeyBatch batch, int64_t now, const uint64_t *costs, uint64_t cost,
+                       cbool *out, size_t *done) except -1
 
     cdef int forget_hash(self, uint64_t h) except -1
 
-    # Called by `bind`, with `whole`, when the rules have become known.
+    # Called by `bind`, with `whole`, when the rules have become known; the object is made.
     cdef int begin(self) except -1
 
 

@@ -42,6 +42,8 @@ cdef class LocalStorage(Flat):
         cdef fb_limit_rules_t wanted = rules_of(kind, rules)
         self.check_writable("bind")
         with self.whole:
+            if not self.made:
+                raise limits.not_made(self)
             if self.rules.n == 0:
                 self.rules = wanted
                 try:
@@ -88,7 +90,7 @@ cdef class LocalStorage(Flat):
         token : int
             What `token` gave.
         now : int
-            Nanoseconds on the clock of the limiter.
+            Nanoseconds on the clock of the limiter, in ``±9 * 10**18``.
         cost : int
         spend : bool
             Whether the call counts if it is allowed.
@@ -103,7 +105,7 @@ cdef class LocalStorage(Flat):
         self.check_writable("decide")
         if self.rules.n == 0:
             raise RuntimeError("storage is not in use by a limiter yet")
-        cdef bint allowed = self.call(token, now, False, limits.cost_of(cost), spend, &v)
+        cdef bint allowed = self.call(token, limits.time_of(now), limits.cost_of(cost), spend, &v)
         return bool(allowed), v.limit, v.remaining, v.retry, v.reset
 
     def forget(self, token):
@@ -123,12 +125,12 @@ cdef class LocalStorage(Flat):
         """How many keys it holds at most."""
         return self._max_keys
 
-    cdef bint call(self, uint64_t h, int64_t now, bint steady, uint64_t cost, bint spend,
+    cdef bint call(self, uint64_t h, int64_t now, uint64_t cost, bint spend,
                    fb_limit_verdict_t *out) except -1:
         raise NotImplementedError
 
-    cdef int call_keys(self, KeyBatch batch, int64_t now, bint steady, const uint64_t *costs,
-                       uint64_t cost, cbool *out) except -1:
+    cdef int call_keys(self, KeyBatch batch, int64_t now, const uint64_t *costs, uint64_t cost,
+                       cbool *out, size_t *done) except -1:
         raise NotImplementedError
 
     cdef int forget_hash(self, uint64_t h) except -1:

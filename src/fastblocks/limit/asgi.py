@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from fastblocks._core.rates import Decision
 
-from ._http import Answer, ClientIP, Headers, Limits, RouteLimit
+from ._http import Answer, ClientIP, Headers, Limits, RouteLimit, callback
 
 __all__ = ["RateLimitMiddleware", "RouteLimit", "client_ip"]
 
@@ -127,8 +127,11 @@ class RateLimitMiddleware:
         name: str = "default",
         on_limited: Callable[[Scope, Decision], Any] | None = None,
     ) -> None:
-        self.app = app
+        self.app: App = callback("app", app)
         self._limits: Limits[Scope] = Limits(limiter, key, rules, exempt, cost, name, on_limited)
+
+    def __repr__(self) -> str:
+        return f"RateLimitMiddleware({self.app!r}, rules={self._limits!r})"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection.

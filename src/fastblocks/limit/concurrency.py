@@ -20,7 +20,8 @@ class ConcurrencyLimiter:
     has just been given its place, the place goes to the next.
 
     Use it as a context manager, with ``with`` in threads and ``async with`` in tasks. It does not
-    know who holds a place: a thread that acquires twice holds two, and any thread may release.
+    know who holds a place: a thread that acquires twice holds two, and any thread may release. A
+    pickle or a copy is another limiter with the same limit, in which nobody is.
 
     Parameters
     ----------
@@ -145,6 +146,9 @@ class ConcurrencyLimiter:
 
     async def __aexit__(self, *_: Any) -> None:
         self.release()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.limit,)
 
     def __repr__(self) -> str:
         return f"ConcurrencyLimiter({self.limit})"

@@ -4,6 +4,7 @@ cimport cython
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
 
 from fastblocks._core import check, limits, rates
 from fastblocks._core.waiting import Waiters
@@ -12,10 +13,14 @@ from fastblocks._core.arrays cimport data_of, delivered
 from fastblocks._core.clock cimport now_ns
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.keys cimport (
-    KeyBatch, fb_keys_cursor_t, hash_key, key_batch, plain_key,
+    FB_HAVE_GIL, KeyBatch, fb_keys_cursor_t, hash_key, key_batch, plain_key,
 )
 from fastblocks.limit._local cimport LocalStorage, cbool, fb_limit_verdict_t
 from fastblocks.limit.memory import Memory
+
+cdef extern from "base.h" nogil:
+    uint64_t fb_atomic_load64(const uint64_t *p)
+    void fb_atomic_add64(uint64_t *p, uint64_t n)
 
 cdef extern from "limit/memory.h" nogil:
     enum:
@@ -26,6 +31,14 @@ cdef extern from "limit/memory.h" nogil:
     size_t fb_limit_denied_note(fb_limit_denied_t *denied, uint64_t h, cbool *is_new)
     void fb_limit_denied_note_keys(fb_limit_denied_t *denied, fb_keys_cursor_t keys, uint64_t seed,
                                    const cbool *allowed, size_t *latest)
+
+
+cdef inline void add(uint64_t *count, uint64_t n) noexcept:
+    """Count, exactly also where threads run without a GIL."""
+    if FB_HAVE_GIL:
+        count[0] += n
+    else:
+        fb_atomic_add64(count, n)
 
 
 cdef uint64_t cost_of(object cost) except 0:
@@ -76,14 +89,15 @@ cdef class Limiter:
     cdef int kind(self) except -1:
         raise TypeError(f"{type(self).__name__} cannot be made on its own")
 
-    cdef str strategy(self):
-        return ""
+    cdef type strategy(self):
+        return Limiter
 
     cdef int start(self, tuple rules, object storage, object timer) except -1:
         self.check_new()
         check.timer(timer)
         if storage is None:
             storage = Memory()
+        limits.check_storage(storage)
         storage.bind(self.kind(), rules)
         self.check_new()  # again: the storage may be of any class, and run anything
         self._rules = rules
@@ -140,8 +154,8 @@ cdef class Limiter:
         if self.local is None:
             return self.ask(key, cost_, self.time())[0]
         h = hash_key(key, self.local._seed)
-        if self.local.call(h, now_ns(self._timer), self._timer is None, cost_, True, NULL):
-            self.allowed += 1
+        if self.local.call(h, now_ns(self._timer), cost_, True, NULL):
+            add(&self.allowed, 1)
             return True
         self.note(h, key)
         return False
@@ -175,14 +189,16 @@ cdef class Limiter:
         if self.local is None:
             return rates.decision(*self.ask(key, cost_, self.time())[:5])
         h = hash_key(key, self.local._seed)
-        if self.local.call(h, now_ns(self._timer), self._timer is None, cost_, True, &v):
-            self.allowed += 1
+        if self.local.call(h, now_ns(self._timer), cost_, True, &v):
+            add(&self.allowed, 1)
         else:
             self.note(h, key)
         return decision_of(&v)
 
     def peek(self, key):
-        """Say what would be decided about a call of cost 1, which is not made.
+        """Say what the rules would decide about a call of cost 1, which is not made.
+
+        Whether the storage has room for another key is not asked.
 
         Parameters
         ----------
@@ -204,11 +220,11 @@ cdef class Limiter:
             token = self.made().token(key)
             return rates.decision(*self._storage.decide(token, self.time(), 1, False)[:5])
         h = hash_key(key, self.local._seed)
-        self.local.call(h, now_ns(self._timer), self._timer is None, 1, False, &v)
+        self.local.call(h, now_ns(self._timer), 1, False, &v)
         return decision_of(&v)
 
     def reset(self, key):
-        """Make the quota of a key whole again.
+        """Make the quota of a key whole again; who waits for it with this limiter, tries at once.
 
         Parameters
         ----------
@@ -223,6 +239,7 @@ cdef class Limiter:
             self.made().forget(self._storage.token(key))
         else:
             self.local.forget_hash(hash_key(key, self.local._seed))
+        self.awaken(key)
 
     async def allow_async(self, key, cost=1):
         """`allow`, without blocking the event loop where the storage is a server.
@@ -304,6 +321,7 @@ cdef class Limiter:
         if not self.is_async:
             return self.reset(key)
         await self._storage.forget_async(self._storage.token(key))
+        self.awaken(key)
 
     def wait(self, key, cost=1, timeout=None):
         """Wait until a call of a key may go on, and count it.
@@ -362,6 +380,12 @@ cdef class Limiter:
         self.made()
         return await self._waiters.wait_async(self, hash_key(key, 0), key, cost, timeout)
 
+    cdef int awaken(self, object key) except -1:
+        """Let who sleeps until a key has quota look again."""
+        if len(self._waiters):
+            self._waiters.wake(hash_key(key, 0))
+        return 0
+
     def allow_many(self, keys, costs=1, out=None):
         """Tell which calls of a batch may go on, and count these.
 
@@ -411,14 +435,25 @@ cdef class Limiter:
         cdef cbool *answers = <cbool *>data_of(result)
         if self.local is None:
             now = self.time()
+            calls = []
             for n in range(batch.n):
-                answers[n] = self.ask(batch.key_at(n), cost if each == NULL else each[n], now)[0]
+                token = self._storage.token(batch.key_at(n))
+                calls.append((token, now, cost if each == NULL else each[n]))
+            verdicts = limits.decided(self._storage, calls)
+            for n in range(batch.n):
+                answers[n] = verdict_of(next(verdicts))[0]
+                self.count(batch.key_at(n), answers[n])
             return delivered(result, out)
-        self.local.call_keys(batch, now_ns(self._timer), self._timer is None, each, cost, answers)
-        n = count_true(answers, batch.n)
-        self.allowed += n
-        if n < batch.n:
-            self.note_batch(batch, answers, batch.n - n)
+        cdef size_t done = 0
+        try:
+            self.local.call_keys(batch, now_ns(self._timer), each, cost, answers, &done)
+        finally:
+            n = count_true(answers, done)
+            add(&self.allowed, n)
+            if n < done:
+                memset(answers + done, 1, batch.n - done)  # those are not denied
+                self.note_batch(batch, answers, done - n)
+            memset(answers + done, 0, batch.n - done)
         return delivered(result, out)
 
     # ---- of storages that are asked in Python --------------------------------------------------
@@ -441,7 +476,7 @@ cdef class Limiter:
 
     cdef int count(self, object key, bint allowed) except -1:
         if allowed:
-            self.allowed += 1
+            add(&self.allowed, 1)
         else:
             self.note(hash_key(key, 0), key)
         return 0
@@ -451,8 +486,8 @@ cdef class Limiter:
     cdef int note(self, uint64_t h, object key) except -1:
         cdef cbool is_new
         cdef size_t way
+        add(&self.denied, 1)
         with cython.critical_section(self):
-            self.denied += 1
             way = fb_limit_denied_note(&self.register, h, &is_new)
             if is_new:
                 self.denied_keys[way] = plain_key(key)
@@ -461,8 +496,8 @@ cdef class Limiter:
     cdef int note_batch(self, KeyBatch batch, const cbool *allowed, size_t n) except -1:
         cdef size_t latest[512]
         cdef size_t way
+        add(&self.denied, n)
         with cython.critical_section(self):
-            self.denied += n
             fb_limit_denied_note_keys(
                 &self.register, batch.cursor(), self.local._seed, allowed, latest
             )
@@ -480,7 +515,8 @@ cdef class Limiter:
         """
         storage = self.made()
         keys = len(storage) if hasattr(storage, "__len__") else None
-        return limits.LimiterStats(self.allowed, self.denied, keys, getattr(storage, "evicted", 0))
+        allowed, denied = fb_atomic_load64(&self.allowed), fb_atomic_load64(&self.denied)
+        return limits.LimiterStats(allowed, denied, keys, getattr(storage, "evicted", 0))
 
     def top_denied(self, n=10):
         """Return the keys that were denied most often, by this limiter.
@@ -528,13 +564,17 @@ cdef class Limiter:
 
     def __repr__(self):
         storage = self.made()
-        words = [f"{name}={value!r}" for name, value in limits.told(self.strategy(), self._rules)]
+        told = limits.told(self.strategy().__name__, self._rules)
+        words = [f"{name}={value!r}" for name, value in told]
         return f"{type(self).__name__}({', '.join(words)}, storage={storage!r})"
 
     def __reduce__(self):
+        cdef type strategy = self.strategy()
         storage = self.made()
-        arguments = dict(limits.told(self.strategy(), self._rules))
-        return limits.remade, (type(self), arguments, storage, self._timer)
+        arguments = dict(limits.told(strategy.__name__, self._rules))
+        arguments |= {"storage": storage, "timer": self._timer}
+        attributes = getattr(self, "__dict__", None)  # that a subclass in Python has put there
+        return limits.remade, (type(self), strategy, arguments), attributes or None
 
 
 cdef size_t count_true(const cbool *answers, size_t n) noexcept nogil:
@@ -572,8 +612,8 @@ cdef class FixedWindow(Limiter):
 
     Notes
     -----
-    O(1) and 24 bytes of state a key and rate. A call that is denied counts for nothing. A clock that
-    is set back is harmless.
+    O(1) and 24 bytes of state a key and rate. A call that is denied counts for nothing. While the clock is
+    behind, having been set back, a key stands still; `retry_after` says for how long.
 
     Threads: a call is atomic.
 
@@ -598,8 +638,8 @@ cdef class FixedWindow(Limiter):
     cdef int kind(self) except -1:
         return rates.FIXED
 
-    cdef str strategy(self):
-        return "FixedWindow"
+    cdef type strategy(self):
+        return FixedWindow
 
 
 cdef class SlidingWindow(Limiter):
@@ -626,7 +666,8 @@ cdef class SlidingWindow(Limiter):
     Notes
     -----
     A call at t counts in ``[t, t + period)``. O(log limit) to decide and O(cost) to count; 8 bytes for
-    every call that counts, so up to ``8 * limit`` a key and rate. A clock that is set back is harmless.
+    every call that counts, so up to ``8 * limit`` a key and rate. While the clock is behind, having been set
+    back, a key stands still; `retry_after` says for how long.
 
     Threads: a call is atomic.
 
@@ -648,8 +689,8 @@ cdef class SlidingWindow(Limiter):
     cdef int kind(self) except -1:
         return rates.LOG
 
-    cdef str strategy(self):
-        return "SlidingWindow"
+    cdef type strategy(self):
+        return SlidingWindow
 
 
 cdef class SlidingWindowCounter(Limiter):
@@ -677,7 +718,8 @@ cdef class SlidingWindowCounter(Limiter):
 
     Notes
     -----
-    O(1) and 24 bytes of state a key and rate, in exact integers. A clock that is set back is harmless.
+    O(1) and 24 bytes of state a key and rate, in exact integers. While the clock is behind, having been set
+    back, a key stands still; `retry_after` says for how long.
 
     Threads: a call is atomic.
 
@@ -699,8 +741,8 @@ cdef class SlidingWindowCounter(Limiter):
     cdef int kind(self) except -1:
         return rates.COUNTER
 
-    cdef str strategy(self):
-        return "SlidingWindowCounter"
+    cdef type strategy(self):
+        return SlidingWindowCounter
 
 
 cdef class LeakyBucket(Limiter):
@@ -732,7 +774,8 @@ cdef class LeakyBucket(Limiter):
     Notes
     -----
     O(1) and 24 bytes of state a key and rate. The state is exact, whatever the rate: ``"5/7second"``
-    lets exactly ``5 * n`` pass in ``7 * n`` seconds. A clock that is set back is harmless.
+    lets exactly ``5 * n`` pass in ``7 * n`` seconds. While the clock is behind, having been set back, a key
+    stands still; `retry_after` says for how long.
 
     Threads: a call is atomic.
 
@@ -758,8 +801,8 @@ cdef class LeakyBucket(Limiter):
     cdef int kind(self) except -1:
         return rates.BUCKET
 
-    cdef str strategy(self):
-        return "LeakyBucket"
+    cdef type strategy(self):
+        return LeakyBucket
 
 
 cdef class TokenBucket(Limiter):
@@ -769,8 +812,9 @@ cdef class TokenBucket(Limiter):
     Parameters
     ----------
     per_second : int, float or fractions.Fraction
-        Tokens a second, above 0 and below 2**32. A float counts as the decimal number it shows: 0.1
-        is one token in ten seconds, exactly.
+        Tokens a second, below 2**32 and at least one in 100 days. A float counts as the decimal number
+        it shows, or if that has too many digits, as the closest ratio of integers below 2**32 and up to
+        8640000: 0.1 is one token in ten seconds and 1 / 3 one in three, exactly.
     burst : int
         How many tokens can be saved up, in ``[1, 2**32)``.
     storage : Memory, SharedMemory or Redis, optional
@@ -788,8 +832,8 @@ cdef class TokenBucket(Limiter):
 
     Notes
     -----
-    O(1) and 24 bytes of state a key. It decides as `LeakyBucket` of the same rate and burst. A clock
-    that is set back is harmless.
+    O(1) and 24 bytes of state a key. It decides as `LeakyBucket` of the same rate and burst. While the clock
+    is behind, having been set back, a key stands still; `retry_after` says for how long.
 
     Threads: a call is atomic.
 
@@ -808,8 +852,8 @@ cdef class TokenBucket(Limiter):
     cdef int kind(self) except -1:
         return rates.BUCKET
 
-    cdef str strategy(self):
-        return "TokenBucket"
+    cdef type strategy(self):
+        return TokenBucket
 
 
 fb_cpu_level()

@@ -2,7 +2,6 @@
 
 from fastblocks._core import check, limits
 
-from fastblocks._core.clock cimport now_ns
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.flat cimport NO_WRITER
 from fastblocks._core.keys cimport RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t
@@ -27,7 +26,7 @@ cdef extern from "limit/memory.h" nogil:
     void fb_limit_memory_drop(fb_limit_memory_t *m)
     fb_limit_outcome_t fb_limit_memory_call(fb_limit_memory_t *m, uint64_t h, int64_t now,
                                             uint64_t cost, bint spend, fb_limit_verdict_t *out)
-    bint fb_limit_memory_call_keys(fb_limit_memory_t *m, fb_keys_cursor_t keys, uint64_t seed,
+    size_t fb_limit_memory_call_keys(fb_limit_memory_t *m, fb_keys_cursor_t keys, uint64_t seed,
                                    int64_t now, const uint64_t *costs, uint64_t cost,
                                    bint allow_if_full, bint stop_if_full, cbool *out,
                                    fb_limit_outcome_t *failure)
@@ -76,8 +75,8 @@ cdef class Memory(LocalStorage):
     key that is limited is not forgotten before its time, whatever comes. Calls are O(1); one that
     finds all keys limited looks at all of them, once until the first of them is free again.
 
-    Memory: 45 to 55 bytes a key and rate; with `SlidingWindow` also 8 for every call that counts. It
-    grows with the keys, by doubling.
+    Memory: 45 to 55 bytes a key and rate when it is full; with `SlidingWindow` also 8 for every call that
+    counts. It grows with the keys, by doubling: just after that it takes twice as much a key.
 
     Threads: a call is atomic.
 
@@ -115,7 +114,7 @@ cdef class Memory(LocalStorage):
 
     # ---- calls ------------------------------------------------------------------------------
 
-    cdef bint call(self, uint64_t h, int64_t now, bint steady, uint64_t cost, bint spend,
+    cdef bint call(self, uint64_t h, int64_t now, uint64_t cost, bint spend,
                    fb_limit_verdict_t *out) except -1:
         cdef fb_limit_outcome_t outcome
         if self.alone():
@@ -123,8 +122,6 @@ cdef class Memory(LocalStorage):
         else:
             self.check_writable("decide")
             with self.whole:
-                if steady:  # others may have been at work meanwhile, at a later time
-                    now = now_ns(None)
                 outcome = fb_limit_memory_call(&self.memory, h, now, cost, spend, out)
         if outcome == FB_LIMIT_ALLOWED or outcome == FB_LIMIT_DENIED:
             return outcome == FB_LIMIT_ALLOWED
@@ -144,27 +141,25 @@ cdef class Memory(LocalStorage):
             out.reset = 0
         return self._on_full == ALLOW
 
-    cdef int call_keys(self, KeyBatch batch, int64_t now, bint steady, const uint64_t *costs,
-                       uint64_t cost, cbool *out) except -1:
+    cdef int call_keys(self, KeyBatch batch, int64_t now, const uint64_t *costs, uint64_t cost,
+                       cbool *out, size_t *done) except -1:
         cdef fb_limit_outcome_t failure
-        cdef bint done, allow = self._on_full == ALLOW, stop = self._on_full == RAISE
+        cdef bint allow = self._on_full == ALLOW, stop = self._on_full == RAISE
         self.check_writable("allow_many")
         with self.whole:
             self.begin_writing()
-            if steady:
-                now = now_ns(None)
             if batch.n < RELEASE_GIL_FROM:
-                done = fb_limit_memory_call_keys(
+                done[0] = fb_limit_memory_call_keys(
                     &self.memory, batch.cursor(), self._seed, now, costs, cost, allow, stop, out, &failure
                 )
             else:
                 with nogil:
-                    done = fb_limit_memory_call_keys(
+                    done[0] = fb_limit_memory_call_keys(
                         &self.memory, batch.cursor(), self._seed, now, costs, cost, allow, stop, out,
                         &failure,
                     )
             self.end_writing()
-        if not done:
+        if done[0] < batch.n:
             self.refuse(failure, now, NULL)
         return 0
 
@@ -276,11 +271,12 @@ cdef class Memory(LocalStorage):
             self.rules = rules_of(<int>words[1], found)
         except ValueError:
             return False
-        self.begin()
+        fb_limit_memory_init(&self.memory, &self.rules, self._max_keys)
         with nogil:
             status = fb_limit_memory_load(&self.memory, words + head, self.size - 8 * head)
         if status == 1:
             raise MemoryError()
+        self.release()  # all is in the table now
         return status == 0
 
 

@@ -8,6 +8,7 @@ by `pure.limit.strategies`.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import struct
 import time
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastblocks._core import check, limits
-from fastblocks._core.rates import BUCKET, COUNTER, FIXED, LOG, NEVER
+from fastblocks._core.rates import BUCKET, COUNTER, FIXED, LOG, MAX_RULES, NEVER
+
+from ._connections import Connections, command, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from fastblocks._core.rates import Rule
     from fastblocks._core.types import Key
@@ -30,6 +33,8 @@ ON_ERROR = ("raise", "deny", "allow", "local")
 SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 NAMES = {FIXED: "fixed", COUNTER: "counter", BUCKET: "bucket", LOG: "log"}
 WIDTH = {FIXED: 3, COUNTER: 4, BUCKET: 3, LOG: 5}  # numbers of a rule in a reply
+REPLIES = [struct.Struct(f"<{n}d") for n in range(2 + MAX_RULES * max(WIDTH.values()) + 1)]
+CHUNK = 500  # calls that are sent at once
 LAYOUT = 1  # of the states; another one gets other names
 SECOND = 10**9
 RAW = {"NEVER_DECODE": True}  # a reply is bytes, whatever the client makes of others
@@ -49,20 +54,20 @@ REFUSALS = re.compile(r"\b(BUSY|CLUSTERDOWN|MASTERDOWN|MISCONF|NOREPLICAS|OOM|RE
 
 
 @functools.cache
-def script(kind: int) -> tuple[str, str]:
+def script(kind: int) -> tuple[bytes, bytes]:
     """The script of a kind of rules, and the SHA-1 by which servers know it."""
     import hashlib
 
     folder = Path(__file__).with_name("lua")
-    text = "".join((folder / f"{name}.lua").read_text() for name in ("common", NAMES[kind]))
-    return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    text = b"".join((folder / f"{name}.lua").read_bytes() for name in ("common", NAMES[kind]))
+    return text, hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
 
 
 def argument(kind: int, rules: Sequence[Rule], cost: int, spend: bool) -> bytes:
     """What a script is told of a call and its rules."""
-    numbers = [int(spend), cost]
     if kind != LOG and (not spend or any(cost > rule.limit for rule in rules)):
-        return struct.pack("<2d", False, cost)  # the state is all that is needed
+        return b""  # the state is all that is wanted
+    numbers = [] if kind == BUCKET else [int(spend), cost] if kind == LOG else [cost]
     for limit, count, period in rules:
         if kind == BUCKET:
             numbers.append(count)
@@ -80,15 +85,10 @@ def rows_of(kind: int, numbers: Sequence[int]) -> Iterator[tuple[int, ...]]:
     return zip(*each, strict=True)
 
 
-def states_of(kind: int, rules: Sequence[Rule], numbers: Sequence[int]) -> list[Any] | None:
-    """The states of all rules from the numbers in which a server holds them."""
-    if not numbers:
-        return None
-    rows = rows_of(kind, numbers)
-    if kind == BUCKET:
-        return [(s * SECOND + n, fraction) for s, n, fraction in rows]
-    pairs = zip(rules, rows, strict=True)
-    return [((s * SECOND + n) // rule.period_ns - 1, *used) for rule, (s, n, *used) in pairs]
+def state_of(kind: int, rule: Rule, s: int, n: int, *used: int) -> tuple[int, ...]:
+    """The state of a rule from the numbers in which a server holds it."""
+    ns = s * SECOND + n
+    return ns if kind == BUCKET else ns // rule.period_ns - 1, *used
 
 
 class Redis:
@@ -96,9 +96,9 @@ class Redis:
 
     Storage on a Redis (6 or later) or Valkey server, or a cluster: one limit for all that ask it.
 
-    A decision is one round trip, and atomic. It goes by the server's clock, unless the limiter has
-    a timer. Keys vanish from the server when their quota is whole again. Needs the package
-    ``redis``: ``pip install 'fastblocks[redis]'``.
+    A decision is one round trip, and atomic; of ``allow_many`` some hundred share one. It goes by
+    the server's clock, unless the limiter has a timer. Keys vanish from the server when their quota
+    is whole again. Needs the package ``redis``: ``pip install 'fastblocks[redis]'``.
 
     A server that did not answer is not asked again for a tenth of a second, then two, and so on up
     to a second; meanwhile `on_error` says at once what is answered. All is as before with the first
@@ -110,7 +110,7 @@ class Redis:
         ``redis://``, ``rediss://`` (TLS), ``unix://``, or ``valkey://`` and ``valkeys://``, which
         mean the same as the first two; clients for threads and for asyncio are made as needed. Or a
         client: a ``Redis`` or ``RedisCluster`` of ``redis`` or ``redis.asyncio``, which several
-        storages may share and which keeps its own timeouts and retries.
+        storages may share and which keeps its own timeouts and retries; a URL is faster.
     prefix : str, default "fastblocks"
         Of all names of keys on the server.
     on_error : {"local", "deny", "allow", "raise"}
@@ -164,9 +164,11 @@ class Redis:
         self._prefix = prefix
         self._on_error = check.choice("on_error", on_error, ON_ERROR)
         self._timeout = check.seconds_ns("timeout", timeout) / 1e9
+        self._given = url_or_client
         self._url: str | None = None
         self._sync: Any = None
         self._async: Any = None  # a client, or for a URL one of each event loop
+        self._connections: Connections | None = None  # of the client, if it was made here
         self._connect(url_or_client)
         self._bound: tuple[int, tuple[Rule, ...]] | None = None
         # Of a server that does not answer: when to try again, the pause before, why. It is replaced
@@ -187,6 +189,25 @@ class Redis:
     def available(self) -> bool:
         """Whether the server answered when it was last asked; True before that."""
         return self._down is None
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "url_or_client": self._given,
+            "prefix": self._prefix,
+            "on_error": self._on_error,
+            "timeout": self._timeout,
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._url is None:
+            raise TypeError("a Redis of a client cannot be pickled; make it of a URL")
+        return functools.partial(type(self), **self._arguments()), ()
+
+    def __copy__(self) -> Redis:
+        return type(self)(**self._arguments())
+
+    def __deepcopy__(self, memo: Any) -> Redis:
+        return self.__copy__()
 
     def __repr__(self) -> str:
         return f"Redis({self._where!r}, prefix={self._prefix!r}, on_error={self._on_error!r})"
@@ -219,7 +240,10 @@ class Redis:
             digest = hashlib.blake2b(described, digest_size=6).hexdigest()
             self._name = f"{self._prefix}:{NAMES[kind]}:{digest}:{{".encode()
             self._argument = functools.lru_cache(256)(functools.partial(argument, *bound))
+            self._end = functools.lru_cache(256)(lambda *call: packed([self._argument(*call)]))
             self._script, self._sha = script(kind)
+            self._start = b"*5\r\n" + packed([b"EVALSHA", self._sha, b"1"])
+            self._n_keys = len(bound[1]) if kind == LOG else 1
             self._bound = bound
         limits.check_binding(self._bound, kind, rules)
 
@@ -255,16 +279,58 @@ class Redis:
         client = self._sync or self._sync_client()
         if self._down is not None and not self._try_again():
             return self._without(token, now, cost, spend)
-        words = self._words(token, now, cost, spend)
         try:
-            try:
-                reply = client.execute_command("EVALSHA", self._sha, *words, **RAW)
-            except self._redis.exceptions.NoScriptError:
-                reply = client.execute_command("EVAL", self._script, *words, **RAW)
+            reply = self._ask(client, token, now, cost, spend)
         except (self._redis.RedisError, OSError) as error:
             self._failed(error)
-            return self._without(token, now, cost, spend)
+            return self._without(token, now, cost, spend, error)
         return self._verdict(reply, cost, spend)
+
+    def decide_many(self, calls: Iterable[tuple[bytes, int | None, int]]) -> Iterator[Verdict]:
+        """What the rules say to calls in order, each of which counts if they allow it.
+
+        Some hundred are sent at once. What was decided before the server failed stays, and the rest
+        is answered as `on_error` says.
+
+        Parameters
+        ----------
+        calls : iterable of (bytes, int or None, int)
+            Token, time and cost of each.
+        """
+        client = self._sync or self._sync_client()
+        calls = iter(calls)
+        while chunk := list(itertools.islice(calls, CHUNK)):
+            yield from self._decide_chunk(client, chunk)
+
+    def _decide_chunk(
+        self, client: Any, calls: Sequence[tuple[bytes, int | None, int]]
+    ) -> Iterator[Verdict]:
+        verdicts: list[Verdict | None] = [None] * len(calls)
+        left = list(range(len(calls)))
+        failure = None
+        while left and failure is None and (self._down is None or self._try_again()):
+            unknown = []  # calls on a server, of a cluster on servers, that has lost the script
+            try:
+                replies = self._ask_all(client, [calls[i] for i in left])
+                for i, reply in zip(left, replies, strict=True):
+                    if isinstance(reply, self._redis.exceptions.NoScriptError):
+                        unknown.append(i)
+                    elif isinstance(reply, Exception):
+                        raise reply
+                    else:
+                        verdicts[i] = self._verdict(reply, calls[i][2], True)
+                if unknown:  # one by one: with the first it learns the script
+                    i = unknown.pop(0)
+                    verdicts[i] = self._verdict(
+                        self._ask(client, *calls[i], True), calls[i][2], True
+                    )
+            except (self._redis.RedisError, OSError) as error:
+                self._failed(error)
+                failure = error
+            else:
+                left = unknown
+        for verdict, call in zip(verdicts, calls, strict=True):
+            yield verdict or self._without(*call, True, failure)
 
     async def decide_async(self, token: bytes, now: int | None, cost: int, spend: bool) -> Verdict:
         """The same as `decide`, for asyncio.
@@ -291,7 +357,7 @@ class Redis:
                 reply = await client.execute_command("EVAL", self._script, *words, **RAW)
         except (self._redis.RedisError, OSError) as error:
             self._failed(error)
-            return self._without(token, now, cost, spend)
+            return self._without(token, now, cost, spend, error)
         return self._verdict(reply, cost, spend)
 
     def forget(self, token: bytes) -> None:
@@ -304,7 +370,7 @@ class Redis:
         """
         self._memory.forget(hash(token))
         try:
-            (self._sync or self._sync_client()).execute_command("UNLINK", *self._keys(token))
+            self._run(self._sync or self._sync_client(), "UNLINK", *self._keys(token))
         except (self._redis.RedisError, OSError) as error:
             self._failed(error)
             self._raise(error)
@@ -328,53 +394,91 @@ class Redis:
 
     def _keys(self, token: bytes) -> list[bytes]:
         """The keys of a limiter's key: of a log, one for each rule. They share a hash tag."""
-        assert self._bound is not None
-        kind, rules = self._bound
-        if kind != LOG or len(rules) == 1:
-            return [token]
-        return [b"%b:%d" % (token, i) for i in range(len(rules))]
+        n = self._n_keys
+        return [token] if n == 1 else [b"%b:%d" % (token, i) for i in range(n)]
 
-    def _words(self, token: bytes, now: int | None, cost: int, spend: bool) -> list[Any]:
+    def _words(self, token: bytes, now: int | None, cost: int, spend: bool) -> list[bytes]:
+        """What follows the script in a command: keys and arguments."""
         keys = self._keys(token)
-        words = [len(keys), *keys, self._argument(cost, spend)]
+        words = [b"%d" % len(keys), *keys, self._argument(cost, spend)]
         if now is not None:
-            words += divmod(now, SECOND)
+            words += [b"%d" % part for part in divmod(now, SECOND)]
         return words
+
+    def _command(self, token: bytes, now: int | None, cost: int, spend: bool) -> bytes:
+        """The command as it is sent; the common one in a hurry."""
+        if now is None and self._n_keys == 1:
+            end = self._end(cost, spend)
+            return b"%b$%d\r\n%b\r\n%b" % (self._start, len(token), token, end)
+        return command(b"EVALSHA", self._sha, *self._words(token, now, cost, spend))
+
+    def _run(self, client: Any, name: str, *words: bytes) -> Any:
+        if self._connections is not None:
+            return self._connections.ask(command(name.encode(), *words))
+        return client.execute_command(name, *words, **RAW)
+
+    def _ask(self, client: Any, token: bytes, now: int | None, cost: int, spend: bool) -> Any:
+        """Call the script of a call."""
+        try:
+            if self._connections is not None:
+                return self._connections.ask(self._command(token, now, cost, spend))
+            words = self._words(token, now, cost, spend)
+            return self._run(client, "EVALSHA", self._sha, *words)
+        except self._redis.exceptions.NoScriptError:
+            words = self._words(token, now, cost, spend)
+            return self._run(client, "EVAL", self._script, *words)
+
+    def _ask_all(
+        self, client: Any, calls: Sequence[tuple[bytes, int | None, int]]
+    ) -> Iterable[Any]:
+        """Call the scripts of calls that count; errors of the server are among the replies."""
+        if self._connections is not None:
+            return self._connections.ask_all([self._command(*call, True) for call in calls])
+        pipeline = client.pipeline(transaction=False)
+        for call in calls:
+            pipeline.execute_command("EVALSHA", self._sha, *self._words(*call, True), **RAW)
+        replies: list[Any] = pipeline.execute(raise_on_error=False)
+        return replies
 
     def _verdict(self, reply: Any, cost: int, spend: bool) -> Verdict:
         if self._down is not None:
             self._recovered()
         assert self._bound is not None
         kind, rules = self._bound
-        s, n, *numbers = map(int, struct.unpack(f"<{len(reply) // 8}d", reply))
+        s, n, *numbers = map(int, REPLIES[len(reply) // 8].unpack(reply))
         now = s * SECOND + n
         if kind == LOG:
             return self._log_verdict(rules, numbers, now, cost, spend)
-        states = states_of(kind, rules, numbers)
+        verdict: Verdict
         if len(rules) == 1:
-            strategy = self._strategies.STRATEGIES[kind]
-            one: Verdict = strategy(rules[0], states[0] if states else None, now, cost, spend)
-            return one
-        verdict: Verdict = self._strategies.judge(kind, rules, states, now, cost, spend)[0]
+            state = state_of(kind, rules[0], *numbers) if numbers else None
+            verdict = self._strategies.STRATEGIES[kind](rules[0], state, now, cost, spend)
+            return verdict
+        rows = zip(rules, rows_of(kind, numbers), strict=True)
+        states = [state_of(kind, rule, *row) for rule, row in rows] if numbers else None
+        verdict, _ = self._strategies.judge(kind, rules, states, now, cost, spend)
         return verdict
 
     def _log_verdict(
         self, rules: Sequence[Rule], numbers: list[int], now: int, cost: int, spend: bool
     ) -> Verdict:
         """As `sliding_window` has it, of what was read of the log; see log.lua."""
-        rows = list(zip(rules, rows_of(LOG, numbers), strict=True))
-        allowed = all(live + cost <= rule.limit for rule, (live, *_) in rows)
+        lives = numbers[:: WIDTH[LOG]]
+        allowed = all(live + cost <= rule.limit for rule, live in zip(rules, lives, strict=True))
         verdicts = []
-        for (limit, _, period), (live, s, n, last_s, last_n) in rows:
+        for (limit, _, period), row in zip(rules, rows_of(LOG, numbers), strict=True):
+            live, s, n, last_s, last_n = row
             fits = live + cost <= limit
-            wait = min(s * SECOND + n, now) + period - now
-            last = last_s * SECOND + last_n
+            wait = self._strategies.wait_ns(s * SECOND + n + period, now)
+            last = last_s * SECOND + last_n if live else now
             retry = 0 if fits else wait if cost <= limit else NEVER
             if allowed and spend:
-                live, last = live + cost, now
-            reset = min(last, now) + period - now if live else 0
+                live, last = live + cost, max(last, now)
+            reset = self._strategies.wait_ns(last + period, now) if live else 0
             made = self._strategies.Verdict(fits, limit, limit - live, retry, reset, None)
             verdicts.append(made)
+        if len(verdicts) == 1:
+            return verdicts[0]
         verdict: Verdict = self._strategies.together(verdicts)
         return verdict
 
@@ -408,8 +512,6 @@ class Redis:
         if self._down is None:
             self._log("cannot be asked (on_error=%r): %s", self._on_error, why)
         self._down = time.monotonic() + pause, pause, why
-        if self._on_error == "raise":
-            self._raise(error)
 
     def _recovered(self) -> None:
         self._down = None
@@ -424,11 +526,18 @@ class Redis:
         why = self._down[2] if self._down else str(error)
         raise limits.StorageError(f"Redis at {self._where} cannot be asked: {why}") from error
 
-    def _without(self, token: bytes, now: int | None, cost: int, spend: bool) -> Verdict:
+    def _without(
+        self,
+        token: bytes,
+        now: int | None,
+        cost: int,
+        spend: bool,
+        error: Exception | None = None,
+    ) -> Verdict:
         """What is said when the server cannot be asked."""
         assert self._bound is not None
         if self._on_error == "raise":
-            self._raise(None)
+            self._raise(error)
         if now is None:
             now = time.time_ns()
         if self._on_error == "local":
@@ -495,8 +604,10 @@ class Redis:
             raise TypeError("storage has a client of asyncio: await hit_async() and the like")
         from redis.retry import Retry
 
-        self._sync = self._redis.Redis.from_url(self._url, **self._options(Retry))
-        return self._sync
+        client = self._redis.Redis.from_url(self._url, **self._options(Retry))
+        self._connections = Connections(client.connection_pool, self._redis.ResponseError)
+        self._sync = client
+        return client
 
     def _async_client(self) -> Any:
         if self._url is None:
@@ -522,7 +633,8 @@ class Redis:
 
     def close(self) -> None:
         """Close the connections that were made here, but for those of asyncio; anew if needed."""
-        if self._url is not None and self._sync is not None:
+        if self._connections is not None:
+            self._connections.clear()
             self._sync.close()
 
     async def aclose(self) -> None:

@@ -1,12 +1,13 @@
 """Limits that all processes of a host share."""
 
+import copy as copying
+
 cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyObject_GetBuffer
 from libc.stdint cimport uint8_t
 
 from fastblocks._core import check, limits, shared
 
-from fastblocks._core.clock cimport fb_py_monotonic
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.flat cimport NO_WRITER
 from fastblocks._core.keys cimport RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t
@@ -31,18 +32,16 @@ cdef extern from "limit/shared.h" nogil:
         FB_LIMIT_CORRUPT
     ctypedef struct fb_limit_shared_t:
         pass
-    ctypedef int64_t (*clock_t)() noexcept nogil
     uint64_t fb_limit_shared_bytes(const fb_limit_rules_t *rules, uint64_t max_keys)
-    bint fb_limit_shared_init(fb_limit_shared_t *s, const fb_limit_rules_t *rules, uint64_t max_keys,
+    void fb_limit_shared_init(fb_limit_shared_t *s, const fb_limit_rules_t *rules, uint64_t max_keys,
                               void *body)
-    void fb_limit_shared_drop(fb_limit_shared_t *s)
     bint fb_limit_shared_join(fb_limit_shared_t *s, unsigned record)
     fb_limit_outcome_t fb_limit_shared_call(
-        fb_limit_shared_t *s, uint64_t h, int64_t now, clock_t clock, uint64_t cost, bint spend,
+        fb_limit_shared_t *s, uint64_t h, int64_t now, uint64_t cost, bint spend,
         fb_limit_verdict_t *out, int64_t *opens
     )
-    bint fb_limit_shared_call_keys(
-        fb_limit_shared_t *s, fb_keys_cursor_t keys, uint64_t seed, int64_t now, clock_t clock,
+    size_t fb_limit_shared_call_keys(
+        fb_limit_shared_t *s, fb_keys_cursor_t keys, uint64_t seed, int64_t now,
         const uint64_t *costs, uint64_t cost, bint allow_if_full, bint stop_if_full, cbool *out,
         fb_limit_outcome_t *failure
     )
@@ -53,17 +52,6 @@ cdef enum:
     DENY = 0
     ALLOW = 1
     RAISE = 2
-
-
-cdef int64_t steady_clock() noexcept nogil:
-    cdef int64_t ns
-    return ns if fb_py_monotonic(&ns) else -2**63
-
-
-cdef clock_t clock_of(bint steady) noexcept:
-    if steady:
-        return steady_clock
-    return NULL
 
 
 @cython.no_gc_clear  # the mapping must outlive the buffer taken from it
@@ -112,7 +100,7 @@ cdef class SharedMemory(LocalStorage):
     are in one set. In a set that is full a new key takes the place of one that is not limited, the one
     whose quota is whole soonest. A key that is limited is not forgotten before its time.
 
-    Calls are O(1); with `SlidingWindow` O(limit), since a log is copied. The file has a fixed size,
+    Calls are O(1); with `SlidingWindow` O(limit) if they count, since a log is copied. The file has a fixed size,
     some 80 bytes a key and 51 for each further rate; with `SlidingWindow` 80 and for each rate ``26 *
     limit``. What is never used of it takes no memory.
 
@@ -167,8 +155,6 @@ cdef class SharedMemory(LocalStorage):
 
     cdef int begin(self) except -1:
         cdef uint64_t body = fb_limit_shared_bytes(&self.rules, self._max_keys)
-        if not self.made:
-            raise RuntimeError("this SharedMemory has not been initialised")
         if body == 0:
             raise ValueError(
                 f"max_keys={self._max_keys} with rates of this kind would need a file of more than 64 TiB"
@@ -203,9 +189,9 @@ cdef class SharedMemory(LocalStorage):
         self.device = device
         self.number = number
         self.forks = fb_forks
-        if not fb_limit_shared_init(&self.table, &self.rules, self._max_keys,
-                                    <uint8_t *>view.buf + <size_t>shared.HEAD_BYTES):
-            raise MemoryError("no memory for a log")
+        fb_limit_shared_init(
+            &self.table, &self.rules, self._max_keys, <uint8_t *>view.buf + <size_t>shared.HEAD_BYTES
+        )
         self.joined = fb_limit_shared_join(&self.table, record)
         if not self.joined:
             raise self.corrupt()
@@ -221,7 +207,6 @@ cdef class SharedMemory(LocalStorage):
 
     cdef void leave(self) noexcept:
         self.joined = False
-        fb_limit_shared_drop(&self.table)
         if self.mapping is not None:
             fb_close(self.handle, self.device, self.number)
         self.release()
@@ -280,18 +265,17 @@ cdef class SharedMemory(LocalStorage):
 
     # ---- calls ------------------------------------------------------------------------------
 
-    cdef bint call(self, uint64_t h, int64_t now, bint steady, uint64_t cost, bint spend,
+    cdef bint call(self, uint64_t h, int64_t now, uint64_t cost, bint spend,
                    fb_limit_verdict_t *out) except -1:
         cdef fb_limit_outcome_t outcome
         cdef int64_t opens
-        cdef clock_t clock = clock_of(steady)
         if self.ready():
-            outcome = fb_limit_shared_call(&self.table, h, now, clock, cost, spend, out, &opens)
+            outcome = fb_limit_shared_call(&self.table, h, now, cost, spend, out, &opens)
         else:
             self.prepare()
             with self.whole:
                 self.prepare()
-                outcome = fb_limit_shared_call(&self.table, h, now, clock, cost, spend, out, &opens)
+                outcome = fb_limit_shared_call(&self.table, h, now, cost, spend, out, &opens)
         if outcome == FB_LIMIT_ALLOWED or outcome == FB_LIMIT_DENIED:
             return outcome == FB_LIMIT_ALLOWED
         return self.refuse(outcome, opens, out)
@@ -310,28 +294,26 @@ cdef class SharedMemory(LocalStorage):
             out.reset = 0
         return self._on_full == ALLOW
 
-    cdef int call_keys(self, KeyBatch batch, int64_t now, bint steady, const uint64_t *costs,
-                       uint64_t cost, cbool *out) except -1:
+    cdef int call_keys(self, KeyBatch batch, int64_t now, const uint64_t *costs, uint64_t cost,
+                       cbool *out, size_t *done) except -1:
         cdef fb_limit_outcome_t failure
-        cdef bint done, allow = self._on_full == ALLOW, stop = self._on_full == RAISE
-        cdef clock_t clock = clock_of(steady)
+        cdef bint allow = self._on_full == ALLOW, stop = self._on_full == RAISE
         self.prepare()
         with self.whole:
             self.prepare()
             self.begin_writing()
             if batch.n < RELEASE_GIL_FROM:
-                done = fb_limit_shared_call_keys(
-                    &self.table, batch.cursor(), self._seed, now, clock, costs, cost, allow, stop, out,
-                    &failure,
+                done[0] = fb_limit_shared_call_keys(
+                    &self.table, batch.cursor(), self._seed, now, costs, cost, allow, stop, out, &failure
                 )
             else:
                 with nogil:
-                    done = fb_limit_shared_call_keys(
-                        &self.table, batch.cursor(), self._seed, now, clock, costs, cost, allow, stop,
-                        out, &failure,
+                    done[0] = fb_limit_shared_call_keys(
+                        &self.table, batch.cursor(), self._seed, now, costs, cost, allow, stop, out,
+                        &failure,
                     )
             self.end_writing()
-        if not done:
+        if done[0] < batch.n:
             self.refuse(failure, 0, NULL)
         return 0
 
@@ -398,14 +380,22 @@ cdef class SharedMemory(LocalStorage):
         raise limits.no_bytes()
 
     def __reduce__(self):
-        arguments = dict(self.parameters())
-        return limits.reopened, (type(self), arguments), getattr(self, "__dict__", None) or None
+        arguments = (type(self), SharedMemory, dict(self.parameters()))
+        return limits.remade, arguments, getattr(self, "__dict__", None) or None
 
     def __copy__(self):
-        return limits.reopened(type(self), dict(self.parameters()))
+        make, arguments, attributes = self.__reduce__()
+        result = make(*arguments)
+        if attributes:
+            result.__dict__.update(attributes)
+        return result
 
     def __deepcopy__(self, memo):
-        return self.__copy__()
+        result = self.__copy__()
+        attributes = getattr(self, "__dict__", None)
+        if attributes:
+            result.__dict__.update(copying.deepcopy(attributes, memo))
+        return result
 
 
 if fb_watch_forks() != 0:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from fastblocks._core.rates import Decision
 
-from ._http import ClientIP, Limits, RouteLimit
+from ._http import ClientIP, Limits, RouteLimit, callback
 
 __all__ = ["RateLimitMiddleware", "RouteLimit", "client_ip"]
 
@@ -123,8 +123,11 @@ class RateLimitMiddleware:
         name: str = "default",
         on_limited: Callable[[Environ, Decision], Any] | None = None,
     ) -> None:
-        self.app = app
+        self.app: App = callback("app", app)
         self._limits: Limits[Environ] = Limits(limiter, key, rules, exempt, cost, name, on_limited)
+
+    def __repr__(self) -> str:
+        return f"RateLimitMiddleware({self.app!r}, rules={self._limits!r})"
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request.

@@ -1,50 +1,69 @@
 -- Sliding window counter. A rule: limit, period. Its state: the end of the window, used before it, used in it.
 
--- Whether a * b > c * d, for a and c below 2^32, b and d below 2^53: in limbs of 21 bits.
-local function limbs(a, b)
-  local low = b % 2097152
-  local middle = (b - low) / 2097152 % 2097152
-  local high = (b - low - middle * 2097152) / 4398046511104
-  low = a * low
-  middle = a * middle + math.floor(low / 2097152)
-  return a * high + math.floor(middle / 2097152), middle % 2097152, low % 2097152
+local state = call('GET', key)
+if state then
+  reply = reply .. state
 end
-
-local function above(a, b, c, d)
-  local high, middle, low = limbs(a, b)
-  local than_high, than_middle, than_low = limbs(c, d)
-  if high ~= than_high then
-    return high > than_high
-  end
-  return later(middle, low, than_middle, than_low)
-end
-
-local state, longest = load(), 0
-if not spend then
+if rules == '' then
   return reply
 end
-local at = 1
-for i = 3, #arg, 2 do
-  local limit, period = arg[i], arg[i + 1]
-  local past = elapsed(period)
-  local left = period - past
-  local before, used = 0, 0
-  if state[at] then
-    local start_s, start_n = plus(-past)
-    if later(state[at], state[at + 1], now_s, now_n) then
-      before, used = state[at + 2], state[at + 3]
-    elseif state[at] == start_s and state[at + 1] == start_n then
-      before = state[at + 3]
-    end
+
+-- Whether a * b > c * d, for a and c below 2^32, b and d below 2^53, if the products are the same when rounded.
+local function above(a, b, c, d)
+  local function limbs(x, y) -- of 21 bits
+    local low = y % 2097152
+    local middle = (y - low) / 2097152 % 2097152
+    local high = (y - low - middle * 2097152) / 4398046511104
+    low = x * low
+    middle = x * middle + math.floor(low / 2097152)
+    return x * high + math.floor(middle / 2097152), middle % 2097152 * 2097152 + low % 2097152
   end
-  local room = limit - used - cost
-  if room < 0 or above(before, left, room, period) then
+  local high, low = limbs(a, b)
+  local than_high, than_low = limbs(c, d)
+  return high > than_high or high == than_high and low > than_low
+end
+
+local cost, at = parse('<d', rules)
+local after, longest, from = '', 0, 1
+local odd = now_s % 2 -- an even number of seconds is exact in nanoseconds too
+repeat
+  local limit, period, s, n, last, used
+  local before = 0
+  limit, period, at = parse('<dd', rules, at)
+  local past = fmod(fmod((now_s - odd) * 1e9, period) + odd * 1e9 + now_n, period)
+  if past < 0 then
+    past = past + period
+  end
+  local left = period - past
+  if state then
+    s, n, last, used, from = parse('<dddd', state, from)
+  end
+  local ends = left -- in so many nanoseconds
+  if state and (s > now_s or s == now_s and n > now_n) then
+    before, ends = last, (s - now_s) * 1e9 + n - now_n
+    if ends > left then -- the clock is behind: at the beginning of that window
+      left = period
+    end
+  else
+    if state and (now_s - s) * 1e9 + now_n - n == past then -- this window began when that one ended
+      before = used
+    end
+    s, n, used = now_s, now_n + left, 0
+    s, n = s + (n - fmod(n, 1e9)) / 1e9, fmod(n, 1e9)
+  end
+  used = used + cost
+  local room = limit - used
+  if room < 0 then
     return reply
   end
-  state[at], state[at + 1] = plus(left)
-  state[at + 2], state[at + 3] = before, used + cost
-  longest = math.max(longest, left + period)
-  at = at + 4
-end
-store(state, longest)
+  local weight, most = before * left, room * period -- rounding keeps the order of what differs
+  if weight > most or weight == most and weight > 9e15 and above(before, left, room, period) then
+    return reply
+  end
+  after = after .. pack('<dddd', s, n, before, used)
+  if ends + period > longest then
+    longest = ends + period
+  end
+until at > #rules
+call('SET', key, after, 'PX', math.floor(longest / 1e6) + spare)
 return reply

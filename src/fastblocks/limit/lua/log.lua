@@ -1,91 +1,110 @@
--- Sliding window. A rule: limit, period; its state is a list of KEYS of its own:
+-- Sliding window. ARGV[1] begins with 1 if the call is to be counted, or 0. A rule: limit, period; its state is a
+-- list of KEYS of its own. An entry is a time, how much has been counted up to and with it, and how much of that
+-- at this time. So calls of one time are one entry whatever they cost, what was counted since some entry is a
+-- difference of two totals, and all that is sought is found by bisection.
 --
---     total  time total  time total ...
---
--- A time, in nanoseconds, and how many calls there have been up to and with those of that time. So calls of one
--- time are one entry whatever they cost, the calls since some entry are a difference of two totals, and all that is
--- sought is found by bisection. The first total belongs to entries that are gone.
---
--- Of each rule the reply tells: calls in the period, the time of the one that must leave for this one to
--- be allowed, and the time of the last; 0, 0 for none.
+-- Of each rule the reply tells: how much was counted in the period, the time of the entry that must leave for this
+-- call to be allowed, and the time of the last; 0, 0 for none.
 
-local function split(time)
-  return tonumber(string.sub(time, 1, -10)), tonumber(string.sub(time, -9))
+local ENTRY = '<dI4dI4'
+
+local function entry(key, i)
+  return parse(ENTRY, call('LINDEX', key, i))
 end
 
--- The first of n entries for which `holds`, which then holds for all later ones; n if for none. It is
--- sought from the first one on, in steps that double: most often it is there.
-local function first(n, holds)
-  local low, step = 0, 1
-  while low + step <= n and not holds(low + step - 1) do
-    low, step = low + step, 2 * step
+-- The first of n entries from the i-th on for which `holds`, which then holds for all later ones; n if for none.
+-- It is sought in steps that double: most often it is near.
+local function first(key, i, n, holds)
+  local step = 1
+  while i + step <= n and not holds(entry(key, i + step - 1)) do
+    i, step = i + step, 2 * step
   end
-  local high = math.min(low + step - 1, n)
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if holds(middle) then
+  local high = math.min(i + step - 1, n)
+  while i < high do
+    local middle = math.floor((i + high) / 2)
+    if holds(entry(key, middle)) then
       high = middle
     else
-      low = middle + 1
+      i = middle + 1
     end
   end
-  return low
+  return i
 end
 
-local rules, allowed = {}, true
-for i, key in ipairs(KEYS) do
-  local limit, period = arg[2 * i + 1], arg[2 * i + 2]
-  local rule = {key = key, period = period, live = 0, gone = 0, size = 0, total = 0, last_s = 0, last_n = 0}
-  rules[i] = rule
-  local ends = call('LRANGE', key, -2, -1) -- last time, total
-  local unblocks_s, unblocks_n = 0, 0
-  if ends[2] then
-    rule.size = (call('LLEN', key) - 1) / 2
-    rule.total = tonumber(ends[2])
-    local start_s, start_n = plus(-period)
-    rule.gone = first(rule.size, function(at)
-      local s, n = split(call('LINDEX', key, 2 * at + 1))
-      return later(s, n, start_s, start_n)
-    end)
-    rule.live = rule.total - tonumber(call('LINDEX', key, 2 * rule.gone))
-    if rule.live > 0 then
-      rule.last_s, rule.last_n = split(ends[1])
+local spend, cost, at = parse('<dd', rules)
+local allowed, found = true, {}
+for i = 1, #KEYS do
+  local limit, period
+  key = KEYS[i]
+  limit, period, at = parse('<dd', rules, at)
+  local live, gone, size, total, last_s, last_n, free_s, free_n = 0, 0, 0, 0, 0, 0, 0, 0
+  local latest_s, latest_n = now_s, now_n -- or the time of the last entry, if the clock is behind
+  local of_last
+  local newest = call('LINDEX', key, -1)
+  if newest then
+    last_s, last_n, total, of_last = parse(ENTRY, newest)
+    if last_s > now_s or last_s == now_s and last_n > now_n then
+      latest_s, latest_n = last_s, last_n
+    end
+    local n = latest_n - period
+    local start_n = fmod(n, 1e9)
+    if start_n < 0 then
+      start_n = start_n + 1e9
+    end
+    local start_s = latest_s + (n - start_n) / 1e9
+    local function counts(s, n)
+      return s > start_s or s == start_s and n > start_n
+    end
+    local s, n, upto, part = entry(key, 0)
+    if not counts(s, n) then
+      size = call('LLEN', key)
+      gone = first(key, 1, size, counts)
+      upto, part = total, 0
+      if gone < size then
+        s, n, upto, part = entry(key, gone)
+      end
+    end
+    live = total - upto + part
+    if live == 0 then
+      last_s, last_n = 0, 0
     end
   end
-  if rule.live + cost > limit then
+  if live + cost > limit then
     allowed = false
     if cost <= limit then
-      local enough = rule.total + cost - limit
-      local at = rule.gone + first(rule.size - rule.gone, function(at)
-        return tonumber(call('LINDEX', key, 2 * (rule.gone + at) + 2)) >= enough
-      end)
-      unblocks_s, unblocks_n = split(call('LINDEX', key, 2 * at + 1))
+      local enough = total + cost - limit
+      free_s, free_n = entry(key, first(key, gone, call('LLEN', key), function(_, _, upto)
+        return upto >= enough
+      end))
     end
   end
-  reply = reply .. packed({rule.live, unblocks_s, unblocks_n, rule.last_s, rule.last_n})
+  reply = reply .. pack('<ddddd', live, free_s, free_n, last_s, last_n)
+  local same = last_s == latest_s and last_n == latest_n
+  found[i] = {period, live, gone, total, latest_s, latest_n, newest, same and of_last}
 end
-if not (allowed and spend) then
+if not allowed or spend == 0 then
   return reply
 end
-local now = string.format('%.0f%09.0f', now_s, now_n)
-for _, rule in ipairs(rules) do
-  local key = rule.key
-  if rule.live == 0 then
-    call('DEL', key)
-    call('RPUSH', key, 0, now, cost)
+for i = 1, #KEYS do
+  local period, live, gone, total, latest_s, latest_n, newest, of_last = unpack(found[i])
+  key = KEYS[i]
+  local part = cost
+  if live == 0 then
+    total = 0
+    if newest then
+      call('DEL', key)
+    end
   else
-    if rule.gone > 0 then
-      call('LTRIM', key, 2 * rule.gone, -1)
+    if gone > 0 then
+      call('LTRIM', key, gone, -1)
     end
-    if not later(now_s, now_n, rule.last_s, rule.last_n) then -- entries of now, or of the future, become one of now
-      local at = first(rule.size - rule.gone, function(at)
-        local s, n = split(call('LINDEX', key, 2 * at + 1))
-        return not later(now_s, now_n, s, n)
-      end)
-      call('LTRIM', key, 0, 2 * at)
+    if of_last then -- calls of one time become one entry
+      call('RPOP', key)
+      part = part + of_last
     end
-    call('RPUSH', key, now, rule.total + cost)
   end
-  call('PEXPIRE', key, lifetime(rule.period))
+  call('RPUSH', key, pack(ENTRY, latest_s, latest_n, total + cost, part))
+  local left = (latest_s - now_s) * 1e9 + latest_n - now_n + period
+  call('PEXPIRE', key, math.floor(left / 1e6) + spare)
 end
 return reply

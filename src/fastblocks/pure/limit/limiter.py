@@ -58,6 +58,19 @@ class Denied:
 class Limiter:
     """What all strategies have in common: rules, a storage, a clock."""
 
+    __slots__ = (  # a __dict__ is the subclass's own
+        "__weakref__",
+        "_counts",
+        "_denied",
+        "_is_async",
+        "_lock",
+        "_own_clock",
+        "_rules",
+        "_storage",
+        "_timer",
+        "_waiters",
+    )
+
     _KIND: int
     _STRATEGY: str
     _rules: tuple[Rule, ...]
@@ -70,8 +83,10 @@ class Limiter:
         self._rules = tuple(rules)
         check.timer(timer)
         self._timer = timer
-        self._storage: Any = Memory() if storage is None else storage
-        self._storage.bind(self._KIND, self._rules)
+        storage = Memory() if storage is None else storage
+        limits.check_storage(storage)
+        storage.bind(self._KIND, self._rules)
+        self._storage: Any = storage
         self._own_clock = timer is None and getattr(self._storage, "own_clock", False)
         self._is_async = hasattr(self._storage, "decide_async")
         self._waiters = Waiters(min(rule.limit for rule in self._rules))
@@ -109,6 +124,7 @@ class Limiter:
 
     def reset(self, key: Key) -> None:
         self._storage.forget(self._storage.token(key))
+        self._waiters.wake(_keys.bytes_of_key(key))
 
     async def allow_async(self, key: Key, cost: int = 1) -> bool:
         return (await self._call_async(key, limits.cost_of(cost))).allowed
@@ -126,6 +142,7 @@ class Limiter:
         if not self._is_async:
             return self.reset(key)
         await self._storage.forget_async(self._storage.token(key))
+        self._waiters.wake(_keys.bytes_of_key(key))
 
     def allow_many(
         self, keys: Keys, costs: Any = 1, out: NDArray[np.bool_] | None = None
@@ -133,12 +150,16 @@ class Limiter:
         plain, _ = _keys.plain_keys(keys)
         checked = limits.costs_of(costs, len(plain))
         each = [checked] * len(plain) if isinstance(checked, int) else checked.tolist()
+        result = _keys.fill_out(out, [False] * len(plain), "bool")
         now = self._now()
-        calls = [(self._storage.token(key), cost) for key, cost in zip(plain, each, strict=True)]
-        allowed = [self._storage.decide(token, now, cost, True)[0] for token, cost in calls]
-        for key, (token, _), may in zip(plain, calls, allowed, strict=True):
-            self._count(token, key, may)
-        return _keys.fill_out(out, allowed, "bool")
+        calls = [
+            (self._storage.token(key), now, cost) for key, cost in zip(plain, each, strict=True)
+        ]
+        verdicts = limits.decided(self._storage, calls)
+        for i, (key, (token, _, _), verdict) in enumerate(zip(plain, calls, verdicts, strict=True)):
+            result[i] = verdict[0]
+            self._count(token, key, verdict[0])
+        return result
 
     def _now(self) -> int | None:
         """Now, or None for the storage's own."""
@@ -181,13 +202,17 @@ class Limiter:
         return f"{type(self).__name__}({', '.join(words)}, storage={self._storage!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        strategy = next(cls for cls in type(self).__mro__ if "_STRATEGY" in vars(cls))
         arguments = dict(limits.told(self._STRATEGY, self._rules))
-        return limits.remade, (type(self), arguments, self._storage, self._timer)
+        arguments |= {"storage": self._storage, "timer": self._timer}
+        attributes = getattr(self, "__dict__", None)
+        return limits.remade, (type(self), strategy, arguments), attributes or None
 
 
 class FixedWindow(Limiter):
     """So many in every window; see `fastblocks.FixedWindow`."""
 
+    __slots__ = ()
     _STRATEGY = "FixedWindow"
     _KIND = rates.FIXED
 
@@ -200,6 +225,7 @@ class FixedWindow(Limiter):
 class SlidingWindow(Limiter):
     """So many in any period, exactly; see `fastblocks.SlidingWindow`."""
 
+    __slots__ = ()
     _STRATEGY = "SlidingWindow"
     _KIND = rates.LOG
 
@@ -212,6 +238,7 @@ class SlidingWindow(Limiter):
 class SlidingWindowCounter(Limiter):
     """So many in any period, about; see `fastblocks.SlidingWindowCounter`."""
 
+    __slots__ = ()
     _STRATEGY = "SlidingWindowCounter"
     _KIND = rates.COUNTER
 
@@ -224,6 +251,7 @@ class SlidingWindowCounter(Limiter):
 class LeakyBucket(Limiter):
     """So many in a period, evenly, with bursts (GCRA); see `fastblocks.LeakyBucket`."""
 
+    __slots__ = ()
     _STRATEGY = "LeakyBucket"
     _KIND = rates.BUCKET
 
@@ -241,6 +269,7 @@ class LeakyBucket(Limiter):
 class TokenBucket(Limiter):
     """Tokens that come at a rate and can be saved up; see `fastblocks.TokenBucket`."""
 
+    __slots__ = ()
     _STRATEGY = "TokenBucket"
     _KIND = rates.BUCKET
 

@@ -6,7 +6,18 @@ import struct
 from typing import TYPE_CHECKING
 
 from fastblocks._core import check, limits
-from fastblocks._core.rates import BUCKET, COUNTER, FIXED, LOG, MAX_RULES, Rule, checked_rules
+from fastblocks._core.rates import (
+    BUCKET,
+    COUNTER,
+    FIXED,
+    LOG,
+    MAX_CLOSED,
+    MAX_NS,
+    MAX_RULES,
+    MAX_TIME,
+    Rule,
+    checked_rules,
+)
 
 from .. import _keys
 from .._flat import Flat
@@ -40,6 +51,19 @@ class Entry:
 
 class Memory(Flat):
     """Storage in memory; see `fastblocks.limit.Memory`."""
+
+    __slots__ = (
+        "_at",
+        "_bound",
+        "_closed_from",
+        "_closed_until",
+        "_entries",
+        "_evicted",
+        "_hand",
+        "_max_keys",
+        "_on_full",
+        "_seed",
+    )
 
     _KIND, _VERSION = b"LMEM", 1
     _PARAMETERS = ("max_keys", "on_full")
@@ -99,6 +123,8 @@ class Memory(Flat):
     def bind(self, kind: int, rules: Sequence[Rule]) -> None:
         """Make it the storage of limiters of this kind and rules, or raise if it is another's."""
         rules = checked_rules(kind, rules)
+        if not hasattr(self, "_payload"):
+            raise limits.not_made(self)
         self._check_writable("bind")
         with self._lock:
             if self._bound is None:
@@ -114,7 +140,7 @@ class Memory(Flat):
         self._check_writable("decide")
         if self._bound is None:
             raise RuntimeError("storage is not in use by a limiter yet")
-        cost = limits.cost_of(cost)
+        now, cost = limits.time_of(now), limits.cost_of(cost)
         with self._lock:
             at = self._at.get(h)
             states = None if at is None else self._entries[at].states
@@ -183,7 +209,7 @@ class Memory(Flat):
             elif best < 0 or verdict.reset_ns < soonest:
                 best, soonest = at, verdict.reset_ns
         if best < 0:
-            self._closed_from, self._closed_until = now, now + opens
+            self._closed_from, self._closed_until = now, now + min(opens, MAX_CLOSED)
             return False
         self._evicted += soonest > 0
         self._drop(best)
@@ -227,6 +253,8 @@ class Memory(Flat):
         if len(self._payload) % 8:
             return False
         words = iter(struct.unpack(f"<{len(self._payload) // 8}Q", self._payload))
+        self._payload = memoryview(b"" if self._payload.readonly else bytearray())
+        self._mapping = None
         try:
             return self._load(words) and next(words, None) is None
         except (StopIteration, ValueError):
@@ -246,6 +274,10 @@ class Memory(Flat):
         self._closed_from, self._closed_until = _signed(next(words)), _signed(next(words))
         self._evicted = next(words)
         if n > self._max_keys or self._hand > n:
+            return False
+        if abs(self._closed_from) > MAX_TIME:
+            return False
+        if not 0 <= self._closed_until - self._closed_from <= MAX_CLOSED:
             return False
         for at in range(n):
             h = next(words)
@@ -275,11 +307,16 @@ def _state_of(kind: int, rule: Rule, words: Iterator[int]) -> State:
     if kind == LOG:
         used = next(words)
         stamps = [_signed(next(words)) for _ in range(used if used <= rule.limit else 0)]
-        return tuple(stamps) if stamps and sorted(stamps) == stamps else None
+        if not stamps or sorted(stamps) != stamps:
+            return None
+        return tuple(stamps) if stamps[0] >= -MAX_TIME and stamps[-1] <= MAX_TIME else None
     first, second = _signed(next(words)), next(words)
     if kind == BUCKET:
-        return (first, second) if second < rule.count else None
+        sound = -MAX_TIME <= first <= MAX_TIME + MAX_NS and second < rule.count
+        return (first, second) if sound else None
     before, used = second % 2**32, second >> 32
+    if abs(first) > MAX_TIME // rule.period_ns + 1:
+        return None
     if not 1 <= used <= rule.limit or before > (rule.limit if kind == COUNTER else 0):
         return None
     return (first, used) if kind == FIXED else (first, before, used)

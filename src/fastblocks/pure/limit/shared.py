@@ -3,8 +3,6 @@
 One process at a time works on the file, by a lock on it, which the system takes back from one that
 is killed. Every set is there twice, and a word tells which one counts: what is written goes to the
 other, then the word changes, so that nobody finds half of a change.
-
-A call is of the time that it is told, also if others came first since the clock was read.
 """
 
 from __future__ import annotations
@@ -48,6 +46,26 @@ class SharedMemory:
 
     It cannot share a file with the native one.
     """
+
+    __slots__ = (  # a __dict__ is the subclass's own
+        "__weakref__",
+        "_bound",
+        "_closed",
+        "_copy_bytes",
+        "_given_seed",
+        "_handle",
+        "_known",
+        "_lock",
+        "_map",
+        "_max_keys",
+        "_n_sets",
+        "_numbers",
+        "_on_full",
+        "_path",
+        "_pid",
+        "_seed",
+        "_ways",
+    )
 
     def __init__(
         self,
@@ -97,6 +115,8 @@ class SharedMemory:
 
     def bind(self, kind: int, rules: Sequence[Rule]) -> None:
         """Make it the storage of limiters of this kind and rules, or raise if it is another's."""
+        if not hasattr(self, "_lock"):
+            raise limits.not_made(self)
         self._check_open()
         with self._lock:
             if self._bound is not None:
@@ -151,7 +171,8 @@ class SharedMemory:
             "max_keys": self._max_keys,
             "on_full": self._on_full,
         }
-        return limits.reopened, (type(self), arguments)
+        attributes = getattr(self, "__dict__", None)
+        return limits.remade, (type(self), SharedMemory, arguments), attributes or None
 
     def _check_open(self) -> None:
         if self._closed:
@@ -218,6 +239,7 @@ class SharedMemory:
 
     def decide(self, h: int, now: int, cost: int, spend: bool) -> Verdict:
         """What the rules say to a call of a key, which counts if they allow it and `spend`."""
+        now, cost = limits.time_of(now), limits.cost_of(cost)
         with self._alone():
             at = h * self._n_sets >> 64
             entries, evicted = self._read(at)

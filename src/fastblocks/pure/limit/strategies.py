@@ -1,9 +1,13 @@
 """Strategies in plain Python: (state, now, cost) -> verdict. The specification of all storages.
 
 A state is what is left of the calls of one key under one rule: None if its quota is whole and
-nothing is known. All times are integer nanoseconds. A state of the future, which a clock that was
-set back leaves behind, counts as one of now. A call that is denied, or only asked about, changes
-nothing.
+nothing is known. All times are integer nanoseconds. A call that is denied, or only asked about,
+changes nothing.
+
+The time of a key never runs backwards. While the clock is behind a state, because it was set back
+or another call has overtaken this one, the state stands still: a window is the state's, a log ends
+at its last call, a bucket is empty until the clock is so near to the state that it was not. Waits
+are by the clock: after `retry_ns` the same call passes, not before, however far it is behind.
 """
 
 from __future__ import annotations
@@ -13,7 +17,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from fastblocks._core.rates import BUCKET, COUNTER, FIXED, LOG, NEVER, Rule
 
-__all__ = ["STRATEGIES", "State", "Verdict", "judge", "together"]
+__all__ = ["STRATEGIES", "State", "Verdict", "judge", "together", "wait_ns"]
+
+MAX_WAIT = 2**63 - 1  # nanoseconds, 292 years: of a clock that was set back by more
 
 State: TypeAlias = tuple[int, ...] | None
 
@@ -31,15 +37,17 @@ class Verdict(NamedTuple):
 
 def fixed_window(rule: Rule, state: State, now: int, cost: int, spend: bool) -> Verdict:
     """`limit` in every window from a whole multiple of the period on. State: window, used."""
-    window, elapsed = divmod(now, rule.period_ns)
-    used = 0 if state is None or state[0] < window else state[1]
-    left = rule.period_ns - elapsed
+    window, used = now // rule.period_ns, 0
+    if state is not None and state[0] >= window:
+        window, used = state
+    end = (window + 1) * rule.period_ns
     allowed = used + cost <= rule.limit
     if allowed and spend:
         used += cost
         state = window, used
-    retry = 0 if allowed else left if cost <= rule.limit else NEVER
-    return Verdict(allowed, rule.limit, rule.limit - used, retry, left if used else 0, state)
+    retry = 0 if allowed else wait_ns(end, now) if cost <= rule.limit else NEVER
+    reset = wait_ns(end, now) if used else 0
+    return Verdict(allowed, rule.limit, rule.limit - used, retry, reset, state)
 
 
 def sliding_window_counter(rule: Rule, state: State, now: int, cost: int, spend: bool) -> Verdict:
@@ -48,12 +56,13 @@ def sliding_window_counter(rule: Rule, state: State, now: int, cost: int, spend:
     State: window, used in the one before, used in it.
     """
     period, limit = rule.period_ns, rule.limit
-    window, elapsed = divmod(now, period)
-    before = used = 0
+    window, before, used = now // period, 0, 0
     if state is not None and state[0] >= window:
-        before, used = state[1:]
+        window, before, used = state
     elif state is not None and state[0] == window - 1:
         before = state[2]
+    start = window * period
+    elapsed = max(now - start, 0)
     allowed = before * (period - elapsed) + (used + cost) * period <= limit * period
     retry = 0
     if cost > limit:
@@ -62,12 +71,12 @@ def sliding_window_counter(rule: Rule, state: State, now: int, cost: int, spend:
         enough = _elapsed_until(before, limit - used - cost, period)  # in this window
         if enough is None:  # not before its end: then in the next
             enough = period + (_elapsed_until(used, limit - cost, period) or 0)
-        retry = enough - elapsed
+        retry = wait_ns(start + enough, now)
     if allowed and spend:
         used += cost
         state = window, before, used
     remaining = limit - used - -(-before * (period - elapsed) // period)
-    reset = 2 * period - elapsed if used else period - elapsed if before else 0
+    reset = wait_ns(start + 2 * period if used else start + period, now) if used or before else 0
     return Verdict(allowed, limit, max(remaining, 0), retry, reset, state)
 
 
@@ -85,33 +94,41 @@ def bucket(rule: Rule, state: State, now: int, cost: int, spend: bool) -> Verdic
     """
     whole, count, period = rule.limit * rule.period_ns, rule.count, rule.period_ns
     start = now * count  # time in units of which `period` make one call
-    missing = 0 if state is None else min(max(state[0] * count + state[1] - start, 0), whole)
+    missing = 0 if state is None else max(state[0] * count + state[1] - start, 0)
     allowed = missing + cost * period <= whole
     retry = 0
-    if not allowed:
-        retry = -(-(missing + cost * period - whole) // count) if cost <= rule.limit else NEVER
+    if cost > rule.limit:
+        retry = NEVER
+    elif not allowed:
+        retry = min(-(-(missing + cost * period - whole) // count), MAX_WAIT)
     if allowed and spend:
         missing += cost * period
         state = divmod(start + missing, count)
-    remaining = (whole - missing) // period
-    return Verdict(allowed, rule.limit, remaining, retry, -(-missing // count), state)
+    remaining = max(whole - missing, 0) // period
+    reset = min(-(-missing // count), MAX_WAIT)
+    return Verdict(allowed, rule.limit, remaining, retry, reset, state)
 
 
 def sliding_window(rule: Rule, state: State, now: int, cost: int, spend: bool) -> Verdict:
     """`limit` in any period: a call at t counts in [t, t + period). State: the times of calls."""
-    start = now - rule.period_ns
-    live = tuple(min(t, now) for t in state or () if t > start)
+    latest = max(now, state[-1]) if state else now
+    live = tuple(t for t in state or () if t > latest - rule.period_ns)
     allowed = len(live) + cost <= rule.limit
     retry = 0
     if cost > rule.limit:
         retry = NEVER
     elif not allowed:
-        retry = live[len(live) + cost - rule.limit - 1] - start
+        retry = wait_ns(live[len(live) + cost - rule.limit - 1] + rule.period_ns, now)
     if allowed and spend:
-        live += (now,) * cost
+        live += (latest,) * cost
         state = live
-    reset = live[-1] - start if live else 0
+    reset = wait_ns(live[-1] + rule.period_ns, now) if live else 0
     return Verdict(allowed, rule.limit, rule.limit - len(live), retry, reset, state)
+
+
+def wait_ns(until: int, now: int) -> int:
+    """Return the wait until a time that is not before now."""
+    return min(until - now, MAX_WAIT)
 
 
 Strategy: TypeAlias = Callable[[Rule, State, int, int, bool], Verdict]
