@@ -316,8 +316,8 @@ static void copy_sketch(pair_t *t) {
     fb_frequency_t *s = t->naive->sketch;
     const uint64_t capacity = t->policy.sketch.n_blocks * 8;
     free(s->words);
-    void *memory;
-    if (posix_memalign(&memory, 64, fb_frequency_bytes(capacity)) != 0) abort();
+    void *memory = aligned_alloc(64, fb_frequency_bytes(capacity));
+    if (memory == NULL) abort();
     memcpy(memory, t->policy.sketch.words, fb_frequency_bytes(capacity));
     fb_frequency_init(s, capacity, memory);
 }
