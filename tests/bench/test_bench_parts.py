@@ -57,7 +57,7 @@ def test_discovery_finds_families_files_libraries_and_works() -> None:
 
 
 def test_an_unknown_family_is_named_with_those_that_exist() -> None:
-    with pytest.raises(ValueError, match="no family 'nope'; there are: filters"):
+    with pytest.raises(ValueError, match="no family 'nope'; there are: cache, filters"):
         discover(["nope"])
 
 
