@@ -47,8 +47,8 @@ MODULES = {
     "sketches.topk": ["topk"],
 }
 CORE = sorted(glob("csrc/core/*.c"))
-INCLUDE = ["csrc", "csrc/core", "src/fastblocks/_core", "src/fastblocks/cache"]
-DEPENDS = ["setup.py", *glob("csrc/*/*.h"), *CORE, *glob("src/fastblocks/_core/*.h")]
+INCLUDE = ["csrc", "csrc/core", "src/fastblocks/_core"]
+DEPENDS = ["setup.py", *glob("csrc/*/*.h"), *CORE, *glob("src/fastblocks/*/*.h")]
 NUMPY_MODULES = {"_core.arrays"}
 
 if sys.platform == "win32":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import operator
 from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
@@ -20,6 +21,7 @@ __all__ = [
     "Parameters",
     "Values",
     "changed_size",
+    "copied",
     "empty",
     "function",
     "keys_of",
@@ -335,4 +337,15 @@ def remade(base: Any, cls: type, arguments: dict[str, Any]) -> Any:
     """Make an empty cache out of what a pickle holds: a `cls`, initialised as a `base`."""
     result = base.__new__(cls)
     base.__init__(result, **arguments)
+    return result
+
+
+def copied(cache: Any, memo: dict[int, Any] | None = None) -> Any:
+    """Return a copy of a cache; with `memo` a deep one, but for functions and the executor."""
+    make, (base, cls, arguments), state = cache.__reduce__()
+    result = make(base, cls, {**arguments, "executor": cache.executor})
+    if memo is not None:
+        memo[id(cache)] = result
+        state = copy.deepcopy(state, memo)
+    result.__setstate__(state)
     return result

@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from . import check
-from .check import seed_of
 from .rates import MAX_COUNT, MAX_TIME, Rule, rate_of
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "no_bytes",
     "not_made",
     "remade",
-    "seed_of",
     "time_of",
     "told",
 ]

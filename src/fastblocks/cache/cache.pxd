@@ -91,7 +91,11 @@ cdef class Cache:
     @cython.final
     cdef int find(self, object key, uint64_t h, uint32_t *slot) except -1
     @cython.final
-    cdef int begin(self) except -1
+    cdef inline int begin(self) except -1:
+        """Before anything is looked at."""
+        return self.renew() if self.slots is None else 0
+    @cython.final
+    cdef int renew(self) except -1
     @cython.final
     cdef int start_anew(self) except -1
     @cython.final
@@ -122,6 +126,8 @@ cdef class Cache:
     cdef object look(self, object key)
     @cython.final
     cdef object put(self, object key, object value, int64_t life, const fb_set_t *how, tuple tags, object flight)
+    @cython.final
+    cdef int put_all(self, object pairs, int64_t life, tuple tags) except -1
     @cython.final
     cdef object drop(self, object key, object value)
     @cython.final

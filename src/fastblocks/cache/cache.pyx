@@ -5,7 +5,6 @@ from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject, PyObject_Hash
 
 from collections.abc import KeysView, Mapping, MutableMapping
-from copy import deepcopy
 from types import GenericAlias
 
 from fastblocks._core import caches
@@ -165,7 +164,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     def __cinit__(self, *args, **kwargs):
         self.slots = []
         self.ttl_ = self.refresh = FB_CACHE_NEVER
-        check_status(fb_cache_init(&self.core, caches.POLICIES.index("lru"), 1, False, 0, FB_CACHE_NEVER), "the cache")
+        check_status(fb_cache_init(&self.core, caches.POLICIES.index("lru"), 1, False, 0, FB_CACHE_NEVER), WHAT)
         self._policy = "lru"
         self._flights = Flights()
         self.loading = self._flights.table
@@ -225,19 +224,16 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     cdef int find(self, object key, uint64_t h, uint32_t *slot) except -1:
         """Whether there is an entry for the key, dead or alive."""
         cdef int found = FB_PY_MOVED
-        if self.slots is None:
-            self.begin()
+        self.begin()
         while found == FB_PY_MOVED:
             found = fb_py_find(&self.core, self.slots, &self.moves, key, h, slot)
         return found
 
-    cdef int begin(self) except -1:
-        """Before anything is looked at."""
-        if self.slots is None:  # the garbage collector has cleared this object, and somebody still uses it
-            self._flights = Flights()
-            self.loading = self._flights.table
-            self.start_anew()
-        return 0
+    cdef int renew(self) except -1:
+        """The garbage collector has cleared this object, and somebody still uses it."""
+        self._flights = Flights()
+        self.loading = self._flights.table
+        return self.start_anew()
 
     cdef int start_anew(self) except -1:
         cdef list items = fb_py_slots([], self.core.policy.n_slots)
@@ -320,8 +316,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         """Stores a value, and returns what the key has then: it may keep what it has, or be left alone."""
         cdef uint32_t slot
         cdef fb_cache_t *core = &self.core
-        if self.slots is None:
-            self.begin()
+        self.begin()
         if life != FB_CACHE_NEVER and not core.timed:
             check_status(fb_cache_keep_time(core, now), WHAT)
         if core.timed and fb_timers_behind(&core.timers, now):
@@ -378,7 +373,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     cdef object lookup(self, object key, fb_age_t *age):
         cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
-        cdef int64_t now = now_ns(self._timer) if self.core.timed else 0
+        cdef int64_t now = self.now()
         cdef uint32_t slot
         cdef object value = MISSING
         cdef fb_py_removals_t gone
@@ -419,7 +414,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef int64_t now = 0
         cdef fb_py_removals_t gone
         if self._weigher is not None:
-            weight = caches.weight(self.weigher(key, value), self.core.policy.maxsize)
+            weight = caches.weight(self._weigher(key, value), self.core.policy.maxsize)
         if life == BY_DEFAULT:
             life = self.ttl_
         if self.core.timed or life != FB_CACHE_NEVER:
@@ -432,6 +427,11 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             if gone.n:
                 self.finish(&gone)
         return value
+
+    cdef int put_all(self, object pairs, int64_t life, tuple tags) except -1:
+        for key, value in pairs:
+            self.put(key, value, life, &SET, tags, None)
+        return 0
 
     cdef object drop(self, object key, object value):
         """Removes a key, if it has this very value or that is MISSING; returns what it had, or MISSING."""
@@ -465,6 +465,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
+                self.begin()
                 self.bury(now, &gone)
         finally:
             n = gone.n
@@ -575,16 +576,18 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef fb_py_removals_t gone
         self.let_die()
         fb_py_removals_init(&gone)
-        with cython.critical_section(self):
-            self.begin()
-            slot = fb_cache_pop(&self.core)
-            if slot != FB_CACHE_NONE:
-                self.empty(slot, FB_PY_EXPLICIT, &gone)
-                if dict_size(self.loading):
-                    self._flights.touch(<object>gone.all[0].key)
-        if gone.n:
-            item = (<object>gone.all[0].key, <object>gone.all[0].value)
-        self.finish(&gone)
+        try:
+            with cython.critical_section(self):
+                self.begin()
+                slot = fb_cache_pop(&self.core)
+                if slot != FB_CACHE_NONE:
+                    self.empty(slot, FB_PY_EXPLICIT, &gone)
+                    if dict_size(self.loading):
+                        self._flights.touch(<object>gone.all[0].key)
+            if gone.n:
+                item = (<object>gone.all[0].key, <object>gone.all[0].value)
+        finally:
+            self.finish(&gone)
         if item is None:
             raise caches.empty()
         return item
@@ -612,10 +615,8 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         entries : object
             Values of keys that are names.
         """
-        for key, value in caches.pairs_of(other):
-            self.put(key, value, BY_DEFAULT, &SET, (), None)
-        for key, value in entries.items():
-            self.put(key, value, BY_DEFAULT, &SET, (), None)
+        self.put_all(caches.pairs_of(other), BY_DEFAULT, ())
+        self.put_all(entries.items(), BY_DEFAULT, ())
 
     def clear(self):
         """Removes everything. The policy forgets what it learnt; the statistics stay. O(n)."""
@@ -677,9 +678,8 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             By which `invalidate_tag` finds them.
         """
         cdef int64_t life = life_of(ttl)
-        cdef tuple tags_ = caches.tags_of(tags)
-        for key, value in caches.pairs_of(items):
-            self.put(key, value, life, &SET, tags_, None)
+        tags = caches.tags_of(tags)
+        self.put_all(caches.pairs_of(items), life, tags)
 
     def get_many(self, keys):
         """A dict of those of `keys` that are there, in their order. Each is a request. O(number).
@@ -812,7 +812,8 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             If the loader asks for the key that it is loading, itself or by way of other loads.
         """
         cdef fb_age_t age
-        caches.function("loader", loader)
+        if not callable(loader):
+            caches.function("loader", loader)  # raises
         cdef object value = self.lookup(key, &age)
         if value is MISSING:
             return self._flights.load(self, key, loader)
@@ -839,7 +840,8 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             As `get_or_load`.
         """
         cdef fb_age_t age
-        caches.function("loader", loader)
+        if not callable(loader):
+            caches.function("loader", loader)  # raises
         cdef object value = self.lookup(key, &age)
         if value is MISSING:
             return await self._flights.load_async(self, key, loader)
@@ -1003,17 +1005,10 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         return caches.remade, (Cache, type(self), arguments), self.__getstate__()
 
     def __copy__(self):
-        make, (cls, own, arguments), state = self.__reduce__()
-        result = make(cls, own, {**arguments, "executor": self._executor})
-        result.__setstate__(state)
-        return result
+        return caches.copied(self)
 
     def __deepcopy__(self, memo):
-        make, (cls, own, arguments), state = self.__reduce__()
-        result = make(cls, own, {**arguments, "executor": self._executor})
-        memo[id(self)] = result
-        result.__setstate__(deepcopy(state, memo))
-        return result
+        return caches.copied(self, memo)
 
 
 cdef class _Entries:

@@ -104,7 +104,7 @@ cdef class Memory(LocalStorage):
         self.begin_init()
         cdef uint64_t most = check.integer("max_keys", max_keys, 1, 2**31)
         cdef int policy = limits.ON_FULL.index(check.choice("on_full", on_full, limits.ON_FULL))
-        cdef uint64_t seed_ = limits.seed_of(seed)
+        cdef uint64_t seed_ = check.seed_of(seed)
         with self.whole:
             self.begin_init()
             self._max_keys = most

@@ -59,7 +59,8 @@ def script(kind: int) -> tuple[bytes, bytes]:
     import hashlib
 
     folder = Path(__file__).with_name("lua")
-    text = b"".join((folder / f"{name}.lua").read_bytes() for name in ("common", NAMES[kind]))
+    names = ["common", NAMES[kind]] if kind == LOG else ["common", "state", NAMES[kind]]
+    text = b"".join((folder / f"{name}.lua").read_bytes() for name in names)
     return text, hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
 
 

@@ -2,13 +2,6 @@
 -- units of 1 / count. A rule: count, then two durations as (seconds, nanoseconds, fraction): how much may be
 -- missing for the call to be allowed, and what it costs. Its state: when the bucket will be whole again.
 
-local state = call('GET', key)
-if state then
-  reply = reply .. state
-end
-if rules == '' then
-  return reply
-end
 local at, after, longest, from = 1, '', 0, 1
 repeat
   local count, room_s, room_n, room_f, cost_s, cost_n, cost_f, s, n, f

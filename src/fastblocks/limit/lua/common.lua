@@ -1,4 +1,4 @@
--- Limits on a server: how the scripts of all kinds of rules begin. The file of a kind is appended to this one.
+-- Limits on a server: how the scripts of all kinds of rules begin. Those of a kind are appended to this one.
 --
 -- A script reads the state of one key, decides, stores the state if the call is allowed, and returns now and what
 -- the state was before: the client tells the rest from these by the same integer arithmetic as everywhere. It must

@@ -1,13 +1,5 @@
 -- Sliding window counter. A rule: limit, period. Its state: the end of the window, used before it, used in it.
 
-local state = call('GET', key)
-if state then
-  reply = reply .. state
-end
-if rules == '' then
-  return reply
-end
-
 -- Whether a * b > c * d, for a and c below 2^32, b and d below 2^53, if the products are the same when rounded.
 local function above(a, b, c, d)
   local function limbs(x, y) -- of 21 bits

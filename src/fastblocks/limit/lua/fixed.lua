@@ -1,12 +1,5 @@
 -- Fixed window. A rule: limit, period. Its state: the end of the window, used.
 
-local state = call('GET', key)
-if state then
-  reply = reply .. state
-end
-if rules == '' then
-  return reply
-end
 local cost, at = parse('<d', rules)
 local after, longest, from = '', 0, 1
 local odd = now_s % 2 -- an even number of seconds is exact in nanoseconds too

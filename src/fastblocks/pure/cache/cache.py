@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import sys
 import threading
@@ -596,15 +595,10 @@ class Cache(Arguments, MutableMapping[K, V]):
         return caches.remade, (Cache, type(self), arguments), self.__getstate__()
 
     def __copy__(self) -> Self:
-        make, (cls, own, arguments), state = self.__reduce__()
-        result: Self = make(cls, own, {**arguments, "executor": self.executor})
-        result.__setstate__(state)
-        return result
+        copied: Self = caches.copied(self)
+        return copied
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Keys and values are copied deeply; functions and the executor are the same."""
-        make, (cls, own, arguments), state = self.__reduce__()
-        result: Self = make(cls, own, {**arguments, "executor": self.executor})
-        memo[id(self)] = result
-        result.__setstate__(copy.deepcopy(state, memo))
-        return result
+        copied: Self = caches.copied(self, memo)
+        return copied

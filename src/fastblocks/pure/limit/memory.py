@@ -75,7 +75,7 @@ class Memory(Flat):
         self._begin_init()
         self._max_keys = check.integer("max_keys", max_keys, 1, 2**31)
         self._on_full = check.choice("on_full", on_full, limits.ON_FULL)
-        self._seed = limits.seed_of(seed)
+        self._seed = check.seed_of(seed)
         self._take(memoryview(bytearray()))
 
     def _take(self, payload: memoryview, mapping: mmap.mmap | None = None) -> None:
