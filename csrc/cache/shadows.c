@@ -8,7 +8,8 @@
  * share the real cache's sketch for estimates, and record nothing.
  *
  * Every EPOCH sampled requests the hits of each are added to its score, which fades by 1/32. The
- * policy takes the best choice if it leads the present one by 1/128.
+ * policy takes the best choice if it leads the present one by 1/128 and HITS hits: while the cache has just
+ * filled, all scores are near each other, and 1/128 of them is less than chance makes.
  *
  *     request -- hash sampled? --> 6 shadows of 64 .. 256 entries: index by hash + lists
  *                                    hits -> scores -> choice of the real window
@@ -31,7 +32,7 @@
 
 #include "tinylfu.h"
 
-enum { LEAST = 64, MOST = 256, EPOCH = 256, FADE = 32, LEAD = 128, SCALE = 1024 };
+enum { LEAST = 64, MOST = 256, EPOCH = 128, FADE = 32, LEAD = 128, HITS = 4, SCALE = 1024 };
 
 typedef struct {
     fb_policy_t policy; /* its segments; arena and index point into the block, the sketch is shared */
@@ -155,7 +156,7 @@ static void choose(fb_policy_t *p) {
         if (s[i].score > s[best].score) best = i;
     }
     const uint32_t present = s[p->choice].score;
-    if (s[best].score > present + present / LEAD) fb_tinylfu_choose(p, best);
+    if (s[best].score > present + present / LEAD + HITS * SCALE) fb_tinylfu_choose(p, best);
 }
 
 void fb_shadows_request(fb_policy_t *p, uint64_t hash) {

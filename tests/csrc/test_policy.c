@@ -165,14 +165,14 @@ static void show_shadows(naive_t *t, uint32_t key, uint64_t hash) {
             if (count(s) > s->maxsize) (void)tinylfu_evict(s);
         }
     }
-    if (++t->requests < 256) return;
+    if (++t->requests < 128) return;
     uint32_t best = 0;
     for (uint32_t i = 0; i < SHADOWS; i++) {
         t->score[i] += t->hits[i] * 1024 - t->score[i] / 32;
         t->hits[i] = 0;
         if (t->score[i] > t->score[best]) best = i;
     }
-    if (t->score[best] > t->score[t->choice] + t->score[t->choice] / 128) t->choice = best;
+    if (t->score[best] > t->score[t->choice] + t->score[t->choice] / 128 + 4 * 1024) t->choice = best;
     t->requests = 0;
 }
 

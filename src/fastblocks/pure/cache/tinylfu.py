@@ -14,8 +14,8 @@ CHOICES = ((1, 1), (1, 0), (10, 0), (30, 0), (60, 0), (99, 0))  # percent of the
 FIRST_CHOICE = 2
 FIRST_BLOCKS = 64  # of eight entries each: at least so many has the sketch at the start
 LEAST, MOST = 64, 256  # entries of a shadow
-EPOCH = 256  # requests that the shadows see between two choices
-FADE, LEAD, SCALE = 32, 128, 1024
+EPOCH = 128  # requests that the shadows see between two choices
+FADE, LEAD, HITS, SCALE = 32, 128, 4, 1024
 
 
 class Segments(Policy[E]):
@@ -137,7 +137,7 @@ class Shadows:
             shadow.score += shadow.hits * SCALE - shadow.score // FADE
             shadow.hits = 0
         scores = [shadow.score for shadow in self.all]
-        leads = max(scores) > scores[choice] + scores[choice] // LEAD
+        leads = max(scores) > scores[choice] + scores[choice] // LEAD + HITS * SCALE
         return scores.index(max(scores)) if leads else choice
 
 
