@@ -35,7 +35,7 @@ class Policy(caches.Native):
         How far a simulation may be from a cache, which hashes keys otherwise.
     """
 
-    near: ClassVar[float] = 0.02
+    near: ClassVar[float] = 0.05
     policy: ClassVar[str] = "w-tinylfu"
 
     def make(self, size: int, kind: str = caches.BEST) -> Any:
