@@ -26,9 +26,9 @@ from bench.model import Record, Timed, Unsupported, expect, work
 
 LIBRARIES = (Native, Pure, *PEERS, DictFloor)
 
-REQUESTS = 30_000
+REQUESTS = 20_000
 SMALL = 2_000
-LARGE = 1_000_000
+LARGE = 400_000
 OF = f"int, {KEYS // 1000} k keys, cache of {SIZE // 1000} k"
 
 
@@ -107,8 +107,8 @@ def bench_ttl(lib: Cache, timed: Timed) -> None:
 
 
 @work(
-    "get or set, Zipf 0.7, 1 M keys",
-    "int, cache of 100 k; slow libraries have fewer",
+    "get or set, Zipf 0.7, 400 k keys",
+    "int, cache of 40 k; the twin has fewer",
     unit="request",
     rounds=1,
 )

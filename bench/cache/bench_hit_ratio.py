@@ -163,7 +163,7 @@ globals().update({bench.__name__: bench for bench in CURVES})
 )
 def bench_speed(lib: caches.Cache, timed: Timed, point: float, quick: bool) -> None:
     """One point for each cache: up is better, and left."""
-    trace = STREAMS["Zipf 0.7"](SMALL if quick else REQUESTS // 2)
+    trace = STREAMS["Zipf 0.7"](SMALL if quick else REQUESTS // 3)
     keys, f = trace.tolist(), lib.make(SIZE)
     lib.hits(f, keys, SIZE)
     hits = lib.hits(f, keys, SIZE)

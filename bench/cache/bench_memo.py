@@ -76,7 +76,7 @@ def bench_hit_named(lib: Memo, timed: Timed) -> None:
     timed(lambda: lib.each_named(f, pairs), items=KEYS)
 
 
-@work("`object.method(int)`, a hit", f"{OF}; the instance is not kept alive", unit="call")
+@work("`object.method(int)`, a hit", f"{OF}; the instance is not kept alive", unit="call", rounds=1)
 def bench_method(lib: Memo, timed: Timed) -> None:
     """A cache for each instance, which goes with it."""
 
@@ -99,7 +99,9 @@ def bench_method(lib: Memo, timed: Timed) -> None:
     timed(lambda: lib.each(f, keys), items=KEYS)
 
 
-@work("`f(int)`, a miss", "the function returns at once, a result is forgotten", unit="call")
+@work(
+    "`f(int)`, a miss", "the function returns at once, a result is forgotten", unit="call", rounds=1
+)
 def bench_miss(lib: Memo, timed: Timed) -> None:
     """What a call costs beside the function."""
     keys = list(lib.some(range(5 * KEYS)))
