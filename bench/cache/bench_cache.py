@@ -224,6 +224,6 @@ def bench_get_or_load(lib: Cache, timed: Timed) -> None:
 def bench_memory(lib: Cache, record: Record, point: float, quick: bool) -> None:
     """Each in a process that does nothing else."""
     n = min(int(point), SMALL) if quick else int(point)
-    if n > max(lib.max_keys, 10_000):
+    if n > lib.most:
         raise Unsupported("slow")
     record(keys=n, each=lib.memory(n) / n)

@@ -40,7 +40,7 @@ def _filled(
     return f
 
 
-@work("`f(int)`, a hit", OF, unit="call", headline=True, rounds=2)
+@work("`f(int)`, a hit", OF, unit="call", headline=True, rounds=1)
 def bench_hit(lib: Memo, timed: Timed) -> None:
     """One argument, which is its own key."""
     keys = list(range(KEYS, 2 * KEYS))
@@ -49,7 +49,7 @@ def bench_hit(lib: Memo, timed: Timed) -> None:
     timed(lambda: lib.each(f, keys), items=KEYS)
 
 
-@work("`f(str)`, a hit", OF, unit="call", headline=True, rounds=2)
+@work("`f(str)`, a hit", OF, unit="call", headline=True, rounds=1)
 def bench_hit_str(lib: Memo, timed: Timed) -> None:
     """The arguments are equal to those of the first call, not the same objects."""
     keys = [f"user:{i}" for i in range(KEYS)]
