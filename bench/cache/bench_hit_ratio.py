@@ -18,7 +18,7 @@ from bench.cache.requests import KEYS, SIZE, STREAMS
 from bench.data import UINT64
 from bench.model import Record, Role, Timed, expect, work
 
-REQUESTS = 60_000
+REQUESTS = 40_000
 SMALL = 5_000
 CHECKED = 2_000  # requests for which a simulation is compared with a cache
 SHARES = (0.01, 0.03, 0.1, 0.3)  # of the keys
@@ -35,7 +35,7 @@ class Policy(caches.Native):
         How far a simulation may be from a cache, which hashes keys otherwise.
     """
 
-    near: ClassVar[float] = 0.02
+    near: ClassVar[float] = 0.05
     policy: ClassVar[str] = "w-tinylfu"
 
     def make(self, size: int, kind: str = caches.BEST) -> Any:

@@ -40,7 +40,7 @@ def _filled(
     return f
 
 
-@work("`f(int)`, a hit", OF, unit="call", headline=True)
+@work("`f(int)`, a hit", OF, unit="call", headline=True, rounds=1)
 def bench_hit(lib: Memo, timed: Timed) -> None:
     """One argument, which is its own key."""
     keys = list(range(KEYS, 2 * KEYS))
@@ -49,7 +49,7 @@ def bench_hit(lib: Memo, timed: Timed) -> None:
     timed(lambda: lib.each(f, keys), items=KEYS)
 
 
-@work("`f(str)`, a hit", OF, unit="call", headline=True)
+@work("`f(str)`, a hit", OF, unit="call", headline=True, rounds=1)
 def bench_hit_str(lib: Memo, timed: Timed) -> None:
     """The arguments are equal to those of the first call, not the same objects."""
     keys = [f"user:{i}" for i in range(KEYS)]
@@ -76,7 +76,7 @@ def bench_hit_named(lib: Memo, timed: Timed) -> None:
     timed(lambda: lib.each_named(f, pairs), items=KEYS)
 
 
-@work("`object.method(int)`, a hit", f"{OF}; the instance is not kept alive", unit="call")
+@work("`object.method(int)`, a hit", f"{OF}; the instance is not kept alive", unit="call", rounds=1)
 def bench_method(lib: Memo, timed: Timed) -> None:
     """A cache for each instance, which goes with it."""
 
@@ -99,7 +99,9 @@ def bench_method(lib: Memo, timed: Timed) -> None:
     timed(lambda: lib.each(f, keys), items=KEYS)
 
 
-@work("`f(int)`, a miss", "the function returns at once, a result is forgotten", unit="call")
+@work(
+    "`f(int)`, a miss", "the function returns at once, a result is forgotten", unit="call", rounds=1
+)
 def bench_miss(lib: Memo, timed: Timed) -> None:
     """What a call costs beside the function."""
     keys = list(lib.some(range(5 * KEYS)))

@@ -29,9 +29,12 @@ class Cache(Library):
     ----------
     kinds : dict
         Of the kinds of cache it has, the class and its arguments behind the size.
+    most : int
+        Entries of the largest cache whose memory is measured.
     """
 
     kinds: ClassVar[dict[str, tuple[str, dict[str, Any]]]] = {}
+    most: ClassVar[int] = 1_000_000
 
     def make(self, size: int, kind: str = BEST) -> Any:
         """Return a cache of so many entries."""
@@ -166,7 +169,8 @@ class Pure(Native):
     name = "fastblocks.pure"
     role: ClassVar[Role] = "pure"
     module = "fastblocks.pure.cache"
-    max_keys = 2_000
+    max_keys = 500
+    most = 10_000
 
 
 class CacheBox(Cache):
@@ -239,6 +243,7 @@ class Theine(Cache):
     name = "theine"
     module = "theine"
     distribution = "theine"
+    most = 100_000
     kinds: ClassVar[dict[str, tuple[str, dict[str, Any]]]] = {
         BEST: ("Cache", {"nolock": True}),
         TTL: ("Cache", {"nolock": True}),

@@ -65,7 +65,7 @@ class Pure(Native):
     name = "fastblocks.pure"
     role: ClassVar[Role] = "pure"
     module = "fastblocks.pure.cache"
-    max_keys = 1_000
+    max_keys = 500
 
 
 class LruCache(Memo):

@@ -164,6 +164,27 @@ def test_a_curve_may_be_of_times() -> None:
     assert len(plots.curves(report_of(curve).suites[0])) == 1
 
 
+def test_a_curve_may_be_against_times() -> None:
+    curve = WorkResult("c", "Hits", "", "key", "curve", False, axes=("ns", "ratio"))
+    for name, ns, hits in (("fastblocks", 5.0, 0.4), ("peer", 6.0, 0.5), ("other", 4.0, 0.6)):
+        row = ok(name, ns, point=0.1)
+        row.values = {"ratio": hits}
+        curve.rows.append(row)
+    curve.rows.append(Row("fastblocks.pure", "unsupported", point=0.1, note="slow"))
+    assert findings.losses(report_of(curve)) == [
+        "Hits: peer has 50.0 % at 6.00 ns (fastblocks: 40.0 %)",
+    ]
+    assert tables.point_text(curve, curve.rows[0]) == "40.0 %\n5.00 ns"
+    assert len(plots.curves(report_of(curve).suites[0])) == 1
+
+
+def test_what_stands_beside_a_time() -> None:
+    asides = [
+        tables.aside(ok("a", 1.0, values=v)) for v in ({}, {"bytes": 512.0}, {"ratio": 0.256})
+    ]
+    assert asides == ["", "512 B", "25.6 % hits"]
+
+
 def test_failures_of_fastblocks_are_losses() -> None:
     report = report_of(bars(Row("fastblocks", "wrong", note="wrong answer: x"), ok("peer", 1.0)))
     assert findings.losses(report) == ["toys/toy: wrong answer: x (1 measurements)"]
@@ -239,6 +260,10 @@ def test_traces_stand_in_for_the_made_stream(
     np.save(folder / "a.npy", np.array([3, 1], np.uint32))
     np.savez(folder / "b.npz", np.array([7], np.int64))
     assert data.stream(5, 1.1).tolist() == [3, 1, 7, 3, 1]
+    assert {name: data.trace(name).tolist() for name in data.trace_names()} == {
+        "a.npy": [3, 1],
+        "b.npz": [7],
+    }
     assert data.stream_name(1.1) == "the traces in mine"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import contextvars
 import gc
 import logging
 import os
@@ -339,6 +340,187 @@ def test_what_was_loaded_between_the_miss_and_the_lead_is_not_loaded_again(cache
     assert cache._flights.load(cache, "k", calls.append) == 5
     assert calls == []
     assert cache.stats().loads == 0
+
+
+def test_what_is_set_between_the_miss_and_the_lead_is_not_loaded(impl):
+    clock = Clock()
+
+    def renew(key, value, cause):
+        if cause == "expired":
+            cache[key] = "renewed"
+
+    cache = impl.Cache(10, ttl=1, timer=clock, on_remove=renew)
+    calls = []
+    cache["k"] = "old"
+    clock.time += 1
+    assert cache.get_or_load("k", calls.append) == "renewed"
+    assert calls == []
+    assert cache.stats().loads == 0
+    assert not cache._flights.table
+
+
+# ---- the second who comes -----------------------------------------------------------------------
+
+
+class Failure(Exception):
+    pass
+
+
+@pytest.mark.parametrize("outcome", ["value", Failure("no")], ids=["value", "error"])
+def test_threads_and_tasks_join_the_load_of_a_thread(cache, outcome):
+    load = Loader(outcome)
+    leader = start(lambda: cache.get_or_load("k", load))
+    assert load.begun.wait(GUARD)
+    flight = weakref.ref(cache._flights.table["k"])
+    thread = start(lambda: cache.get_or_load("k", str))
+    await_waiters(cache, "k", 1)
+
+    async def never(key):
+        raise AssertionError
+
+    async def main():
+        cancelled, task = [
+            asyncio.create_task(cache.get_or_load_async("k", never)) for _ in range(2)
+        ]
+        await until(lambda: waiters(cache, "k") == 3)
+        cancelled.cancel()
+        await until(lambda: waiters(cache, "k") == 2)
+        load.go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        return await asyncio.gather(task, return_exceptions=True)
+
+    def ended(started):
+        try:
+            return started.result()
+        except Failure as error:
+            return error
+
+    results = [*in_loop(main), ended(leader), ended(thread)]
+    assert [result is outcome for result in results] == [True] * 3
+    assert load.keys == ["k"]
+    assert cache.peek("k") == (None if isinstance(outcome, Failure) else outcome)
+    del leader, thread, results
+    if not isinstance(outcome, Failure):
+        gc.collect()
+        assert flight() is None
+
+
+def test_a_thread_joins_the_load_of_a_task(cache):
+    load = AsyncLoader(5)
+
+    async def main():
+        task = asyncio.create_task(cache.get_or_load_async("k", load))
+        await until(load.begun.is_set)
+        thread = start(lambda: cache.get_or_load("k", str))
+        await until(lambda: waiters(cache, "k") == 2)
+        load.go.set()
+        assert await task == 5
+        return thread
+
+    assert in_loop(main).result() == 5
+    assert cache.stats().loads == 1
+
+
+def test_the_leader_asks_for_the_same_key_while_others_wait(cache):
+    begun, go = threading.Event(), threading.Event()
+
+    def load(key):
+        begun.set()
+        assert go.wait(GUARD)
+        with pytest.raises(RuntimeError, match="the load of 'k' asks for 'k'"):
+            cache.get_or_load(key, str)
+        return "value"
+
+    leader = start(lambda: cache.get_or_load("k", load))
+    assert begun.wait(GUARD)
+    waits = start(lambda: cache.get_or_load("k", str))
+    await_waiters(cache, "k", 1)
+    go.set()
+    assert leader.result() == waits.result() == "value"
+
+
+def test_a_circle_of_a_nested_load_and_a_thread(cache):
+    """outer -> inner in one thread, other -> outer in another; then inner -> other."""
+    begun, go = threading.Event(), threading.Event()
+
+    def inner(key):
+        begun.set()
+        assert go.wait(GUARD)
+        return cache.get_or_load("other", str)
+
+    first = start(lambda: cache.get_or_load("outer", lambda key: cache.get_or_load("inner", inner)))
+    assert begun.wait(GUARD)
+    second = start(lambda: cache.get_or_load("other", lambda key: cache.get_or_load("outer", str)))
+    await_waiters(cache, "outer", 1)
+    go.set()
+    for each in (first, second):
+        with pytest.raises(RuntimeError, match="asks for 'other', which waits for that load"):
+            each.result()
+    assert not cache._flights.table
+
+
+def test_a_circle_by_a_task_of_a_nested_load(cache):
+    """The same, where the inner load waits in a task, so that its thread does not."""
+    begun, go = threading.Event(), threading.Event()
+
+    async def never(key):
+        raise AssertionError
+
+    def inner(key):
+        begun.set()
+        assert go.wait(GUARD)
+        return in_loop(lambda: cache.get_or_load_async("other", never))
+
+    first = start(lambda: cache.get_or_load("outer", lambda key: cache.get_or_load("inner", inner)))
+    assert begun.wait(GUARD)
+    second = start(lambda: cache.get_or_load("other", lambda key: cache.get_or_load("outer", str)))
+    await_waiters(cache, "outer", 1)
+    go.set()
+    for each in (first, second):
+        with pytest.raises(RuntimeError, match="which waits for that load"):
+            each.result()
+
+
+def test_a_value_is_not_kept_alive_by_the_context_of_its_load(cache):
+    class Value:
+        pass
+
+    contexts = []
+
+    def load(key):
+        contexts.append(contextvars.copy_context())
+        return Value()
+
+    value = weakref.ref(cache.get_or_load("k", load))
+    cache.clear()
+    gc.collect()
+    assert value() is None
+    assert contexts[0].run(cache.get_or_load, "k", str.upper) == "K"  # that load is over
+
+
+def test_threads_load_and_change(cache, switch_often):
+    """Who begins to read after a key was removed gets nothing that was loaded before."""
+    truth, removed = [0] * 5, [0] * 5
+
+    def read():
+        for i in range(300):
+            least = removed[i % 5]
+            assert cache.get_or_load(i % 5, truth.__getitem__) >= least
+
+    def write():
+        for i in range(300):
+            truth[i % 5] += 1
+            cache.pop(i % 5, None)
+            removed[i % 5] = truth[i % 5]
+
+    run_together(*[read] * 6, write)
+    assert not cache._flights.table
+    stats = cache.stats()
+    assert (stats.hits + stats.misses, stats.load_errors) == (6 * 300, 0)
+
+
+# ---- time, and keys that raise ------------------------------------------------------------------
 
 
 def test_load_time_is_of_the_cache_s_clock(impl):

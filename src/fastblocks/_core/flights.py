@@ -9,7 +9,8 @@ its error. No lock is held while a loader, a key or the cache is at work.
 only when what it waits for has landed, and when its thread is not blocked by waiting for something
 else (for a load in a task, that is the thread of its event loop). Before anyone waits, the edges
 are followed from the flight waited for; if they lead back, nobody would ever wake, and RuntimeError
-is raised instead. Whoever waits last in a circle sees all of its edges, under one lock.
+is raised instead. Whoever waits last in a circle sees all of its edges, under one lock. (The edge
+to a load that begins needs no lock: whatever that waits for is waited for later, by who added it.)
 
 *Changes during a load.* The cache calls `touch` when a key is set or removed. The load is stale
 then: those who wait already get its value, which is not stored; those who come later wait for the
@@ -20,6 +21,9 @@ task), only its leader gets that; one of the others leads in its place.
 
 *Background loads.* A refresh that waits for a place in an executor may be taken over by anyone who
 needs its value, so that loaders that run in all places of the executor never wait for it.
+
+The native cache leads a load in a thread by itself. Its flights have what is asked of a `Flight`
+here, and stand in the same table: whoever meets one waits for it as for any other.
 """
 
 from __future__ import annotations
@@ -42,11 +46,11 @@ if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import Executor
 
-__all__ = ["Flight", "Flights", "suppress_absent"]
+__all__ = ["Flight", "Flights", "check_value", "current", "parent", "suppress_absent"]
 
 _lock = threading.RLock()  # of the graph and the counters; reentrant for finalizers that load
 _blocked: dict[int, Flight] = {}  # threads that are blocked, and what they wait for
-_current: ContextVar[weakref.ref[Flight] | None] = ContextVar("fastblocks_load", default=None)
+current: ContextVar[weakref.ref[Flight] | None] = ContextVar("fastblocks_load", default=None)
 _all: weakref.WeakSet[Flights] = weakref.WeakSet()
 _executor: Executor | None = None
 
@@ -345,8 +349,8 @@ class _Lead:
         self.flights: list[Flight] = []
 
     def __enter__(self) -> _Lead:
-        self._parent = _parent()
-        self._token = _current.set(_current.get())
+        self._parent = parent()
+        self._token = current.set(current.get())
         if self._led is not None:
             self.add(self._led)
             self._led = None
@@ -360,7 +364,7 @@ class _Lead:
         if self.flights:
             flight.needs.append(self.flights[0])
         else:
-            _current.set(weakref.ref(flight))
+            current.set(weakref.ref(flight))
         self.flights.append(flight)
 
     def start(self) -> None:
@@ -369,12 +373,7 @@ class _Lead:
 
     def loaded(self, flight: Flight, value: Any) -> None:
         """The loader has returned the value of a flight: store it."""
-        if type(value) is types.CoroutineType:
-            value.close()
-            raise TypeError(
-                "loader must return the value, not a coroutine; "
-                "a coroutine function is a loader for get_or_load_async"
-            )
+        check_value(value)
         self._cache._put_loaded(flight.key, value, flight, self._time())
         flight.value = value
 
@@ -387,7 +386,7 @@ class _Lead:
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         try:  # noqa: SIM105
-            _current.reset(self._token)
+            current.reset(self._token)
         except ValueError:  # a task that was dropped ends in another context
             pass
         took = 0
@@ -414,6 +413,16 @@ class _Interrupted(BaseException):
     """A flight has been given up; those who wait for it lead another."""
 
 
+def check_value(value: Any) -> None:
+    """Raise if a loader has returned a coroutine."""
+    if type(value) is types.CoroutineType:
+        value.close()
+        raise TypeError(
+            "loader must return the value, not a coroutine; "
+            "a coroutine function is a loader for get_or_load_async"
+        )
+
+
 @contextlib.contextmanager
 def suppress_absent(key: Any) -> Iterator[None]:
     """Go on if a loader says, as a dict does, that there is no such key: by KeyError(key)."""
@@ -429,11 +438,11 @@ async def _wait(flight: Flight, turn: Turn, thread: int | None) -> None:
     flight.turns[turn] = None
     if flight.done:
         return
-    parent = _parent()
+    asking = parent()
     with _lock:
-        _check_circle(flight, parent, thread)
-        if parent is not None:
-            parent.needs.append(flight)
+        _check_circle(flight, asking, thread)
+        if asking is not None:
+            asking.needs.append(flight)
         if thread is not None:
             before = _blocked.get(thread)  # if this runs in a signal handler
             _blocked[thread] = flight
@@ -442,16 +451,16 @@ async def _wait(flight: Flight, turn: Turn, thread: int | None) -> None:
     finally:
         flight.turns.pop(turn, None)
         with _lock:
-            if parent is not None:
-                parent.needs.remove(flight)
+            if asking is not None:
+                asking.needs.remove(flight)
             if thread is not None:
                 _blocked.pop(thread)
                 if before is not None:
                     _blocked[thread] = before
 
 
-def _check_circle(flight: Flight, parent: Flight | None, thread: int | None) -> None:
-    """Raise if a flight lands only after the load `parent`, or the thread, has gone on."""
+def _check_circle(flight: Flight, asking: Flight | None, thread: int | None) -> None:
+    """Raise if a flight lands only after the load `asking`, or the thread, has gone on."""
     seen: set[Flight] = set()
     ahead = [flight]
     while ahead:
@@ -464,7 +473,7 @@ def _check_circle(flight: Flight, parent: Flight | None, thread: int | None) -> 
                 f"get_or_load of {flight.key!r} would block the event loop that has to load "
                 f"{one.key!r}; use get_or_load_async"
             )
-        if one is parent or one.thread == thread:
+        if one is asking or one.thread == thread:
             raise RuntimeError(
                 f"the load of {one.key!r} asks for {flight.key!r}, which waits for that load"
             )
@@ -473,9 +482,9 @@ def _check_circle(flight: Flight, parent: Flight | None, thread: int | None) -> 
             ahead.append(_blocked[one.thread])
 
 
-def _parent() -> Flight | None:
+def parent() -> Flight | None:
     """The load whose loader is running here."""
-    reference = _current.get()
+    reference = current.get()
     flight = None if reference is None else reference()
     return None if flight is None or flight.done else flight
 

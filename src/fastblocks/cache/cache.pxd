@@ -53,6 +53,19 @@ ctypedef struct fb_set_t:
     int64_t load  # ns that it took to load
 
 
+cdef class _Flight:
+    cdef readonly object key
+    cdef readonly unsigned long thread  # that runs the loader
+    cdef public bint stale              # the key was set or removed meanwhile
+    cdef bint landed
+    cdef list needed
+    cdef dict waiting
+    cdef object loaded
+    cdef readonly object error
+    cdef readonly object _traceback
+    cdef object __weakref__
+
+
 cdef class Cache:
     cdef fb_cache_t core
     cdef list slots            # the key and the value of entry i are items 2i and 2i + 1
@@ -65,6 +78,9 @@ cdef class Cache:
     cdef uint64_t misses
     cdef uint64_t evictions
     cdef uint64_t expirations
+    cdef uint64_t loads        # those that `load` led; the others are in _flights
+    cdef uint64_t load_errors
+    cdef int64_t load_ns
     cdef dict tagged           # slot -> its tags, of those that have any
     cdef dict by_tag           # tag -> set of slots
     cdef dict loading          # loads under way, by key
@@ -136,5 +152,9 @@ cdef class Cache:
     cdef int revive(self, object key, object value, uint64_t weight, tuple tags, tuple ages) except -1
     @cython.final
     cdef object missing(self, object key)
+    @cython.final
+    cdef object load(self, object key, uint64_t changes, object loader, object args, PyObject *kwargs)
+    @cython.final
+    cdef int land(self, _Flight flight, object parent, object token, object error, int64_t took) except -1
     @cython.final
     cdef bint aged(self, const fb_age_t *age) except -1

@@ -3,11 +3,14 @@
 cimport cython
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject, PyObject_Hash
+from cpython.pythread cimport PyThread_get_thread_ident
+from cpython.ref cimport Py_XDECREF
+from cpython.weakref cimport PyWeakref_NewRef
 
 from collections.abc import KeysView, Mapping, MutableMapping
 from types import GenericAlias
 
-from fastblocks._core import caches
+from fastblocks._core import caches, flights
 from fastblocks._core.flights import Flights
 
 from fastblocks._core.clock cimport now_ns
@@ -16,6 +19,13 @@ from fastblocks._core.status cimport check_status, fb_status_t
 
 cdef extern from "<stdbool.h>" nogil:
     ctypedef bint cbool "bool"
+
+cdef extern from "Python.h":
+    object fb_call "PyObject_Call"(object function, object args, PyObject *kwargs)
+    bint PyCoro_CheckExact(object o)
+    int PyContextVar_Get(object var, object default, PyObject **value) except -1
+    object PyContextVar_Set(object var, object value)
+    int PyContextVar_Reset(object var, object token) except -1
 
 cdef extern from "cache/cache.h" nogil:
     const uint32_t FB_CACHE_NONE
@@ -64,11 +74,49 @@ cdef extern from "pycache.h":
     void put_value "FB_PY_PUT_VALUE"(list items, uint32_t slot, object value)
 
 cdef object MISSING = caches.MISSING
+cdef object CURRENT = flights.current  # the load whose loader is running
 cdef tuple CAUSES = caches.CAUSES
 cdef int64_t BY_DEFAULT = -1  # a life: as the cache says
 cdef str WHAT = "the cache"
 cdef fb_set_t SET = fb_set_t(keep=False, load=0)
 cdef fb_set_t KEEP = fb_set_t(keep=True, load=0)
+
+
+@cython.freelist(8)
+cdef class _Flight:
+    """A load that a thread leads. For `flights` it is a flight as its own; what those need who wait is made
+    when the first of them comes."""
+
+    loop = None
+    interrupted = flights.Flight.interrupted
+    result = flights.Flight.result
+
+    def begin(self):
+        """Nobody else can lead it."""
+        return False
+
+    @property
+    def needs(self):
+        with cython.critical_section(self):
+            if self.needed is None:
+                self.needed = []
+            return self.needed
+
+    @property
+    def turns(self):
+        with cython.critical_section(self):
+            if self.waiting is None:
+                self.waiting = {}
+            return self.waiting
+
+    @property
+    def done(self):
+        with cython.critical_section(self):
+            return self.landed
+
+    @property
+    def value(self):
+        return self.loaded
 
 
 @cython.collection_type("mapping")
@@ -794,6 +842,93 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             and self.early.due(age.times.expires - age.now, age.times.load)
         )
 
+    cdef object load(self, object key, uint64_t changes, object loader, object args, PyObject *kwargs):
+        """Loads a key that was missed after so many `changes`: what `flights` does if nobody else is loading it.
+
+        Returns what loader(*args, **kwargs) returns, loader(key) if args is None; MISSING if the key is being
+        loaded already.
+        """
+        cdef fb_set_t how = SET
+        cdef object value = MISSING
+        cdef object parent = None
+        cdef object token = None
+        cdef object current
+        cdef PyObject *found = NULL
+        cdef bint changed
+        cdef bint called = False
+        cdef int64_t began
+        cdef int64_t took = -1
+        cdef _Flight flight = _Flight.__new__(_Flight)
+        flight.key = key
+        flight.thread = PyThread_get_thread_ident()
+        flight.loaded = MISSING
+        if self.loading.setdefault(key, flight) is not flight:
+            return MISSING
+        try:
+            PyContextVar_Get(CURRENT, None, &found)
+            current = <object>found
+            Py_XDECREF(found)
+            if current is not None:
+                parent = flights.parent()
+                if parent is not None:
+                    parent.needs.append(flight)
+            token = PyContextVar_Set(CURRENT, PyWeakref_NewRef(flight, None))
+            with cython.critical_section(self):
+                changed = self.changes != changes
+            if changed:  # somebody may have loaded it since
+                flight.loaded = self.look(key)
+            if flight.loaded is MISSING:
+                began = now_ns(self._timer)
+                called = True
+                value = loader(key) if args is None else fb_call(loader, args, kwargs)
+                if PyCoro_CheckExact(value):
+                    flights.check_value(value)
+                how.load = took = max(now_ns(self._timer) - began, 0)
+                self.put(key, value, BY_DEFAULT, &how, (), flight)
+                flight.loaded = value
+        except BaseException as error:
+            try:
+                if called and took < 0:
+                    took = max(now_ns(self._timer) - began, 0)
+            finally:
+                self.land(flight, parent, token, error, took)
+            raise
+        self.land(flight, parent, token, None, took)
+        return flight.loaded
+
+    cdef int land(self, _Flight flight, object parent, object token, object error, int64_t took) except -1:
+        """The end of a load that `load` leads: it took so many ns, -1 if the loader was not called."""
+        cdef dict turns
+        try:
+            if token is not None:
+                PyContextVar_Reset(CURRENT, token)
+        except ValueError:  # the loader has changed the context, as switches of greenlets do
+            pass
+        if parent is not None:
+            parent.needs.remove(flight)
+        if took >= 0:
+            with cython.critical_section(self):
+                self.load_ns += took
+                if error is None:
+                    self.loads += 1
+                else:
+                    self.load_errors += 1
+        try:
+            if self.loading.get(flight.key) is flight:
+                del self.loading[flight.key]
+        except Exception:  # of a key that raises: whoever meets the flight removes it
+            pass
+        if error is not None:
+            flight.error = error
+            flight._traceback = error.__traceback__
+        with cython.critical_section(flight):
+            flight.landed = True
+            turns = flight.waiting
+        if turns is not None:
+            for turn in list(turns):
+                turn.wake()
+        return 0
+
     def get_or_load(self, key, loader):
         """The value of `key`; if it is not there, ``loader(key)``, called once however many ask. O(1) if there.
 
@@ -814,9 +949,11 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef fb_age_t age
         if not callable(loader):
             caches.function("loader", loader)  # raises
+        cdef uint64_t changes = self.changes
         cdef object value = self.lookup(key, &age)
         if value is MISSING:
-            return self._flights.load(self, key, loader)
+            value = self.load(key, changes, loader, None, NULL)
+            return self._flights.load(self, key, loader) if value is MISSING else value
         if self.aged(&age):
             self._flights.refresh(self, key, loader)
         return value
@@ -927,10 +1064,12 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     def stats(self):
         """`CacheStats`: what became of the requests so far."""
-        flights = self._flights
+        others = self._flights
         return caches.CacheStats(
-            hits=self.hits, misses=self.misses, loads=flights.loads, load_errors=flights.load_errors,
-            load_seconds=flights.load_ns / 1e9, evictions=self.evictions, expirations=self.expirations,
+            hits=self.hits, misses=self.misses, loads=self.loads + others.loads,
+            load_errors=self.load_errors + others.load_errors,
+            load_seconds=(self.load_ns + others.load_ns) / 1e9,
+            evictions=self.evictions, expirations=self.expirations,
         )
 
     def __repr__(self):

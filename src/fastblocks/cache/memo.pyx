@@ -1,10 +1,13 @@
 """A decorator that keeps the results of a function in a cache."""
 
+from cpython.dict cimport PyDict_Next, PyDict_Size
 from cpython.long cimport PyLong_CheckExact
 from cpython.long cimport PyLong_FromVoidPtr
 from cpython.object cimport PyObject, PyTypeObject, ternaryfunc
-from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_GetSlice
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_GetSlice, PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_CheckExact
+from libc.stdint cimport uint64_t
 
 from functools import update_wrapper
 from types import GenericAlias
@@ -20,6 +23,12 @@ cdef extern from "Python.h":
 
 cdef object MISSING = caches.MISSING
 cdef object KWARGS = memos.KWARGS
+
+
+cdef inline void set_item(tuple t, Py_ssize_t i, object item) noexcept:
+    """Fills a place of a new tuple."""
+    Py_INCREF(item)
+    PyTuple_SET_ITEM(t, i, item)
 
 
 cdef class _Loader:
@@ -80,7 +89,10 @@ cdef class CachedFunction:
         """The key of a call without its first `skip` arguments: what `memos.key_of` says."""
         cdef Py_ssize_t n = PyTuple_GET_SIZE(args)
         cdef object only
-        cdef list parts
+        cdef tuple parts
+        cdef PyObject *name
+        cdef PyObject *value
+        cdef Py_ssize_t at = 0
         if kwargs is NULL and n == skip + 1 and self.key is None and not self.typed:
             only = <object>PyTuple_GET_ITEM(args, skip)
             if PyLong_CheckExact(only) or PyUnicode_CheckExact(only):
@@ -93,11 +105,16 @@ cdef class CachedFunction:
             return memos.key_of(args, {} if kwargs is NULL else <object>kwargs, True)
         if kwargs is NULL:
             return args
-        parts = [*args, KWARGS]
-        for name, value in (<dict>kwargs).items():
-            parts.append(name)
-            parts.append(value)
-        return tuple(parts)
+        n -= skip
+        parts = PyTuple_New(n + 1 + 2 * PyDict_Size(<object>kwargs))
+        for i in range(n):
+            set_item(parts, i, <object>PyTuple_GET_ITEM(args, i))
+        set_item(parts, n, KWARGS)
+        while PyDict_Next(<object>kwargs, &at, &name, &value):
+            set_item(parts, n + 1, <object>name)
+            set_item(parts, n + 2, <object>value)
+            n += 2
+        return parts
 
     def __call__(self, /, *args, **kwargs):
         """Return the result of the call, of the function or out of the cache."""
@@ -162,6 +179,7 @@ cdef object call(object self_, object args, PyObject *kwargs):
     """A call: one lookup in the cache, if the result is there."""
     cdef CachedFunction self = <CachedFunction>self_
     cdef fb_age_t age
+    cdef uint64_t changes
     cdef object key
     cdef object value
     if PyTuple_GET_SIZE(self.owners) and PyTuple_GET_SIZE(args) and isinstance(args[0], self.owners):
@@ -171,8 +189,12 @@ cdef object call(object self_, object args, PyObject *kwargs):
     key = self.key_of(args, kwargs, self.bound)
     if self.awaited:
         return self.cache.get_or_load_async(key, loader_of(self.function, args, kwargs))
+    changes = self.cache.changes
     value = self.cache.lookup(key, &age)
     if value is MISSING:
+        value = self.cache.load(key, changes, self.function, args, kwargs)
+        if value is not MISSING:
+            return value
         return self.cache._flights.load(self.cache, key, loader_of(self.function, args, kwargs))
     if self.cache.aged(&age):
         self.cache._flights.refresh(self.cache, key, loader_of(self.function, args, kwargs))
