@@ -1,7 +1,7 @@
 /* What a cache does that concerns no keys and no values: entries by number, found by hash, evicted by a
  * policy, dying by their times. The caller keeps keys and values in arrays parallel to the arena.
  *
- * Complexity: all O(1) expected and amortised. Memory of an entry: 24 bytes of the policy, 5.3 to 10.7 of the
+ * Complexity: all O(1) expected and amortised. Memory of an entry: 24 bytes of the policy, 7.1 to 14.2 of the
  * index, 8 of the sketch (w-tinylfu), 8 if entries have weights, 40 if they have times.
  */
 #ifndef FB_CACHE_CACHE_H
@@ -48,6 +48,10 @@ FB_INLINE uint32_t fb_cache_begin(const fb_cache_t *c, uint64_t h) { return fb_i
 FB_INLINE uint32_t fb_cache_next(const fb_cache_t *c, uint64_t h, uint32_t *at) {
     return fb_index_next(&c->index, c->policy.entries, h, at);
 }
+
+/* Notes that a search for h met no entry and ended at cell `at`; whether it is known that there is none. */
+FB_INLINE void fb_cache_miss(fb_cache_t *c, uint64_t h, uint32_t at) { fb_index_miss(&c->index, h, at); }
+FB_INLINE bool fb_cache_missed(const fb_cache_t *c, uint64_t h) { return fb_index_missed(&c->index, h); }
 
 /* Room for one more entry, in the arena and everything parallel to it: FB_OK, FB_NO_MEMORY or FB_OUT_OF_RANGE. */
 fb_status_t fb_cache_reserve(fb_cache_t *c);
