@@ -130,7 +130,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     millisecond later, by ``len``, `currsize` and `expire`.
 
     All operations are O(1) expected and amortised, except those that say otherwise. Memory beside keys and
-    values: 16 bytes an entry, and those that ``csrc/cache/cache.h`` tells: 56 to 60 for a full cache of
+    values: 16 bytes an entry, and those that ``csrc/cache/cache.h`` tells: 55 to 63 for a full cache of
     "w-tinylfu"; see `nbytes`. The entries of weight 0 are bounded by ``2**30`` alone.
 
     Threads: an operation is atomic; functions given by the caller run outside the lock.
