@@ -36,18 +36,12 @@ fb_status_t fb_cache_keep_time(fb_cache_t *c, int64_t now) {
     return FB_OK;
 }
 
-fb_status_t fb_cache_reserve(fb_cache_t *c) {
+fb_status_t fb_cache_make_room(fb_cache_t *c) {
     fb_status_t status = fb_policy_reserve(&c->policy);
     if (status != FB_OK) return status;
     status = fb_index_reserve(&c->index, c->policy.entries, (uint64_t)c->policy.n_entries + 1);
     if (status != FB_OK || !c->timed) return status;
     return fb_timers_reserve(&c->timers, c->policy.n_slots);
-}
-
-uint32_t fb_cache_add(fb_cache_t *c, uint64_t h, uint64_t weight) {
-    const uint32_t slot = fb_policy_enter(&c->policy, h, weight);
-    fb_index_put(&c->index, h, slot);
-    return slot;
 }
 
 void fb_cache_write(fb_cache_t *c, uint32_t slot, int64_t now, int64_t life, int64_t load) {

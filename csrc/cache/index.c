@@ -1,6 +1,6 @@
 /* An index of entries by hash.
  *
- * The idea. Linear probing in an array of 2^bits cells, at most 3/4 of them in use. An entry's home is
+ * The idea. Linear probing in an array of 2^bits cells, at most 9/16 of them in use. An entry's home is
  * given by the high bits of its hash; it lies in the first free cell from there. A cell is 32 bits:
  *
  *      31            bits           0
@@ -8,14 +8,16 @@
  *     | tag          | number + 1    |      0: free
  *     +--------------+---------------+
  *
- * Numbers of entries are less than 3/4 of the number of cells, so `bits` bits hold them, and what is left
+ * Numbers of entries are less than 9/16 of the number of cells, so `bits` bits hold them, and what is left
  * of the 32 holds as many low bits of the hash: for a cache of a million entries 11, so that a search meets
  * an entry in vain once in 2048 cells, and touches the cells and one entry. No tombstones: what follows a
  * freed cell is moved back into it (Knuth, The Art of Computer Programming 3, section 6.4, algorithm R).
  *
  * Invariants. Between an entry's home and its cell no cell is free. A cell's tag is that of its entry.
+ * A hole that is known is where an entry with hash `missed` would be put, and there is no such entry: what puts in
+ * or takes out forgets it.
  *
- * Complexity. Expected O(1) for all, growing O(n); 5.3 to 10.7 bytes for each entry at the most.
+ * Complexity. Expected O(1) for all, growing O(n); 7.1 to 14.2 bytes for each entry at the most.
  */
 #include "index.h"
 
@@ -23,13 +25,15 @@
 
 enum { MIN_BITS = 3, MAX_BITS = 31 };
 
-static uint64_t room_of(unsigned bits) { return (3ull << bits) / 4; }
+static uint64_t room_of(unsigned bits) { return (9ull << bits) / 16; }
 
 static fb_status_t make(fb_index_t *x, unsigned bits) {
     if (bits > MAX_BITS || (1ull << bits) > SIZE_MAX / 4) return FB_OUT_OF_RANGE;
     x->cells = (uint32_t *)calloc((size_t)1 << bits, 4);
     if (x->cells == NULL) return FB_NO_MEMORY;
     x->bits = bits;
+    x->hole = FB_INDEX_NO_CELL;
+    x->missed = 0;
     x->mask = (uint32_t)((1ull << bits) - 1);
     x->room = room_of(bits);
     return FB_OK;
@@ -58,24 +62,7 @@ fb_status_t fb_index_grow(fb_index_t *x, const fb_policy_entry_t *entries, uint6
     return FB_OK;
 }
 
-void fb_index_put(fb_index_t *x, uint64_t h, uint32_t slot) {
-    uint32_t at = fb_index_home(x, h);
-    while (x->cells[at] != 0) at = (at + 1) & x->mask;
-    x->cells[at] = fb_index_tag(x, h) | (slot + 1);
+void fb_index_clear(fb_index_t *x) {
+    memset(x->cells, 0, (size_t)fb_index_bytes(x));
+    x->hole = FB_INDEX_NO_CELL;
 }
-
-void fb_index_take(fb_index_t *x, const fb_policy_entry_t *entries, uint64_t h, uint32_t slot) {
-    const uint32_t mask = x->mask;
-    uint32_t free_at = fb_index_home(x, h);
-    while ((x->cells[free_at] & mask) != slot + 1) free_at = (free_at + 1) & mask;
-    for (uint32_t at = (free_at + 1) & mask; x->cells[at] != 0; at = (at + 1) & mask) {
-        const uint32_t home = fb_index_home(x, entries[(x->cells[at] & mask) - 1].hash);
-        if (((at - home) & mask) >= ((at - free_at) & mask)) { /* its way leads over the free cell */
-            x->cells[free_at] = x->cells[at];
-            free_at = at;
-        }
-    }
-    x->cells[free_at] = 0;
-}
-
-void fb_index_clear(fb_index_t *x) { memset(x->cells, 0, (size_t)fb_index_bytes(x)); }

@@ -10,13 +10,16 @@
 #include "base.h"
 #include "policy.h"
 
-#define FB_INDEX_MAX (3ull << 29) /* entries */
+#define FB_INDEX_MAX (9ull << 27) /* entries */
+#define FB_INDEX_NO_CELL UINT32_MAX
 
 typedef struct {
     uint32_t *cells;
     uint32_t mask;  /* number of cells - 1 */
     unsigned bits;  /* number of cells = 2^bits, 3 .. 31 */
+    uint32_t hole;  /* the free cell where a search for `missed` ended; NO_CELL if that is not known */
     uint64_t room;  /* entries that may be in it before it has to grow */
+    uint64_t missed;
 } fb_index_t;
 
 fb_status_t fb_index_init(fb_index_t *x);
@@ -55,11 +58,41 @@ FB_INLINE uint32_t fb_index_next(const fb_index_t *x, const fb_policy_entry_t *e
     }
 }
 
+/* Notes that a search for h found nothing and ended at cell `at`; whether that is so still. A search that is
+ * followed by putting in what was missed is made once. */
+FB_INLINE void fb_index_miss(fb_index_t *x, uint64_t h, uint32_t at) {
+    x->missed = h;
+    x->hole = at;
+}
+
+FB_INLINE bool fb_index_missed(const fb_index_t *x, uint64_t h) {
+    return x->missed == h && x->hole != FB_INDEX_NO_CELL;
+}
+
 /* Puts in an entry that is not there; room has been made. */
-void fb_index_put(fb_index_t *x, uint64_t h, uint32_t slot);
+FB_INLINE void fb_index_put(fb_index_t *x, uint64_t h, uint32_t slot) {
+    uint32_t at = fb_index_missed(x, h) ? x->hole : fb_index_home(x, h);
+    while (x->cells[at] != 0) at = (at + 1) & x->mask;
+    x->cells[at] = fb_index_tag(x, h) | (slot + 1);
+    x->hole = FB_INDEX_NO_CELL;
+}
 
 /* Takes out an entry that is there; the hashes of all others are still in `entries`. */
-void fb_index_take(fb_index_t *x, const fb_policy_entry_t *entries, uint64_t h, uint32_t slot);
+FB_INLINE void fb_index_take(fb_index_t *x, const fb_policy_entry_t *entries, uint64_t h, uint32_t slot) {
+    uint32_t *const cells = x->cells;
+    const uint32_t mask = x->mask;
+    uint32_t free_at = fb_index_home(x, h);
+    while ((cells[free_at] & mask) != slot + 1) free_at = (free_at + 1) & mask;
+    for (uint32_t at = (free_at + 1) & mask; cells[at] != 0; at = (at + 1) & mask) {
+        const uint32_t home = fb_index_home(x, entries[(cells[at] & mask) - 1].hash);
+        if (((at - home) & mask) >= ((at - free_at) & mask)) { /* its way leads over the free cell */
+            cells[free_at] = cells[at];
+            free_at = at;
+        }
+    }
+    cells[free_at] = 0;
+    x->hole = FB_INDEX_NO_CELL;
+}
 
 void fb_index_clear(fb_index_t *x);
 

@@ -118,11 +118,6 @@ uint32_t fb_policy_take_slot(fb_policy_t *p, uint64_t hash, uint64_t weight) {
     return slot;
 }
 
-void fb_policy_release_slot(fb_policy_t *p, uint32_t slot) {
-    p->entries[slot].next = p->free;
-    p->free = slot;
-}
-
 /* ---- in ------------------------------------------------------------------------------------------ */
 
 uint32_t fb_policy_enter(fb_policy_t *p, uint64_t hash, uint64_t weight) {

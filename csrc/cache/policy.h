@@ -102,7 +102,6 @@ void fb_policy_leave(fb_policy_t *p, uint32_t slot);
  * returns its slot, to be given back by fb_policy_release_slot; its hash is readable until
  * then. FB_POLICY_NONE when in bounds. Never the entry that was entered or reweighed last. */
 uint32_t fb_policy_victim(fb_policy_t *p);
-void fb_policy_release_slot(fb_policy_t *p, uint32_t slot);
 
 /* The same in bounds too: the entry that would go next, whichever it is; NONE if there are none. */
 uint32_t fb_policy_pop(fb_policy_t *p);
@@ -128,6 +127,17 @@ bool fb_policy_ok(const fb_policy_t *p);
 
 /* For the policies' own files: a slot for a new entry that is in no list yet; room was reserved. */
 uint32_t fb_policy_take_slot(fb_policy_t *p, uint64_t hash, uint64_t weight);
+
+FB_INLINE void fb_policy_release_slot(fb_policy_t *p, uint32_t slot) {
+    p->entries[slot].next = p->free;
+    p->free = slot;
+}
+
+/* Whether it is plain that fb_policy_reserve has nothing to do, as in a full cache whose entries weigh 1. */
+FB_INLINE bool fb_policy_roomy(const fb_policy_t *p) {
+    if (p->free == FB_POLICY_NONE || p->weighted || p->kind == FB_POLICY_S3_FIFO) return false;
+    return p->kind != FB_POLICY_W_TINYLFU || (p->sampled_below != 0 && p->n_entries <= p->sketch.n_blocks * 8);
+}
 
 /* ---- lists ------------------------------------------------------------------------------------ */
 

@@ -64,9 +64,14 @@ void fb_tinylfu_choose(fb_policy_t *p, uint32_t choice) {
 /* ---- segments ---------------------------------------------------------------------------------- */
 
 /* Moves the oldest of a list that is above `bound` to probation, a few at most. */
-static void spill(fb_policy_t *p, unsigned list, uint64_t bound) {
+static void move_oldest(fb_policy_t *p, unsigned list, uint64_t bound) {
     for (int i = 0; i < STEPS && p->lists[list].weight > bound; i++)
         fb_policy_move(p, FB_LIST_PROBATION, p->lists[list].oldest);
+}
+
+/* The same, without a call if there is nothing to move. */
+FB_INLINE void spill(fb_policy_t *p, unsigned list, uint64_t bound) {
+    if (p->lists[list].weight > bound) move_oldest(p, list, bound);
 }
 
 void fb_tinylfu_promote(fb_policy_t *p, uint32_t slot) {
@@ -84,9 +89,11 @@ void fb_tinylfu_link(fb_policy_t *p, uint32_t slot) {
 
 /* Whether the candidate is to have the victim's place. */
 static bool admits(fb_policy_t *p, uint32_t candidate, uint32_t victim) {
+    const unsigned lead = fb_tinylfu_choices[p->choice].lead;
     const unsigned a = fb_frequency_estimate(&p->sketch, p->entries[candidate].hash);
+    if (a <= lead) return false; /* and at most WARM */
     const unsigned b = fb_frequency_estimate(&p->sketch, p->entries[victim].hash);
-    if (a > b + fb_tinylfu_choices[p->choice].lead) return true;
+    if (a > b + lead) return true;
     if (a <= WARM) return false;
     p->random = p->random * 6364136223846793005u + 1442695040888963407u;
     return p->random >> 57 == 0;

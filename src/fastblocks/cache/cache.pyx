@@ -35,6 +35,7 @@ cdef extern from "cache/cache.h" nogil:
     void fb_cache_free(fb_cache_t *c)
     fb_status_t fb_cache_keep_time(fb_cache_t *c, int64_t now)
     uint64_t fb_cache_hash(uint64_t h, uint64_t seed)
+    bint fb_cache_missed(const fb_cache_t *c, uint64_t h)
     fb_status_t fb_cache_reserve(fb_cache_t *c)
     uint32_t fb_cache_add(fb_cache_t *c, uint64_t h, uint64_t weight)
     void fb_cache_write(fb_cache_t *c, uint32_t slot, int64_t now, int64_t life, int64_t load)
@@ -65,7 +66,7 @@ cdef extern from "pycache.h":
     list fb_py_slots(list items, uint32_t n_slots)
     enum:
         FB_PY_MOVED
-    int fb_py_find(const fb_cache_t *c, list items, const uint64_t *changes, object key, uint64_t h,
+    int fb_py_find(fb_cache_t *c, list items, const uint64_t *changes, object key, uint64_t h,
                    uint32_t *slot) except -1
     PyObject *FB_PY_KEY(list items, uint32_t slot)
     PyObject *FB_PY_VALUE(list items, uint32_t slot)
@@ -177,7 +178,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     millisecond later, by ``len``, `currsize` and `expire`.
 
     All operations are O(1) expected and amortised, except those that say otherwise. Memory beside keys and
-    values: 16 bytes an entry, and those that ``csrc/cache/cache.h`` tells: 56 to 60 for a full cache of
+    values: 16 bytes an entry, and those that ``csrc/cache/cache.h`` tells: 55 to 63 for a full cache of
     "w-tinylfu"; see `nbytes`. The entries of weight 0 are bounded by ``2**30`` alone.
 
     Threads: an operation is atomic; functions given by the caller run outside the lock.
@@ -269,6 +270,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     # ---- the steps of an operation, under the lock ------------------------------------------
 
+    @cython.final
     cdef int find(self, object key, uint64_t h, uint32_t *slot) except -1:
         """Whether there is an entry for the key, dead or alive."""
         cdef int found = FB_PY_MOVED
@@ -293,6 +295,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         self.changes += 1
         return 0
 
+    @cython.final
     cdef int take(self, uint32_t slot, fb_py_cause_t cause, fb_py_removals_t *gone) except -1:
         """Removes an entry that the policy does not: its key and value go to `gone`."""
         fb_py_removals_reserve(gone)
@@ -300,6 +303,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         self.empty(slot, cause, gone)
         return 0
 
+    @cython.final
     cdef int empty(self, uint32_t slot, fb_py_cause_t cause, fb_py_removals_t *gone) except -1:
         """The rest of the removal of an entry, which is in the core no more."""
         self.moves += 1
@@ -314,6 +318,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             self.untag(slot)
         return 0
 
+    @cython.final
     cdef int bury(self, int64_t now, fb_py_removals_t *gone) except -1:
         """Removes all that is dead."""
         cdef uint32_t slot
@@ -325,6 +330,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
                 return 0
             self.empty(slot, FB_PY_EXPIRED, gone)
 
+    @cython.final
     cdef int shrink(self, fb_py_removals_t *gone) except -1:
         """Removes what the policy wants to go, until the rest fits."""
         cdef uint32_t slot
@@ -349,6 +355,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             fb_py_resume_gc(gc)
         return 0
 
+    @cython.final
     cdef int untag(self, uint32_t slot) except -1:
         tags = self.tagged.pop(slot, None)
         if tags is not None:
@@ -359,6 +366,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
                     del self.by_tag[tag]
         return 0
 
+    @cython.final
     cdef object store(self, object key, uint64_t h, object value, uint64_t weight, int64_t now, int64_t life,
                       const fb_set_t *how, tuple tags, object flight, fb_py_removals_t *gone):
         """Stores a value, and returns what the key has then: it may keep what it has, or be left alone."""
@@ -371,7 +379,9 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             self.bury(now, gone)
         if flight is None and dict_size(self.loading):
             self._flights.touch(key)
-        cdef bint found = self.find(key, h, &slot)
+        cdef bint found = False
+        if not fb_cache_missed(core, h):
+            found = self.find(key, h, &slot)
         if weight > core.policy.maxsize:
             raise caches.too_heavy(weight, core.policy.maxsize)
         if found and not fb_cache_alive(core, slot, now):
@@ -407,6 +417,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     # ---- operations -------------------------------------------------------------------------
 
+    @cython.final
     cdef int finish(self, fb_py_removals_t *gone) noexcept:
         """After an operation, outside the lock: tells of what was removed, and lets go of it."""
         cdef size_t i
@@ -416,9 +427,11 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         fb_py_removals_free(gone)
         return 0
 
+    @cython.final
     cdef int64_t now(self) except? -1:
         return now_ns(self._timer) if self.core.timed else 0
 
+    @cython.final
     cdef object lookup(self, object key, fb_age_t *age):
         cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
         cdef int64_t now = self.now()
@@ -445,6 +458,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             self.finish(&gone)
         return value
 
+    @cython.final
     cdef object look(self, object key):
         """The value of a key, without anybody being told; MISSING if it is not there."""
         cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
@@ -456,6 +470,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
                 value = <object>FB_PY_VALUE(self.slots, slot)
         return value
 
+    @cython.final
     cdef object put(self, object key, object value, int64_t life, const fb_set_t *how, tuple tags, object flight):
         cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
         cdef uint64_t weight = 1
@@ -476,11 +491,13 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
                 self.finish(&gone)
         return value
 
+    @cython.final
     cdef int put_all(self, object pairs, int64_t life, tuple tags) except -1:
         for key, value in pairs:
             self.put(key, value, life, &SET, tags, None)
         return 0
 
+    @cython.final
     cdef object drop(self, object key, object value):
         """Removes a key, if it has this very value or that is MISSING; returns what it had, or MISSING."""
         cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)

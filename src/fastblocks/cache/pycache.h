@@ -90,10 +90,11 @@ enum { FB_PY_MOVED = 2 };
 
 /* Finds a key with hash h: 1 and its slot; 0 if it is not there; FB_PY_MOVED if asking keys whether they are
  * equal has changed the cache, as *moves tells, so that the search has to begin again; -1 with an error. */
-static inline int fb_py_find(const fb_cache_t *c, PyObject *items, const uint64_t *moves, PyObject *key,
+static inline int fb_py_find(fb_cache_t *c, PyObject *items, const uint64_t *moves, PyObject *key,
                              uint64_t h, uint32_t *slot) {
-    uint32_t at = fb_cache_begin(c, h), found;
-    while ((found = fb_cache_next(c, h, &at)) != FB_CACHE_NONE) {
+    uint32_t at = fb_cache_begin(c, h), found = fb_cache_next(c, h, &at);
+    if (found == FB_CACHE_NONE) fb_cache_miss(c, h, at);
+    for (; found != FB_CACHE_NONE; found = fb_cache_next(c, h, &at)) {
         PyObject *other = FB_PY_KEY(items, found);
         int equal = fb_py_equal(other, key);
         if (FB_UNLIKELY(equal < 0)) {
