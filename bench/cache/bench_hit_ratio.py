@@ -18,7 +18,7 @@ from bench.cache.requests import KEYS, SIZE, STREAMS
 from bench.data import UINT64
 from bench.model import Record, Role, Timed, expect, work
 
-REQUESTS = 40_000
+REQUESTS = 20_000
 SMALL = 5_000
 CHECKED = 2_000  # requests for which a simulation is compared with a cache
 SHARES = (0.01, 0.03, 0.1, 0.3)  # of the keys
@@ -163,7 +163,7 @@ globals().update({bench.__name__: bench for bench in CURVES})
 )
 def bench_speed(lib: caches.Cache, timed: Timed, point: float, quick: bool) -> None:
     """One point for each cache: up is better, and left."""
-    trace = STREAMS["Zipf 0.7"](SMALL if quick else REQUESTS // 2)
+    trace = STREAMS["Zipf 0.7"](SMALL if quick else REQUESTS)
     keys, f = trace.tolist(), lib.make(SIZE)
     lib.hits(f, keys, SIZE)
     hits = lib.hits(f, keys, SIZE)

@@ -1,6 +1,6 @@
 """Simulation of caches.
 
-On 200,000 requests, native code simulates a cache, a loop runs one of the peers. All that
+On 100,000 requests, native code simulates a cache, a loop runs one of the peers. All that
 have LRU, and OPT, must agree with a plain loop to the last hit.
 """
 
@@ -15,11 +15,11 @@ from bench.model import Timed, expect, work
 
 LIBRARIES = (Native, Pure, *PEERS, SetFloor)
 
-REQUESTS = 200_000
+REQUESTS = 100_000
 KEYS = 50_000
 SMALL = 20_000
 CHECKED = 500  # requests on which OPT is compared with a plain search
-OF = "200 k requests, Zipf 1.0, 50 k keys, cache of 4 k; peers: a loop over their cache"
+OF = "100 k requests, Zipf 1.0, 50 k keys, cache of 2 k; peers: a loop over their cache"
 
 
 def lru(trace: list[int], size: int) -> float:

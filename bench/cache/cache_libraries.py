@@ -34,7 +34,7 @@ class Cache(Library):
     """
 
     kinds: ClassVar[dict[str, tuple[str, dict[str, Any]]]] = {}
-    most: ClassVar[int] = 1_000_000
+    most: ClassVar[int] = 100_000
 
     def make(self, size: int, kind: str = BEST) -> Any:
         """Return a cache of so many entries."""
@@ -169,7 +169,7 @@ class Pure(Native):
     name = "fastblocks.pure"
     role: ClassVar[Role] = "pure"
     module = "fastblocks.pure.cache"
-    max_keys = 500
+    max_keys = 250
     most = 10_000
 
 
@@ -243,7 +243,8 @@ class Theine(Cache):
     name = "theine"
     module = "theine"
     distribution = "theine"
-    most = 100_000
+    max_keys = 5_000
+    most = 30_000
     kinds: ClassVar[dict[str, tuple[str, dict[str, Any]]]] = {
         BEST: ("Cache", {"nolock": True}),
         TTL: ("Cache", {"nolock": True}),

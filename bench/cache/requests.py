@@ -11,9 +11,9 @@ import numpy as np
 
 from bench.data import UINT64, zipf
 
-KEYS = 20_000
+KEYS = 10_000
 SIZE = KEYS // 10
-RUN = 1_000  # keys of one scan
+RUN = 500  # keys of one scan
 HOT = KEYS // 20
 MOVES = 10  # of the hot set
 

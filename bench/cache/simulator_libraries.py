@@ -92,6 +92,7 @@ class Theine(Simulator):
     name = "theine, loop"
     module = "theine"
     distribution = "theine"
+    max_keys = 10_000
 
     def hit_ratio(self, trace: Any, size: int, policy: str) -> float:
         """It has a W-TinyLFU of its own."""
