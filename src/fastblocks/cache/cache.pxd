@@ -114,6 +114,9 @@ cdef class Cache:
     cdef object store(self, object key, uint64_t h, object value, uint64_t weight, int64_t now, int64_t life,
                       const fb_set_t *how, tuple tags, object flight, fb_py_removals_t *gone)
 
+    @cython.final
+    cdef object discard(self, object key, uint64_t h, object value, int64_t now, fb_py_removals_t *gone)
+
     # After an operation, outside the lock: tells of what was removed, and lets go of it.
     @cython.final
     cdef int finish(self, fb_py_removals_t *gone) noexcept
@@ -129,7 +132,7 @@ cdef class Cache:
     @cython.final
     cdef int put_all(self, object pairs, int64_t life, tuple tags) except -1
     @cython.final
-    cdef object drop(self, object key, object value)
+    cdef object drop(self, object key)
     @cython.final
     cdef size_t let_die(self) except? 0xDEAD
     @cython.final

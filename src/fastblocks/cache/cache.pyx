@@ -269,6 +269,9 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     cdef int bury(self, int64_t now, fb_py_removals_t *gone) except -1:
         """Removes all that is dead."""
         cdef uint32_t slot
+        self.begin()
+        if not self.core.timed:
+            return 0
         fb_timers_turn(&self.core.timers, now)
         while True:
             fb_py_removals_reserve(gone)
@@ -357,6 +360,21 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             self.shrink(gone)
         return value
 
+    cdef object discard(self, object key, uint64_t h, object value, int64_t now, fb_py_removals_t *gone):
+        """Removes a key, if it has this very value or that is MISSING; returns what it had, or MISSING."""
+        cdef uint32_t slot
+        cdef object had = MISSING
+        self.begin()
+        if dict_size(self.loading):
+            self._flights.touch(key)
+        if self.find(key, h, &slot):
+            if not fb_cache_alive(&self.core, slot, now):
+                self.take(slot, FB_PY_EXPIRED, gone)
+            elif value is MISSING or value is <object>FB_PY_VALUE(self.slots, slot):
+                had = <object>FB_PY_VALUE(self.slots, slot)
+                self.take(slot, FB_PY_EXPLICIT, gone)
+        return had
+
     # ---- operations -------------------------------------------------------------------------
 
     cdef int finish(self, fb_py_removals_t *gone) noexcept:
@@ -433,26 +451,19 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             self.put(key, value, life, &SET, tags, None)
         return 0
 
-    cdef object drop(self, object key, object value):
-        """Removes a key, if it has this very value or that is MISSING; returns what it had, or MISSING."""
+    cdef object drop(self, object key):
+        """Removes a key; returns what it had, or MISSING."""
         cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
         cdef int64_t now = self.now()
-        cdef uint32_t slot
-        cdef object had = MISSING
+        cdef object had
         cdef fb_py_removals_t gone
         fb_py_removals_init(&gone)
-        with cython.critical_section(self):
-            self.begin()
-            if dict_size(self.loading):
-                self._flights.touch(key)
-            if self.find(key, h, &slot):
-                if not fb_cache_alive(&self.core, slot, now):
-                    self.take(slot, FB_PY_EXPIRED, &gone)
-                elif value is MISSING or value is <object>FB_PY_VALUE(self.slots, slot):
-                    had = <object>FB_PY_VALUE(self.slots, slot)
-                    self.take(slot, FB_PY_EXPLICIT, &gone)
-        if gone.n:
-            self.finish(&gone)
+        try:
+            with cython.critical_section(self):
+                had = self.discard(key, h, MISSING, now, &gone)
+        finally:
+            if gone.n:
+                self.finish(&gone)
         return had
 
     cdef size_t let_die(self) except? 0xDEAD:
@@ -465,7 +476,6 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
-                self.begin()
                 self.bury(now, &gone)
         finally:
             n = gone.n
@@ -508,7 +518,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         self.put(key, value, BY_DEFAULT, &SET, (), None)
 
     def __delitem__(self, key):
-        if self.drop(key, MISSING) is MISSING:
+        if self.drop(key) is MISSING:
             raise KeyError(key)
 
     def __contains__(self, key):
@@ -556,7 +566,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         KeyError
             If `key` is not there and there is no `default`.
         """
-        cdef object value = self.drop(key, MISSING)
+        cdef object value = self.drop(key)
         if value is not MISSING:
             return value
         if default is ...:
@@ -573,19 +583,21 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         """
         cdef uint32_t slot
         cdef tuple item = None
+        cdef int64_t now = self.now()
+        cdef fb_py_removal_t *last
         cdef fb_py_removals_t gone
-        self.let_die()
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
-                self.begin()
+                self.bury(now, &gone)
+                fb_py_removals_reserve(&gone)
                 slot = fb_cache_pop(&self.core)
                 if slot != FB_CACHE_NONE:
                     self.empty(slot, FB_PY_EXPLICIT, &gone)
+                    last = gone.all + gone.n - 1
+                    item = (<object>last.key, <object>last.value)
                     if dict_size(self.loading):
-                        self._flights.touch(<object>gone.all[0].key)
-            if gone.n:
-                item = (<object>gone.all[0].key, <object>gone.all[0].value)
+                        self._flights.touch(<object>last.key)
         finally:
             self.finish(&gone)
         if item is None:
@@ -718,22 +730,24 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             One of those that `set` was given.
         """
         cdef size_t i
+        cdef size_t dead
+        cdef size_t n
         cdef fb_py_removals_t gone
-        cdef size_t n = 0
         tag = caches.tag_of(tag)
-        self.let_die()
+        cdef int64_t now = self.now()
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
-                self.begin()
+                self.bury(now, &gone)
+                dead = gone.n
                 slots = self.by_tag.get(tag)
                 while slots:
                     self.take(slots.pop(), FB_PY_EXPLICIT, &gone)
+                n = gone.n - dead
                 if dict_size(self.loading):
-                    for i in range(gone.n):
+                    for i in range(dead, gone.n):
                         self._flights.touch(<object>gone.all[i].key)
         finally:
-            n = gone.n
             self.finish(&gone)
         return n
 
@@ -748,11 +762,23 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         predicate : function
             Called with the key and the value of every entry, before any is removed.
         """
+        cdef size_t n = 0
+        cdef uint64_t h
+        cdef fb_py_removals_t gone
         caches.function("predicate", predicate)
         if dict_size(self.loading):
             self._flights.touch_all()
-        chosen = [(key, value) for key, value in list(self._pairs()) if predicate(key, value)]
-        return sum([self.drop(key, value) is not MISSING for key, value in chosen])
+        cdef list chosen = [(key, value) for key, value in list(self._pairs()) if predicate(key, value)]
+        cdef int64_t now = self.now()
+        fb_py_removals_init(&gone)
+        try:
+            with cython.critical_section(self):
+                for key, value in chosen:
+                    h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+                    n += self.discard(key, h, value, now, &gone) is not MISSING
+        finally:
+            self.finish(&gone)
+        return n
 
     def expire(self):
         """Removes every entry that is dead, and returns how many.
@@ -770,12 +796,12 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             As of the constructor.
         """
         cdef uint64_t most = caches.maxsize_of(maxsize, self._weigher is not None)
+        cdef int64_t now = self.now()
         cdef fb_py_removals_t gone
-        self.let_die()
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
-                self.begin()
+                self.bury(now, &gone)
                 check_status(fb_policy_resize(&self.core.policy, most), WHAT)
                 self.shrink(&gone)
         finally:
