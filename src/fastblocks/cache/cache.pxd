@@ -109,8 +109,6 @@ cdef class Cache:
     @cython.final
     cdef int tag(self, uint32_t slot, tuple tags) except -1
     @cython.final
-    cdef int untag(self, uint32_t slot) except -1
-    @cython.final
     cdef object store(self, object key, uint64_t h, object value, uint64_t weight, int64_t now, int64_t life,
                       const fb_set_t *how, tuple tags, object flight, fb_py_removals_t *gone)
 
@@ -120,6 +118,8 @@ cdef class Cache:
     # After an operation, outside the lock: tells of what was removed, and lets go of it.
     @cython.final
     cdef int finish(self, fb_py_removals_t *gone) noexcept
+    @cython.final
+    cdef int tell(self, const fb_py_removal_t *removal) noexcept
 
     # Whole operations. `lookup` is a request: the value of a key, or MISSING; *age is written on a hit, if it
     # is not NULL and entries have times.

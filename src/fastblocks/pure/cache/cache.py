@@ -323,7 +323,6 @@ class Cache(Arguments, MutableMapping[K, V]):
         with self._changing() as removed:
             return self._store(key, h, value, weight, now, life, removed, **how)
 
-
     def _touch(self, key: Any) -> None:
         """What is being loaded for a key is not to be stored."""
         if self._flights:
