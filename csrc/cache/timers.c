@@ -120,3 +120,7 @@ uint32_t fb_timers_due(fb_timers_t *t) {
     if (slot != FB_TIMERS_NONE) t->due = t->entries[slot].next;
     return slot;
 }
+
+void fb_timers_put_back(fb_timers_t *t) {
+    for (uint32_t slot; (slot = fb_timers_due(t)) != FB_TIMERS_NONE;) fb_timers_set(t, slot);
+}

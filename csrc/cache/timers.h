@@ -64,6 +64,9 @@ void fb_timers_cancel(fb_timers_t *t, uint32_t slot);
 void fb_timers_turn(fb_timers_t *t, int64_t now);
 uint32_t fb_timers_due(fb_timers_t *t);
 
+/* Sets the timers of those that are still on the list again: the next turn finds them. */
+void fb_timers_put_back(fb_timers_t *t);
+
 /* True if the wheel has not been turned to the tick of `now` yet. */
 FB_INLINE bool fb_timers_behind(const fb_timers_t *t, int64_t now) {
     return now >> FB_TIMERS_TICK_BITS > t->tick;

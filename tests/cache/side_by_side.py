@@ -17,6 +17,7 @@ Stats = namedtuple("Stats", "hits misses evictions expirations")
 # Of the caches under test; here, so that pickles refer to them.
 CLOCK = Clock()
 EVENTS = [[], [], []]
+CACHES = []
 
 
 def timer():
@@ -25,6 +26,19 @@ def timer():
 
 def tell(i, *event):
     EVENTS[i].append(event)
+
+
+def tell_and_use(i, key, value, cause):
+    """What a listener sees, that changes the cache where the order of events is certain."""
+    EVENTS[i].append((key, (value, look(CACHES[i])), cause))
+    if cause == "size" and value == 7:
+        CACHES[i].set(key, 3, tags=["x"])
+    if cause == "replaced" and value == 5:
+        CACHES[i].pop(key)
+
+
+def look(cache):
+    return cache.maxsize, sorted(cache.items(), key=repr)
 
 
 def weigh(key, value):
@@ -215,9 +229,9 @@ COPIES = [copy.copy, copy.deepcopy, lambda cache: pickle.loads(pickle.dumps(cach
 class Side:
     """Caches to which the same is done."""
 
-    def __init__(self, policy, maxsize, weighted=False, **options):
+    def __init__(self, policy, maxsize, weighted=False, reenter=False, **options):
         makers = [fastblocks.Cache, fastblocks.pure.Cache]
-        if policy == "lru":
+        if policy == "lru" and not reenter:
             makers.append(NaiveLru)
         CLOCK.ns = SECOND
         for events in EVENTS:
@@ -227,12 +241,13 @@ class Side:
                 maxsize,
                 policy=policy,
                 weigher=weigh if weighted else None,
-                on_remove=partial(tell, i),
+                on_remove=partial(tell_and_use if reenter else tell, i),
                 timer=timer,
                 **options,
             )
             for i, maker in enumerate(makers)
         ]
+        CACHES[:] = self.caches
 
     def all(self, call):
         answers = [answer(call, cache) for cache in self.caches]
@@ -252,7 +267,7 @@ class Side:
         """Go on with copies: the policy learns anew, so they show the order of the entries."""
         copies = []
         self.all(lambda cache: copies.append(how(cache)))
-        self.caches = copies
+        self.caches = CACHES[:] = copies
 
     def drain(self):
         self.compare()

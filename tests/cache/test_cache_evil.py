@@ -403,6 +403,46 @@ def test_a_timer_that_uses_the_cache(impl):
     assert len(cache) == 1
 
 
+def test_init_by_its_own_loader(impl):
+    cache = impl.Cache(5)
+    with pytest.raises(RuntimeError, match="initialised already"):
+        cache.get_or_load("a", lambda key: cache.__init__(7))
+    assert len(cache) == 0
+
+
+def test_init_of_one_that_is_in_use():
+    """Before it, the native one is a cache of size 1; the pure one is nothing."""
+    cache = fastblocks.Cache.__new__(fastblocks.Cache)
+    with pytest.raises(RuntimeError, match="initialised already"):
+        cache.get_or_load("a", lambda key: cache.__init__(7))
+    cache.set("a", Dying(lambda: cache.set("late", 2)), tags=["x"])
+    cache.__init__(7, ttl=5)
+    cache["b"] = 1
+    assert cache.invalidate_tag("x") == 0
+    assert cache == {"late": 2, "b": 1}
+
+
+def test_a_listener_that_cannot_be_called(monkeypatch):
+    """For want of stack: the others are told all the same, and nothing is kept alive."""
+    raised = []
+    monkeypatch.setattr("sys.unraisablehook", lambda args: raised.append(args.exc_type))
+    cache = fastblocks.Cache(5, on_remove=lambda *event: None)
+    value = object()
+    references = sys.getrefcount(value)
+    pop = cache.pop
+
+    def deep():
+        pop("a", None)
+        deep()
+
+    for _ in range(3):
+        cache["a"] = value
+        with pytest.raises(RecursionError):
+            deep()
+    cache.clear()
+    assert sys.getrefcount(value) == references
+
+
 # ---- iteration -------------------------------------------------------------------------------
 
 

@@ -35,10 +35,11 @@ class Caches(RuleBasedStateMachine):
         maxsize=st.sampled_from(SIZES),
         weighted=st.booleans(),
         times=st.sampled_from(TIMES),
+        reenter=st.booleans(),
         seed=st.integers(0, 2**64 - 1),
     )
-    def make(self, policy, maxsize, weighted, times, seed):
-        self.side = Side(policy, maxsize, weighted, seed=seed, **times)
+    def make(self, policy, maxsize, weighted, times, reenter, seed):
+        self.side = Side(policy, maxsize, weighted, reenter, seed=seed, **times)
 
     def teardown(self):
         if self.side is not None:
@@ -70,7 +71,7 @@ class Caches(RuleBasedStateMachine):
 
 
 TestCaches = Caches.TestCase
-TestCaches.settings = settings(max_examples=120, stateful_step_count=30)
+TestCaches.settings = settings(max_examples=200, stateful_step_count=30)
 
 
 @pytest.mark.parametrize("times", TIMES, ids=["no times", "ttl", "ttl and tti"])

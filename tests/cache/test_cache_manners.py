@@ -139,6 +139,7 @@ def test_pop(cache):
             cache.pop(key)
     assert cache.pop(0, None) is None
     assert cache.pop(0, default=5) == 5
+    assert cache.pop(0, ...) is ...
 
 
 def test_popitem_empties(impl, policy):

@@ -71,6 +71,42 @@ def test_it_is_told_after_the_operation(impl):
     ]
 
 
+@pytest.mark.parametrize(
+    ("call", "left", "maxsize"),
+    [
+        (lambda c: c.popitem(), "bc", 10),
+        (lambda c: c.resize(1), "c", 1),
+        (lambda c: c.invalidate_tag("x"), "c", 10),
+        (lambda c: c.invalidate_where(lambda key, value: key in "ab"), "c", 10),
+        (lambda c: c.clear(), "", 10),
+        (lambda c: c.expire(), "abc", 10),
+        (lambda c: c.currsize, "abc", 10),
+        (lambda c: c.set("f", 1), "abcf", 10),
+        (lambda c: c.set("a", 2), "abc", 10),
+        (lambda c: c.setdefault("f", 2), "abcf", 10),
+        (lambda c: c.pop("d", None), "abc", 10),
+        (lambda c: c.get("d"), "abc", 10),
+    ],
+)
+def test_it_is_told_after_the_whole_operation(impl, clock, call, left, maxsize):
+    """Of the dead that the operation met, too."""
+    seen = []
+
+    def on_remove(key, value, cause):
+        seen.append((key, set(cache), cache.maxsize))
+        cache.pop("c", None)
+
+    cache = impl.Cache(10, policy="lru", on_remove=on_remove, timer=clock)
+    cache.set_many({"d": 1, "e": 1}, ttl=1)
+    cache.set_many({"a": 1, "b": 1}, tags=["x"])
+    cache["c"] = 1
+    clock.ns += 2 * SECOND
+    call(cache)
+    assert seen[0][1:] == (set(left), maxsize)
+    assert {size for _, _, size in seen} == {maxsize}
+    assert set(cache) == set(left) - {"c"}
+
+
 def test_it_may_use_the_cache(impl, policy):
     """Those that were evicted go to where they are read again, and drive out others."""
     events = []

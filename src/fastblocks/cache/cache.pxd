@@ -125,14 +125,17 @@ cdef class Cache:
     @cython.final
     cdef int tag(self, uint32_t slot, tuple tags) except -1
     @cython.final
-    cdef int untag(self, uint32_t slot) except -1
-    @cython.final
     cdef object store(self, object key, uint64_t h, object value, uint64_t weight, int64_t now, int64_t life,
                       const fb_set_t *how, tuple tags, object flight, fb_py_removals_t *gone)
+
+    @cython.final
+    cdef object discard(self, object key, uint64_t h, object value, int64_t now, fb_py_removals_t *gone)
 
     # After an operation, outside the lock: tells of what was removed, and lets go of it.
     @cython.final
     cdef int finish(self, fb_py_removals_t *gone) noexcept
+    @cython.final
+    cdef int tell(self, const fb_py_removal_t *removal) noexcept
 
     # Whole operations. `lookup` is a request: the value of a key, or MISSING; *age is written on a hit, if it
     # is not NULL and entries have times.
@@ -145,7 +148,7 @@ cdef class Cache:
     @cython.final
     cdef int put_all(self, object pairs, int64_t life, tuple tags) except -1
     @cython.final
-    cdef object drop(self, object key, object value)
+    cdef object drop(self, object key)
     @cython.final
     cdef size_t let_die(self) except? 0xDEAD
     @cython.final

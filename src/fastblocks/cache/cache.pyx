@@ -4,7 +4,8 @@ cimport cython
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject, PyObject_Hash
 from cpython.pythread cimport PyThread_get_thread_ident
-from cpython.ref cimport Py_XDECREF
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from cpython.weakref cimport PyWeakref_NewRef
 
 from collections.abc import KeysView, Mapping, MutableMapping
@@ -54,16 +55,18 @@ cdef extern from "cache/cache.h" nogil:
     uint32_t fb_policy_next(const fb_policy_t *p, uint32_t slot)
     bint fb_timers_behind(const fb_timers_t *t, int64_t now)
     void fb_timers_turn(fb_timers_t *t, int64_t now)
+    void fb_timers_put_back(fb_timers_t *t)
 
 cdef extern from "pycache.h":
     void fb_py_removals_init(fb_py_removals_t *r)
-    int fb_py_removals_reserve(fb_py_removals_t *r) except -1
+    int fb_py_removals_reserve(fb_py_removals_t *r, size_t n) except -1
     void fb_py_removals_take(fb_py_removals_t *r, list items, uint32_t slot, fb_py_cause_t cause)
     void fb_py_removals_replace(fb_py_removals_t *r, list items, uint32_t slot, object value)
     void fb_py_removals_free(fb_py_removals_t *r)
     int fb_py_pause_gc()
     void fb_py_resume_gc(int was)
     list fb_py_slots(list items, uint32_t n_slots)
+    object fb_py_number(dict tagged, uint32_t slot)
     enum:
         FB_PY_MOVED
     int fb_py_find(fb_cache_t *c, list items, const uint64_t *changes, object key, uint64_t h,
@@ -73,6 +76,11 @@ cdef extern from "pycache.h":
     Py_ssize_t dict_size "FB_PY_DICT_SIZE"(dict d)
     void put_key "FB_PY_PUT_KEY"(list items, uint32_t slot, object key)
     void put_value "FB_PY_PUT_VALUE"(list items, uint32_t slot, object value)
+
+cdef int put_item(tuple item, Py_ssize_t i, PyObject *value) noexcept:
+    Py_INCREF(<object>value)
+    PyTuple_SET_ITEM(item, i, <object>value)
+    return 0
 
 cdef object MISSING = caches.MISSING
 cdef object CURRENT = flights.current  # the load whose loader is running
@@ -239,16 +247,22 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         check_status(fb_cache_init(
             &core, caches.POLICIES.index(p.policy), p.maxsize, weigher is not None, p.seed, idle
         ), WHAT)
-        with cython.critical_section(self):
-            if self.made or dict_size(self.loading):
-                fb_cache_free(&core)
+        cdef fb_cache_t empty
+        cdef list before = self.slots  # which is let go of when everything is in place
+        try:
+            if timed:
+                check_status(fb_cache_keep_time(&core, now), WHAT)
+            with cython.critical_section(self):
                 self.check_new()
-            fb_cache_free(&self.core)
-            self.core = core
-            self.slots = []
-            self.made = True
-        if timed:
-            check_status(fb_cache_keep_time(&self.core, now), WHAT)
+                self.slots, self.tagged, self.by_tag = [], {}, {}
+                empty = self.core
+                self.core = core
+                core = empty
+                self.moves += 1
+                self.changes += 1
+                self.made = True
+        finally:
+            fb_cache_free(&core)
         self.seed_ = p.seed
         self.ttl_ = FB_CACHE_NEVER if p.ttl_ns is None else p.ttl_ns
         self.refresh = FB_CACHE_NEVER if p.refresh_ns is None else p.refresh_ns
@@ -264,7 +278,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         self._early_refresh = early_refresh
 
     cdef int check_new(self) except -1:
-        if self.made:
+        if self.made or dict_size(self.loading):
             raise RuntimeError(f"this {type(self).__name__} has been initialised already")
         return 0
 
@@ -287,10 +301,12 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     cdef int start_anew(self) except -1:
         cdef list items = fb_py_slots([], self.core.policy.n_slots)
+        cdef dict tagged = {}
+        cdef dict by_tag = {}
         fb_cache_clear(&self.core)
         self.slots = items
-        self.tagged = {}
-        self.by_tag = {}
+        self.tagged = tagged
+        self.by_tag = by_tag
         self.moves += 1
         self.changes += 1
         return 0
@@ -298,14 +314,14 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     @cython.final
     cdef int take(self, uint32_t slot, fb_py_cause_t cause, fb_py_removals_t *gone) except -1:
         """Removes an entry that the policy does not: its key and value go to `gone`."""
-        fb_py_removals_reserve(gone)
+        fb_py_removals_reserve(gone, 1)
         fb_cache_remove(&self.core, slot)
         self.empty(slot, cause, gone)
         return 0
 
     @cython.final
     cdef int empty(self, uint32_t slot, fb_py_cause_t cause, fb_py_removals_t *gone) except -1:
-        """The rest of the removal of an entry, which is in the core no more."""
+        """The rest of the removal of an entry, which is in the core no more. Cannot fail."""
         self.moves += 1
         if cause == FB_PY_EXPIRED:
             self.expirations += 1
@@ -315,55 +331,66 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
                 self.evictions += 1
         fb_py_removals_take(gone, self.slots, slot, cause)
         if dict_size(self.tagged):
-            self.untag(slot)
+            self.tag(slot, ())
         return 0
 
     @cython.final
     cdef int bury(self, int64_t now, fb_py_removals_t *gone) except -1:
         """Removes all that is dead."""
         cdef uint32_t slot
+        self.begin()
+        if not self.core.timed:
+            return 0
         fb_timers_turn(&self.core.timers, now)
-        while True:
-            fb_py_removals_reserve(gone)
-            slot = fb_cache_dead(&self.core)
-            if slot == FB_CACHE_NONE:
-                return 0
-            self.empty(slot, FB_PY_EXPIRED, gone)
+        try:
+            while True:
+                fb_py_removals_reserve(gone, 1)
+                slot = fb_cache_dead(&self.core)
+                if slot == FB_CACHE_NONE:
+                    return 0
+                self.empty(slot, FB_PY_EXPIRED, gone)
+        finally:
+            fb_timers_put_back(&self.core.timers)
 
     @cython.final
     cdef int shrink(self, fb_py_removals_t *gone) except -1:
-        """Removes what the policy wants to go, until the rest fits."""
+        """Removes what the policy wants to go, until the rest fits; fails with room for one more in `gone`."""
         cdef uint32_t slot
         while self.core.policy.weight > self.core.policy.maxsize:
-            fb_py_removals_reserve(gone)
+            fb_py_removals_reserve(gone, 2)
             slot = fb_cache_victim(&self.core)
             if slot == FB_CACHE_NONE:
                 break
             self.empty(slot, FB_PY_SIZE, gone)
         return 0
 
+    @cython.final
     cdef int tag(self, uint32_t slot, tuple tags) except -1:
+        """Gives an entry these tags instead of those that it has. Cannot fail if there are none."""
+        cdef object number = fb_py_number(self.tagged, slot)
+        if tags and number is None:
+            raise MemoryError
+        cdef tuple old = self.tagged.get(number, ())
         cdef int gc = fb_py_pause_gc()
         try:
-            self.tagged[slot] = tags
             for tag in tags:
                 slots = self.by_tag.get(tag)
                 if slots is None:
                     self.by_tag[tag] = slots = set()
-                slots.add(slot)
+                slots.add(number)
+            if tags:
+                self.tagged[number] = tags
+            elif old:
+                del self.tagged[number]
+            old, tags = tags, old
         finally:
-            fb_py_resume_gc(gc)
-        return 0
-
-    @cython.final
-    cdef int untag(self, uint32_t slot) except -1:
-        tags = self.tagged.pop(slot, None)
-        if tags is not None:
             for tag in tags:
-                slots = self.by_tag[tag]
-                slots.discard(slot)
-                if not slots:
-                    del self.by_tag[tag]
+                slots = self.by_tag.get(tag)
+                if slots is not None and tag not in old:
+                    slots.discard(number)
+                    if not slots:
+                        del self.by_tag[tag]
+            fb_py_resume_gc(gc)
         return 0
 
     @cython.final
@@ -392,28 +419,54 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         if found:
             if how.keep:
                 return <object>FB_PY_VALUE(self.slots, slot)
-            fb_py_removals_reserve(gone)
+            fb_py_removals_reserve(gone, 2)
+            if flight is None and (tags or dict_size(self.tagged)):
+                self.tag(slot, tags)
             fb_cache_hit(core, slot, now)
             fb_policy_reweigh(&core.policy, slot, weight)
             fb_py_removals_replace(gone, self.slots, slot, value)
-            if flight is None and dict_size(self.tagged):
-                self.untag(slot)
         else:
+            fb_py_removals_reserve(gone, 2)
             check_status(fb_cache_reserve(core), WHAT)
             if PyList_GET_SIZE(self.slots) < 2 * <Py_ssize_t>core.policy.n_slots:
                 self.slots = fb_py_slots(self.slots, core.policy.n_slots)
             slot = fb_cache_add(core, h, weight)
+            if tags:
+                try:
+                    self.tag(slot, tags)
+                except:
+                    fb_cache_remove(core, slot)
+                    raise
             put_key(self.slots, slot, key)
             put_value(self.slots, slot, value)
             self.moves += 1
             self.changes += 1
         if core.timed:
             fb_cache_write(core, slot, now, life, how.load)
-        if tags:
-            self.tag(slot, tags)
         if core.policy.weight > core.policy.maxsize:
-            self.shrink(gone)
+            try:
+                self.shrink(gone)
+            except:
+                fb_cache_remove(core, slot)
+                self.empty(slot, FB_PY_SIZE, gone)
+                raise
         return value
+
+    @cython.final
+    cdef object discard(self, object key, uint64_t h, object value, int64_t now, fb_py_removals_t *gone):
+        """Removes a key, if it has this very value or that is MISSING; returns what it had, or MISSING."""
+        cdef uint32_t slot
+        cdef object had = MISSING
+        self.begin()
+        if dict_size(self.loading):
+            self._flights.touch(key)
+        if self.find(key, h, &slot):
+            if not fb_cache_alive(&self.core, slot, now):
+                self.take(slot, FB_PY_EXPIRED, gone)
+            elif value is MISSING or value is <object>FB_PY_VALUE(self.slots, slot):
+                had = <object>FB_PY_VALUE(self.slots, slot)
+                self.take(slot, FB_PY_EXPLICIT, gone)
+        return had
 
     # ---- operations -------------------------------------------------------------------------
 
@@ -423,8 +476,13 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef size_t i
         if self._on_remove is not None:
             for i in range(gone.n):
-                caches.tell(self._on_remove, <object>gone.all[i].key, <object>gone.all[i].value, CAUSES[gone.all[i].cause])
+                self.tell(gone.all + i)
         fb_py_removals_free(gone)
+        return 0
+
+    @cython.final
+    cdef int tell(self, const fb_py_removal_t *removal) noexcept:
+        caches.tell(self._on_remove, <object>removal.key, <object>removal.value, CAUSES[removal.cause])
         return 0
 
     @cython.final
@@ -498,28 +556,22 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         return 0
 
     @cython.final
-    cdef object drop(self, object key, object value):
-        """Removes a key, if it has this very value or that is MISSING; returns what it had, or MISSING."""
+    cdef object drop(self, object key):
+        """Removes a key; returns what it had, or MISSING."""
         cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
         cdef int64_t now = self.now()
-        cdef uint32_t slot
-        cdef object had = MISSING
+        cdef object had
         cdef fb_py_removals_t gone
         fb_py_removals_init(&gone)
-        with cython.critical_section(self):
-            self.begin()
-            if dict_size(self.loading):
-                self._flights.touch(key)
-            if self.find(key, h, &slot):
-                if not fb_cache_alive(&self.core, slot, now):
-                    self.take(slot, FB_PY_EXPIRED, &gone)
-                elif value is MISSING or value is <object>FB_PY_VALUE(self.slots, slot):
-                    had = <object>FB_PY_VALUE(self.slots, slot)
-                    self.take(slot, FB_PY_EXPLICIT, &gone)
-        if gone.n:
-            self.finish(&gone)
+        try:
+            with cython.critical_section(self):
+                had = self.discard(key, h, MISSING, now, &gone)
+        finally:
+            if gone.n:
+                self.finish(&gone)
         return had
 
+    @cython.final
     cdef size_t let_die(self) except? 0xDEAD:
         """Removes every entry that is dead by now; how many."""
         cdef fb_py_removals_t gone
@@ -530,7 +582,6 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
-                self.begin()
                 self.bury(now, &gone)
         finally:
             n = gone.n
@@ -563,6 +614,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             return self.missing(key)
         return value
 
+    @cython.final
     cdef object missing(self, object key):
         method = getattr(type(self), "__missing__", None)
         if method is None:
@@ -573,7 +625,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         self.put(key, value, BY_DEFAULT, &SET, (), None)
 
     def __delitem__(self, key):
-        if self.drop(key, MISSING) is MISSING:
+        if self.drop(key) is MISSING:
             raise KeyError(key)
 
     def __contains__(self, key):
@@ -606,8 +658,10 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         """A set-like view of the pairs of key and value. Looking is not a request."""
         return caches.Items(self)
 
-    def pop(self, key, default=...):
-        """Removes `key` and returns its value, or `default` if it is not there. Not a request. O(1).
+    @cython.embedsignature(False)
+    def pop(self, key, default=MISSING):
+        """pop($self, key, default=...)\n--\n\n\
+        Removes `key` and returns its value, or `default` if it is not there. Not a request. O(1).
 
         Parameters
         ----------
@@ -621,10 +675,10 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         KeyError
             If `key` is not there and there is no `default`.
         """
-        cdef object value = self.drop(key, MISSING)
+        cdef object value = self.drop(key)
         if value is not MISSING:
             return value
-        if default is ...:
+        if default is MISSING:
             raise KeyError(key)
         return default
 
@@ -637,24 +691,27 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             If the cache is empty.
         """
         cdef uint32_t slot
-        cdef tuple item = None
+        cdef tuple item
+        cdef int64_t now = self.now()
+        cdef fb_py_removal_t *last
         cdef fb_py_removals_t gone
-        self.let_die()
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
-                self.begin()
+                self.bury(now, &gone)
+                fb_py_removals_reserve(&gone, 1)
+                item = PyTuple_New(2)
                 slot = fb_cache_pop(&self.core)
-                if slot != FB_CACHE_NONE:
-                    self.empty(slot, FB_PY_EXPLICIT, &gone)
-                    if dict_size(self.loading):
-                        self._flights.touch(<object>gone.all[0].key)
-            if gone.n:
-                item = (<object>gone.all[0].key, <object>gone.all[0].value)
+                if slot == FB_CACHE_NONE:
+                    raise caches.empty()
+                self.empty(slot, FB_PY_EXPLICIT, &gone)
+                last = gone.all + gone.n - 1
+                put_item(item, 0, last.key)
+                put_item(item, 1, last.value)
+                if dict_size(self.loading):
+                    self._flights.touch(<object>last.key)
         finally:
             self.finish(&gone)
-        if item is None:
-            raise caches.empty()
         return item
 
     def setdefault(self, key, default=None):
@@ -698,11 +755,11 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
                     for slot in range(self.core.policy.n_slots):
                         if fb_cache_occupied(&self.core, slot):
                             gone.append((<object>FB_PY_KEY(items, slot), <object>FB_PY_VALUE(items, slot)))
+                if dict_size(self.loading):
+                    self._flights.touch_all()
                 self.start_anew()
             finally:
                 fb_py_resume_gc(gc)
-            if dict_size(self.loading):
-                self._flights.touch_all()
         for key, value in gone:
             caches.tell(self._on_remove, key, value, CAUSES[<int>FB_PY_EXPLICIT])
 
@@ -783,22 +840,25 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             One of those that `set` was given.
         """
         cdef size_t i
+        cdef size_t dead
+        cdef size_t n
         cdef fb_py_removals_t gone
-        cdef size_t n = 0
         tag = caches.tag_of(tag)
-        self.let_die()
+        cdef int64_t now = self.now()
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
-                self.begin()
-                slots = self.by_tag.get(tag)
+                self.bury(now, &gone)
+                dead = gone.n
+                slots = self.by_tag.get(tag, ())
+                fb_py_removals_reserve(&gone, len(slots))
                 while slots:
                     self.take(slots.pop(), FB_PY_EXPLICIT, &gone)
+                n = gone.n - dead
                 if dict_size(self.loading):
-                    for i in range(gone.n):
+                    for i in range(dead, gone.n):
                         self._flights.touch(<object>gone.all[i].key)
         finally:
-            n = gone.n
             self.finish(&gone)
         return n
 
@@ -813,11 +873,26 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         predicate : function
             Called with the key and the value of every entry, before any is removed.
         """
+        cdef size_t n = 0
+        cdef uint64_t h
+        cdef fb_py_removals_t gone
         caches.function("predicate", predicate)
-        if dict_size(self.loading):
-            self._flights.touch_all()
-        chosen = [(key, value) for key, value in list(self._pairs()) if predicate(key, value)]
-        return sum([self.drop(key, value) is not MISSING for key, value in chosen])
+        with cython.critical_section(self):
+            self.begin()
+            if dict_size(self.loading):
+                self._flights.touch_all()
+        cdef list chosen = [(key, value) for key, value in list(self._pairs()) if predicate(key, value)]
+        cdef int64_t now = self.now()
+        fb_py_removals_init(&gone)
+        try:
+            with cython.critical_section(self):
+                fb_py_removals_reserve(&gone, len(chosen))
+                for key, value in chosen:
+                    h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+                    n += self.discard(key, h, value, now, &gone) is not MISSING
+        finally:
+            self.finish(&gone)
+        return n
 
     def expire(self):
         """Removes every entry that is dead, and returns how many.
@@ -835,12 +910,16 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             As of the constructor.
         """
         cdef uint64_t most = caches.maxsize_of(maxsize, self._weigher is not None)
+        cdef size_t n
+        cdef int64_t now = self.now()
         cdef fb_py_removals_t gone
-        self.let_die()
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
-                self.begin()
+                self.bury(now, &gone)
+                if self.core.policy.weight > most:
+                    n = self.core.policy.weight - most if self._weigher is None else self.core.policy.n_entries
+                    fb_py_removals_reserve(&gone, n + 1)
                 check_status(fb_policy_resize(&self.core.policy, most), WHAT)
                 self.shrink(&gone)
         finally:
@@ -848,6 +927,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     # ---- loading ----------------------------------------------------------------------------
 
+    @cython.final
     cdef bint aged(self, const fb_age_t *age) except -1:
         """Whether an entry that was hit is to be loaded anew."""
         if not self.core.timed:
@@ -859,6 +939,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             and self.early.due(age.times.expires - age.now, age.times.load)
         )
 
+    @cython.final
     cdef object load(self, object key, uint64_t changes, object loader, object args, PyObject *kwargs):
         """Loads a key that was missed after so many `changes`: what `flights` does if nobody else is loading it.
 
@@ -913,6 +994,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         self.land(flight, parent, token, None, took)
         return flight.loaded
 
+    @cython.final
     cdef int land(self, _Flight flight, object parent, object token, object error, int64_t took) except -1:
         """The end of a load that `load` leads: it took so many ns, -1 if the loader was not called."""
         cdef dict turns

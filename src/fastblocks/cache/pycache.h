@@ -86,6 +86,16 @@ static PyObject *fb_py_slots(PyObject *items, uint32_t n_slots) {
     return larger;
 }
 
+/* The int of a slot, or None. If there is no memory for one, it is looked for among the keys of `tagged`. */
+static PyObject *fb_py_number(PyObject *tagged, uint32_t slot) {
+    PyObject *number = PyLong_FromUnsignedLong(slot), *tags;
+    if (FB_LIKELY(number != NULL)) return number;
+    PyErr_Clear();
+    for (Py_ssize_t at = 0; PyDict_Next(tagged, &at, &number, &tags);)
+        if (PyLong_AsUnsignedLong(number) == slot) return Py_NewRef(number);
+    return Py_NewRef(Py_None);
+}
+
 enum { FB_PY_MOVED = 2 };
 
 /* Finds a key with hash h: 1 and its slot; 0 if it is not there; FB_PY_MOVED if asking keys whether they are
@@ -124,20 +134,21 @@ typedef struct {
 
 /* Removals of one operation, kept until the cache is whole again: letting go of an object may run any code. */
 typedef struct {
-    fb_py_removal_t few[2], *all;
+    fb_py_removal_t few[3], *all;
     size_t n, room;
 } fb_py_removals_t;
 
 static inline void fb_py_removals_init(fb_py_removals_t *r) {
     r->n = 0;
-    r->room = 2;
+    r->room = 3;
     r->all = r->few;
 }
 
-/* Room for one more: 0, or -1 with an error. */
-static inline int fb_py_removals_reserve(fb_py_removals_t *r) {
-    if (FB_LIKELY(r->n < r->room)) return 0;
-    fb_py_removal_t *more = (fb_py_removal_t *)PyMem_Malloc(2 * r->room * sizeof *more);
+/* Room for n more: 0, or -1 with an error. */
+static inline int fb_py_removals_reserve(fb_py_removals_t *r, size_t n) {
+    if (FB_LIKELY(n <= r->room - r->n)) return 0;
+    const size_t room = r->n + n > 2 * r->room ? r->n + n : 2 * r->room;
+    fb_py_removal_t *more = (fb_py_removal_t *)PyMem_Malloc(room * sizeof *more);
     if (more == NULL) {
         PyErr_NoMemory();
         return -1;
@@ -145,7 +156,7 @@ static inline int fb_py_removals_reserve(fb_py_removals_t *r) {
     memcpy(more, r->all, r->n * sizeof *more);
     if (r->all != r->few) PyMem_Free(r->all);
     r->all = more;
-    r->room *= 2;
+    r->room = room;
     return 0;
 }
 

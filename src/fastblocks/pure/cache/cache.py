@@ -283,6 +283,20 @@ class Cache(Arguments, MutableMapping[K, V]):
         self._shrink(removed)
         return value
 
+    def _discard(self, key: Any, h: int, now: int, removed: Removed, value: Any = MISSING) -> Any:
+        """Remove a key, if it has this very value or that is MISSING; return what it had."""
+        self._touch(key)
+        entry = self._find(key, h)
+        if entry is None:
+            return MISSING
+        if not self._alive(entry, now):
+            self._remove(entry, "expired", removed)
+            return MISSING
+        if value is not MISSING and value is not entry.value:
+            return MISSING
+        self._remove(entry, "explicit", removed)
+        return entry.value
+
     # ---- the steps outside the lock ------------------------------------------------------------
 
     def _hash(self, key: Any) -> int:
@@ -308,22 +322,6 @@ class Cache(Arguments, MutableMapping[K, V]):
         now = self._now(life)
         with self._changing() as removed:
             return self._store(key, h, value, weight, now, life, removed, **how)
-
-    def _take(self, key: Any, value: Any = MISSING) -> Any:
-        """Remove a key, if it has this very value or that is MISSING; return what it had."""
-        h, now = self._hash(key), self._now()
-        with self._changing() as removed:
-            self._touch(key)
-            entry = self._find(key, h)
-            if entry is None:
-                return MISSING
-            if not self._alive(entry, now):
-                self._remove(entry, "expired", removed)
-                return MISSING
-            if value is not MISSING and value is not entry.value:
-                return MISSING
-            self._remove(entry, "explicit", removed)
-            return entry.value
 
     def _touch(self, key: Any) -> None:
         """What is being loaded for a key is not to be stored."""
@@ -468,7 +466,9 @@ class Cache(Arguments, MutableMapping[K, V]):
     # ---- removing ------------------------------------------------------------------------------
 
     def pop(self, key: K, default: Any = MISSING) -> Any:
-        value = self._take(key)
+        h, now = self._hash(key), self._now()
+        with self._changing() as removed:
+            value = self._discard(key, h, now, removed)
         if value is not MISSING:
             return value
         if default is MISSING:
@@ -514,7 +514,10 @@ class Cache(Arguments, MutableMapping[K, V]):
         with self._lock:
             self._touch_all()
         chosen = [(key, value) for key, value in list(self._pairs()) if predicate(key, value)]
-        return sum(self._take(key, value) is not MISSING for key, value in chosen)
+        now = self._now()
+        with self._changing() as removed:
+            had = [self._discard(k, self._hash(k), now, removed, v) for k, v in chosen]
+        return sum(value is not MISSING for value in had)
 
     def expire(self) -> int:
         now = self._now()
