@@ -1,6 +1,8 @@
 """The manners of a mapping, and those that cachetools documents for its caches."""
 
 import collections.abc
+import copy
+import random
 import types
 
 import pytest
@@ -224,3 +226,62 @@ def test_ttl_manners(impl, clock):
     assert repr(cache) == "Cache(maxsize=2, policy='lru', ttl=1, len=0)"
     assert cache.timer is clock
     assert cache.ttl == 1
+
+
+def test_side_by_side_with_cachetools(impl):
+    """The same calls at random: the same answers, errors and order of eviction.
+
+    Copies are looked at, since theirs takes that for requests, and ours does not.
+    """
+    cachetools = pytest.importorskip("cachetools")
+
+    def weigh(key, value):
+        return value
+
+    class Ours(impl.Cache):
+        def __missing__(self, key):
+            if key == 7:
+                raise KeyError(key)
+            return -key
+
+    class Theirs(cachetools.LRUCache):
+        __missing__ = Ours.__missing__
+
+    calls = [
+        lambda c, k, v: c[k],
+        lambda c, k, v: c.get(k),
+        lambda c, k, v: c.get(k, default="none"),
+        lambda c, k, v: c.__setitem__(k, v),
+        lambda c, k, v: c.__delitem__(k),
+        lambda c, k, v: c.pop(k),
+        lambda c, k, v: c.pop(k, None),
+        lambda c, k, v: c.pop(k, default=v),
+        lambda c, k, v: c.setdefault(k, v),
+        lambda c, k, v: c.update({k: v, k + 1: v}),
+        lambda c, k, v: k in c,
+        lambda c, k, v: c.popitem(),
+        lambda c, k, v: (len(c), c.currsize, c.maxsize, bool(c)),
+        lambda c, k, v: (set(c), set(c.keys())),
+        lambda c, k, v: (set(copy.copy(c).items()), sorted(copy.copy(c).values())),
+        lambda c, k, v: copy.copy(c) == {k: v},
+        lambda c, k, v: c[[]],
+        lambda c, k, v: c.pop([], None),
+    ]
+
+    def answer(call, cache, *arguments):
+        try:
+            return call(cache, *arguments)
+        except (KeyError, ValueError, TypeError) as error:
+            return type(error)
+
+    for weighted in (False, True):
+        ours = Ours(6, policy="lru", weigher=weigh if weighted else None)
+        theirs = Theirs(6, getsizeof=(lambda value: value) if weighted else None)
+        rng = random.Random(3)
+        for i in range(6000):
+            arguments = rng.choice(calls), rng.randrange(10), rng.choice([1, 1, 1, 2, 3, 6, 7])
+            call, key, value = arguments
+            assert answer(call, ours, key, value) == answer(call, theirs, key, value), (
+                i,
+                arguments,
+            )

@@ -100,6 +100,9 @@ static void exactly(void) {
             fb_timers_turn(&t, now + (1ll << shift) - 1);
             CHECK(fb_timers_due(&t) == FB_TIMERS_NONE);
             fb_timers_turn(&t, now + (1ll << shift));
+            fb_timers_put_back(&t); /* it is not forgotten, and found again */
+            CHECK(fb_timers_due(&t) == FB_TIMERS_NONE && t.entries[0].prev != FB_TIMERS_NONE);
+            fb_timers_turn(&t, now + (1ll << shift));
             CHECK(fb_timers_due(&t) == 0 && fb_timers_due(&t) == FB_TIMERS_NONE);
             fb_timers_free(&t);
         }
