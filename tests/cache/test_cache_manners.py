@@ -233,7 +233,7 @@ def test_side_by_side_with_cachetools(impl):
 
     Copies are looked at, since theirs takes that for requests, and ours does not.
     """
-    cachetools = pytest.importorskip("cachetools")
+    import cachetools
 
     def weigh(key, value):
         return value
