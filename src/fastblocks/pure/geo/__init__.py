@@ -1,5 +1,5 @@
 """Grids of cells on the sphere, and distances, in plain Python."""
 
-from . import geohash
+from . import distance, geohash
 
-__all__ = ["geohash"]
+__all__ = ["distance", "geohash"]
