@@ -1,9 +1,9 @@
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from numpy.typing import NDArray
 
-Column: TypeAlias = Any
+from fastblocks._core.types import Column
 
 class Batch:
     shape: tuple[int, ...]

@@ -20,6 +20,8 @@ cdef extern from "geo/distance.h" nogil:
         const double *lat1, const double *lng1, size_t n, const double *lat2, const double *lng2,
         size_t m, double *out)
 
+__all__ = ["bearing", "destination", "distance_matrix", "haversine"]
+
 
 cdef struct Pair:
     double lat1, lng1, lat2, lng2
@@ -100,9 +102,9 @@ def haversine(lat1, lng1, lat2, lng2, out=None):
     --------
     >>> from fastblocks.geo import distance
     >>> round(distance.haversine(38.71, -9.14, 52.52, 13.41))
-    2313081
+    2313482
     >>> distance.haversine(38.71, -9.14, [52.52, 48.86], [13.41, 2.35]).round()
-    array([2313081., 1453474.])
+    array([2313482., 1454250.])
     """
     cdef Pair p
     cdef double answer
@@ -147,7 +149,7 @@ def bearing(lat1, lng1, lat2, lng2, out=None):
     >>> distance.bearing(0, 0, 0, 10)
     90.0
     >>> round(distance.bearing(38.71, -9.14, 52.52, 13.41), 3)
-    41.132
+    41.068
     """
     cdef Pair p
     cdef double answer
@@ -186,7 +188,7 @@ def destination(lat, lng, bearing, distance):
     Examples
     --------
     >>> from fastblocks.geo import distance
-    >>> lat, lng = distance.destination(38.71, -9.14, 41.132, 2313081)
+    >>> lat, lng = distance.destination(38.71, -9.14, 41.0676, 2313482)
     >>> round(lat, 2), round(lng, 2)
     (52.52, 13.41)
     """

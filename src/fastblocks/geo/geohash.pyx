@@ -50,6 +50,11 @@ cdef extern from "geo/geohash.h" nogil:
     fb_geohash_grid_t fb_geohash_grid(const double *box, unsigned precision)
     void fb_geohash_grid_codes(const fb_geohash_grid_t *grid, unsigned precision, uint64_t *out)
 
+__all__ = [
+    "bounds", "children", "cover", "decode", "encode", "encode_int", "from_int", "neighbors", "parent",
+    "to_int",
+]
+
 cdef str ALPHABET = "0123456789bcdefghjkmnpqrstuvwxyz"
 cdef enum:
     MOST_CELLS = 0x4000000  # of a cover
@@ -95,7 +100,7 @@ def encode(lat, lng, precision=12, out=None):
     >>> geohash.encode(57.64911, 10.40744, 11)
     'u4pruydqqvj'
     >>> geohash.encode([57.64911, 38.71], [10.40744, -9.14], 5)
-    array([b'u4pru', b'eycs2'], dtype='|S5')
+    array([b'u4pru', b'eycs0'], dtype='|S5')
     """
     cdef double y, x
     cdef unsigned letters = check_precision(precision)
@@ -142,7 +147,7 @@ def encode_int(lat, lng, bits=60, out=None):
     --------
     >>> from fastblocks.geo import geohash
     >>> geohash.encode_int(57.64911, 10.40744, 25)
-    27447162
+    27416314
     """
     cdef double y, x
     cdef uint64_t width
@@ -294,7 +299,7 @@ def bounds(gh):
     --------
     >>> from fastblocks.geo import geohash
     >>> geohash.bounds("ezs42")
-    (-5.625, 42.583, -5.581, 42.627)
+    (-5.625, 42.5830078125, -5.5810546875, 42.626953125)
     """
     cdef double box[4]
     cdef uint64_t code
