@@ -1,7 +1,7 @@
 """Distances on the sphere.
 
-Points are uniform on it. NumPy's rows are the usual formulas, written out; for distances that is the one with
-the arc sine, which is right to 1e-8 only for points nearly opposite.
+Points are uniform on it. NumPy's rows are the usual formulas, written out; that of distances is
+right to 1e-8 only for points nearly opposite.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def bench_destination(lib: Distance, timed: Timed, quick: bool) -> None:
     timed(lambda: lib.destination(lat, lng, ways, metres), items=len(lat))
 
 
-@work("`distance_matrix`", "1000 × 1000", unit="pair", rounds=1)
+@work("`distance_matrix`", "1000 by 1000", unit="pair", rounds=1)
 def bench_matrix(lib: Distance, timed: Timed, quick: bool) -> None:
     """All to all."""
     some = 30 if quick or lib.max_keys < 1_000_000 else 1_000

@@ -1,5 +1,7 @@
 """geo.distance: against 50 digits and NumPy, close and opposite points, poles, bad input."""
 
+import re
+
 import mpmath
 import numpy as np
 import polars as pl
@@ -39,7 +41,7 @@ def points(n, seed):
 def test_to_the_last_digits(impl):
     pairs = points(200, seed=1)
     found = impl.geo.distance.haversine(*pairs)
-    for metres, pair in zip(found.tolist(), pairs.T.tolist()):
+    for metres, pair in zip(found.tolist(), pairs.T.tolist(), strict=True):
         assert abs(metres / exact(*pair) - 1) < 1e-14
 
 
@@ -63,7 +65,11 @@ def test_known_places(impl):
     assert block.haversine(12, 5, 12, 5 + 7 * 360) == 0
     assert block.haversine(0, 0, 0, 1e-9) == pytest.approx(half / 180e9, rel=1e-14)
     assert [block.bearing(0, 0, *to) for to in ((0, 1), (0, -1), (1, 0), (-1, 0), (0, 0))] == [
-        90, 270, 0, 180, 0,
+        90,
+        270,
+        0,
+        180,
+        0,
     ]
     assert block.bearing(38.71, -9.14, 52.52, 13.41) == pytest.approx(41.06761861489335)
     assert block.destination(0, 0, 90, half / 2) == pytest.approx((0, 90), abs=1e-13)
@@ -101,7 +107,7 @@ def test_batches_give_the_bits_of_single_points(n):
         assert function(*pairs).tolist() == singles
     singles = [distance.destination(*pair) for pair in pairs.T.tolist()]
     lats, lngs = distance.destination(*pairs)
-    assert list(zip(lats.tolist(), lngs.tolist())) == singles
+    assert list(zip(lats.tolist(), lngs.tolist(), strict=True)) == singles
 
 
 def test_matrix(impl):
@@ -119,7 +125,9 @@ def test_matrix(impl):
     assert block.distance_matrix([], [], [1], [1]).shape == (0, 1)
     with pytest.raises(TypeError, match="lat2 and lng2 must be given together"):
         block.distance_matrix(lat1, lng1, lat2)
-    with pytest.raises(ValueError, match=r"lat1, lng1 must be a scalar or 1-D|lat1, lng1 must be 1-D"):
+    with pytest.raises(
+        ValueError, match=r"lat1, lng1 must be a scalar or 1-D|lat1, lng1 must be 1-D"
+    ):
         block.distance_matrix([[1.0]], [[1.0]])
 
 
@@ -145,17 +153,18 @@ def test_kinds_of_columns(impl):
 )
 def test_bad_coordinates(impl, args, words):
     for call in (impl.geo.distance.haversine, impl.geo.distance.bearing):
-        with pytest.raises(ValueError) as caught:
+        with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
             call(*args)
-        assert str(caught.value) == words
 
 
 def test_bad_ways(impl):
-    with pytest.raises(ValueError, match="^bearing must be finite, not nan"):
+    with pytest.raises(ValueError, match=r"^bearing must be finite, not nan"):
         impl.geo.distance.destination(0, 0, float("nan"), 1)
-    with pytest.raises(ValueError, match="^distance must be finite, not inf"):
+    with pytest.raises(ValueError, match=r"^distance must be finite, not inf"):
         impl.geo.distance.destination(0, 0, 1, float("inf"))
-    with pytest.raises(TypeError, match="^distance must be a float or an array of floats, not str"):
+    with pytest.raises(
+        TypeError, match=r"^distance must be a float or an array of floats, not str"
+    ):
         impl.geo.distance.destination(0, 0, 1, "5")
 
 

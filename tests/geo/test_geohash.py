@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import re
 import warnings
 
 import geohash as reference
@@ -47,11 +48,27 @@ def borders(n, seed):
 def test_equals_python_geohash(impl, pytestconfig):
     n = 500 if impl is fastblocks.pure else 30_000
     rng = np.random.default_rng(1)
-    points = [*zip(rng.uniform(-90, 90, n).tolist(), rng.uniform(-180, 180, n).tolist())]
+    points = [
+        *zip(rng.uniform(-90, 90, n).tolist(), rng.uniform(-180, 180, n).tolist(), strict=True)
+    ]
     points += borders(n // 3, seed=2)
     points += itertools.product(
         [-90, -89.5, -45, -1e-17, -0.0, 0.0, 5e-324, 45, 89.5, math.nextafter(90, 0), 90],
-        [-180, -135, -1e-17, -0.0, 0.0, 45, 90.5, 179.5, math.nextafter(180, 0), 180, 181, 539, -541],
+        [
+            -180,
+            -135,
+            -1e-17,
+            -0.0,
+            0.0,
+            45,
+            90.5,
+            179.5,
+            math.nextafter(180, 0),
+            180,
+            181,
+            539,
+            -541,
+        ],
     )
     lat, lng = np.array(points).T
     found = impl.geo.geohash.encode(lat, lng)
@@ -81,9 +98,11 @@ def test_decodes_as_python_geohash_and_pygeohash(impl):
         assert sorted(around) == sorted(reference.neighbors(text))
         assert impl.geo.geohash.to_int(text) == impl.geo.geohash.encode_int(lat, lng, 5 * len(text))
     lats, lngs = impl.geo.geohash.decode(texts)
-    assert list(zip(lats.tolist(), lngs.tolist())) == [impl.geo.geohash.decode(t) for t in texts]
+    assert list(zip(lats.tolist(), lngs.tolist(), strict=True)) == [
+        impl.geo.geohash.decode(t) for t in texts
+    ]
     sides = impl.geo.geohash.bounds(texts)
-    assert list(zip(*sides)) == [impl.geo.geohash.bounds(text) for text in texts]
+    assert list(zip(*sides, strict=True)) == [impl.geo.geohash.bounds(text) for text in texts]
 
 
 @given(lat=LATS, lng=LNGS, precision=st.integers(1, 12))
@@ -114,8 +133,23 @@ def test_what_holds_for_every_cell(lat, lng, precision):
 
 def test_neighbors_in_order(impl):
     around = impl.geo.geohash.neighbors
-    assert around("u4pru") == "u4r2h u4r2j u4prv u4prt u4prs u4pre u4prg u4r25".split()
-    assert around("z") == ["b", "8", "x", "w", "y"]  # no cell beyond the pole; east: the antimeridian
+    assert around("u4pru") == [
+        "u4r2h",
+        "u4r2j",
+        "u4prv",
+        "u4prt",
+        "u4prs",
+        "u4pre",
+        "u4prg",
+        "u4r25",
+    ]
+    assert around("z") == [
+        "b",
+        "8",
+        "x",
+        "w",
+        "y",
+    ]  # no cell beyond the pole; east: the antimeridian
     assert around("0") == ["2", "3", "1", "p", "r"]
     values, offsets = around(["z", "u4pru", "0"])
     assert offsets.tolist() == [0, 5, 13, 18]
@@ -185,7 +219,7 @@ def test_cover_by_few_cells(impl):
         assert 0 < len(cells) <= most
     with pytest.raises(ValueError, match="box takes 32 cells of precision 1, more than 31"):
         impl.geo.geohash.cover((-180, -90, 180, 90), 5, max_cells=31)
-    with pytest.raises(ValueError, match="box takes .* cells of precision 12, more than 67108864"):
+    with pytest.raises(ValueError, match=r"box takes .* cells of precision 12, more than 67108864"):
         impl.geo.geohash.cover((-180, -90, 180, 90), 12)
 
 
@@ -202,9 +236,8 @@ def test_cover_by_few_cells(impl):
     ],
 )
 def test_bad_boxes(impl, box, error, words):
-    with pytest.raises(error) as caught:
+    with pytest.raises(error, match=re.escape(words)):
         impl.geo.geohash.cover(box, 3)
-    assert words in str(caught.value)
 
 
 # ---- arguments -----------------------------------------------------------------------------------
@@ -228,15 +261,21 @@ def test_kinds_of_columns(impl):
     assert arrow.to_pylist() == texts
     for column in (pl.Series(texts), pa.array(texts), pd.Series(texts), np.array(texts), texts):
         lats, lngs = block.decode(column)
-        assert [(*pair,) for pair in zip(list(lats), list(lngs))] == [
+        assert [(*pair,) for pair in zip(list(lats), list(lngs), strict=True)] == [
             block.decode(text) if not isinstance(column, pa.Array) else pair
-            for text, pair in zip(texts, zip(list(lats), list(lngs)))
+            for text, pair in zip(texts, zip(list(lats), list(lngs), strict=True), strict=True)
         ]
-        assert type(lats) is (type(column) if not isinstance(column, (list, pa.Array)) else type(lats))
+        assert type(lats) is (
+            type(column) if not isinstance(column, (list, pa.Array)) else type(lats)
+        )
     assert block.to_int(pl.Series("n", texts)).to_list() == [block.to_int(text) for text in texts]
     assert block.encode(np.zeros((3, 1)), np.zeros(4), 2).shape == (3, 4)
     assert block.encode([], [], 3).shape == (0,)
-    assert block.encode(np.float32(1), np.int8(2), 5) == block.encode(1, 2, 5) == block.encode(1.0, 2.0, 5)
+    assert (
+        block.encode(np.float32(1), np.int8(2), 5)
+        == block.encode(1, 2, 5)
+        == block.encode(1.0, 2.0, 5)
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2, 15, 127, 128, 129, 300, 1000])
@@ -247,7 +286,9 @@ def test_batches_of_every_length(n, precision):
     out = np.full(n + 1, b"?" * precision)[:n]
     assert geohash.encode(lat, lng, precision, out=out) is out
     assert out.base[n] == b"?" * precision
-    one_by_one = [geohash.encode(*point, precision).encode() for point in zip(lat, lng)]
+    one_by_one = [
+        geohash.encode(*point, precision).encode() for point in zip(lat, lng, strict=True)
+    ]
     assert out.tolist() == one_by_one
     assert geohash.from_int(geohash.to_int(out), precision).tolist() == one_by_one
 
@@ -268,9 +309,8 @@ def test_batches_of_every_length(n, precision):
 )
 def test_bad_coordinates(impl, lat, lng, words):
     for call in (impl.geo.geohash.encode, impl.geo.geohash.encode_int):
-        with pytest.raises(ValueError) as caught:
+        with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
             call(lat, lng)
-        assert str(caught.value) == words
 
 
 @pytest.mark.parametrize("lat", [None, "1", True, [True, 2], ["1"], np.array([True]), {1: 2}, {1}])
@@ -287,7 +327,7 @@ def test_malformed_geohashes(impl, text):
             call(text)
         with pytest.raises(ValueError, match=r"^gh\[1\] must be (1 to 1. characters|ASCII)"):
             call(["u4", text, "a"])
-    with pytest.raises(TypeError, match="^gh must be a str or an array of str, not int"):
+    with pytest.raises(TypeError, match=r"^gh must be a str or an array of str, not int"):
         block.decode(5)
 
 
@@ -311,7 +351,7 @@ def test_bad_numbers(impl):
 def test_out_is_unchanged_after_an_error(impl):
     out = np.full(2, 7, np.uint64)
     for lat in ([1, 91], [1, None], [1, 2, 3]):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=r"^lat|^out"):
             impl.geo.geohash.encode_int(lat, 0, out=out)
     for bad in (np.zeros(2), np.zeros(3, np.uint64), np.zeros(4, np.uint64)[::2]):
         with pytest.raises(ValueError, match="out must be a writable, C-contiguous uint64 array"):

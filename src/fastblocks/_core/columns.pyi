@@ -2,9 +2,13 @@ from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from fastblocks._core.types import Column
 
+__all__ = ["Batch"]
+
+@disjoint_base
 class Batch:
     shape: tuple[int, ...]
     n: int

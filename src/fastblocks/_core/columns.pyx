@@ -44,6 +44,8 @@ cdef extern from "arrow_abi.h":
         const char *(*get_last_error)(ArrowArrayStream *)
         void (*release)(ArrowArrayStream *)
 
+__all__ = ["Batch"]
+
 cdef double MOST = 1.7976931348623157e308
 
 
@@ -217,12 +219,12 @@ cdef object plain_scalar(object value):
 
 # ---- errors ------------------------------------------------------------------------------------
 
-def place(name, where):
+cdef object place(name, where):
     """`name` with its index, if it has one: ``lat[17]``, ``lat[1, 2]``."""
     return f"{name}[{', '.join([str(int(i)) for i in where])}]" if where else name
 
 
-def error_at(name, where, what, value):
+cdef object error_at(name, where, what, value):
     """The error for one bad item."""
     return ValueError(f"{place(name, where)} must be {what}, not {plain_scalar(value)!r}")
 
@@ -234,14 +236,14 @@ cdef object bad_item(str name, object array, size_t at, str what):
     return error_at(name, where, what, array[where])
 
 
-def null_at(name, item):
+cdef object null_at(name, item):
     """The error for a null in a column."""
     return ValueError(f"{name} must not hold nulls: {item} is null")
 
 
 # ---- one column --------------------------------------------------------------------------------
 
-def read_column(name, x, kinds, wanted):
+cdef object read_column(name, x, kinds, wanted):
     """Return `x` as an array whose dtype is of `kinds`, and how to give results back in its kind."""
     if isinstance(x, (bool, str, bytes)) or x is None:
         return scalar_array(name, x, kinds, wanted), None
@@ -267,7 +269,7 @@ def read_column(name, x, kinds, wanted):
     return fitting(name, array, kinds, wanted), kind
 
 
-def scalar_array(name, x, kinds, wanted):
+cdef object scalar_array(name, x, kinds, wanted):
     """A 0-D array of one scalar."""
     if kinds == "S":
         if not isinstance(x, (str, bytes)):
@@ -295,7 +297,7 @@ def scalar_array(name, x, kinds, wanted):
     return np.array(x, np.uint64)
 
 
-def ascii_text(place, x):
+cdef object ascii_text(place, x):
     """A str or bytes as bytes: ASCII, without NUL."""
     try:
         text = x.encode("ascii") if isinstance(x, str) else bytes(x)
@@ -307,7 +309,7 @@ def ascii_text(place, x):
     return text
 
 
-def sequence_array(name, x, kinds, wanted):
+cdef object sequence_array(name, x, kinds, wanted):
     """A list, or anything of that kind, as an array: of objects if the items must be looked at."""
     import numpy as np
 
@@ -325,12 +327,12 @@ def sequence_array(name, x, kinds, wanted):
 EMPTY = {"fiu": "f8", "iu": "u8", "S": "S1"}
 
 
-def holds_bool(x):
+cdef object holds_bool(x):
     """Whether a list holds a bool, which NumPy would take for a number."""
     return isinstance(x, (list, tuple)) and any([isinstance(item, bool) for item in x])
 
 
-def fitting(name, array, kinds, wanted):
+cdef object fitting(name, array, kinds, wanted):
     """An array, if its dtype is of `kinds` or its objects can be converted; else raise."""
     import numpy as np
 
@@ -346,7 +348,7 @@ def fitting(name, array, kinds, wanted):
     return array
 
 
-def object_array(name, array, kinds, wanted):
+cdef object object_array(name, array, kinds, wanted):
     """Items one by one: Python objects, and texts of NumPy."""
     import numpy as np
 
@@ -371,7 +373,7 @@ def object_array(name, array, kinds, wanted):
     return np.array(items, dtype).reshape(array.shape)
 
 
-def pandas_array(name, x):
+cdef object pandas_array(name, x):
     """A pandas Series or Index as an array."""
     if not check.is_numpy_column(x):
         nulls = x.isna()
@@ -382,7 +384,7 @@ def pandas_array(name, x):
 
 # ---- giving back in kind -----------------------------------------------------------------------
 
-def text_list(array):
+cdef object text_list(array):
     """An S array as a list of str."""
     return [text.decode() for text in array.tolist()]
 
@@ -433,7 +435,7 @@ class PyArrowKind:
         return pyarrow.chunked_array([given]) if self.chunked else given
 
 
-def arrow_kind(x):
+cdef object arrow_kind(x):
     """How results are given back for a column that exports itself as Arrow data."""
     polars, pyarrow = sys.modules.get("polars"), sys.modules.get("pyarrow")
     if polars is not None and isinstance(x, polars.Series):
@@ -478,7 +480,7 @@ cdef class Chunks:
         free(self.stream)
 
 
-def arrow_array(name, x, kinds, wanted):
+cdef object arrow_array(name, x, kinds, wanted):
     """A column that exports itself as Arrow data, as an array: in place if it is one chunk."""
     cdef Chunks chunks = Chunks.__new__(Chunks)
     cdef ArrowSchema schema

@@ -25,8 +25,8 @@ Key: TypeAlias = str | bytes | bytearray | memoryview | SupportsIndex
 # NumPy arrays and pandas Series are iterables of what NumPy calls its scalars.
 Keys: TypeAlias = Iterable[Any] | ArrowArray | ArrowStream
 
-# What functions of arrays take: a scalar, a list, an array or a column. NumPy's scalars, pandas and polars
-# have no type in common, so a checker cannot tell more.
+# What functions of arrays take: a scalar, a list, an array or a column. NumPy's scalars, pandas and
+# polars have no type in common, so a checker cannot tell more.
 Column: TypeAlias = Any
 
 Box: TypeAlias = tuple[float, float, float, float]
