@@ -1,0 +1,5 @@
+"""Geo: grids of cells on the sphere, and distances. Scalars and arrays in, the same out."""
+
+from . import distance, geohash
+
+__all__ = ["distance", "geohash"]

@@ -1,0 +1,5 @@
+"""Grids of cells on the sphere, and distances, in plain Python."""
+
+from . import distance, geohash
+
+__all__ = ["distance", "geohash"]
