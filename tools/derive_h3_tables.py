@@ -162,13 +162,16 @@ class Tables:
             row = []
             for side in range(3):
                 ends = corners[side], corners[(side + 1) % 3]
-                (other,) = (f for f in range(20) if set(ends) <= set(self.corners[f])
-                            and self.corners[f] != corners)  # fmt: skip
+                (other,) = (
+                    f
+                    for f in range(20)
+                    if set(ends) <= set(self.corners[f]) and self.corners[f] != corners
+                )
                 start, end = (CORNERS[self.corners[other].index(c)] for c in ends)
                 old, new = CORNERS[side], CORNERS[(side + 1) % 3]
                 step = new[0] - old[0], new[1] - old[1]
-                turns = next(n for n in range(6)
-                             if turned(step, n) == (end[0] - start[0], end[1] - start[1]))  # fmt: skip
+                there = end[0] - start[0], end[1] - start[1]
+                turns = next(n for n in range(6) if turned(step, n) == there)
                 moved = turned(old, turns)
                 shift = 2 * (start[0] - moved[0]), 2 * (start[1] - moved[1])
                 row.append((other, turns, *shift))
@@ -176,7 +179,7 @@ class Tables:
         self.FACE_NEIGHBORS = tuple(sides)
 
     def _beyond(self, face: int, p: Point) -> tuple[int, Point, int]:
-        """A lattice point of resolution 0 outside of a face, as (face, point, turns) of the next."""
+        """A lattice point of resolution 0 beyond a side: (face, point, turns) on the next face."""
         i, j, k = cube(p)
         side = 0 if k == 0 else 1 if i == 0 else 2
         other, turns, a, b = self.FACE_NEIGHBORS[face][side]
@@ -188,7 +191,7 @@ class Tables:
         axes = [self.centres[c] for c in self.corners[face]]
         i, j, k = cube(p)
         rest = (2 - i - j - k) / 3
-        return unit(combine(*(((n + rest) / 2, axis) for n, axis in zip((i, j, k), axes))))
+        return unit(combine(*(((n + rest) / 2, axis) for n, axis in zip((i, j, k), axes, strict=True))))
 
     def _base_cells(self) -> None:
         """Base cell and turns of each entry of each face; home of each base cell."""
@@ -251,14 +254,20 @@ class Tables:
         self.FACE_TURNS = tuple(tuple(map(tuple, row)) for row in table)
 
     def _charts(self) -> None:
-        """CHARTS[base cell][first digit]: (face, a, b, turns) to unfold that part of it on."""
+        """CHARTS[base cell][first digit]: (face, a, b, turns, yielded): where to lay out that part.
+
+        A cell whose centre is on a side of two faces is on the one nearer to home, going around
+        the pentagon: bit n of `yielded` says that side n belongs to the face beyond.
+        """
         charts = []
         for b in range(122):
-            home = (*self.HOMES[b], 0)
-            row = [home] * 7
+            row = [(*self.HOMES[b], 0, 0)] * 7
             for digit in AROUND if b in self.PENTAGONS else ():
                 face, p, turns = self.sectors[b, digit]
-                row[digit] = (face, *p, turns)
+                corner = self.corners[face].index(b)
+                back, on = 1 << corner, 1 << (corner + 2) % 3  # sides, seen counter-clockwise
+                yielded = {3: 0, 5: back, 4: back | on, 6: on, 2: on}[digit]
+                row[digit] = (face, *p, turns, yielded)
             charts.append(tuple(row))
         self.CHARTS = tuple(charts)
 
@@ -269,7 +278,7 @@ class Tables:
         for b, digit in itertools.product(range(122), range(7)):
             if b in self.PENTAGONS and digit == 1:
                 continue
-            face, p, q, first = self.CHARTS[b][digit]
+            face, p, q, first, _ = self.CHARTS[b][digit]
             seen = turned_digit(digit, first)
             at = entry((p + UNITS[seen][0], q + UNITS[seen][1]))
             cells[b][digit] = self.FACE_CELLS[face][at]
@@ -281,7 +290,9 @@ class Tables:
     def _doubles(self) -> None:
         """FACE_CENTERS, FACE_NORTH, FACE_EAST: unit vectors; FACE_AZIMUTHS of the i axes."""
         frames = [self._frame(face) for face in range(20)]
-        self.FACE_CENTERS, self.FACE_NORTH, self.FACE_EAST, self.FACE_AZIMUTHS = zip(*frames)
+        self.FACE_CENTERS, self.FACE_NORTH, self.FACE_EAST, self.FACE_AZIMUTHS = zip(
+            *frames, strict=True
+        )
 
     def _frame(self, face: int) -> tuple[Vector, Vector, Vector, float]:
         """The doubles of a face, told from their neighbours by centres of cells."""
@@ -348,9 +359,9 @@ def centre_of(
         theta = positive(azimuth - positive(theta + AP7_ANGLE))
         north, east = axes
         s, t, u, w = math.cos(theta), math.sin(theta), math.sin(r), math.cos(r)
-        v = tuple((north[n] * s + east[n] * t) * u + c[n] * w for n in range(3))  # type: ignore[assignment]
-        scale = 1 / math.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
-        v = v[0] * scale, v[1] * scale, v[2] * scale
+        p, q, z = ((north[n] * s + east[n] * t) * u + c[n] * w for n in range(3))
+        scale = 1 / math.sqrt(p * p + q * q + z * z)
+        v = p * scale, q * scale, z * scale
     return math.asin(v[2]) * RAD, math.atan2(v[1], v[0]) * RAD
 
 
@@ -363,9 +374,9 @@ def positive(angle: float) -> float:
 INTEGERS = {
     "PENTAGONS": "The base cells that are pentagons.",
     "HOMES": "The face of a base cell, and its place (a, b) there at resolution 0.",
-    "CHARTS": "(face, a, b, turns) where the part of a base cell behind a first digit is laid out.",
+    "CHARTS": "(face, a, b, turns, yielded): where to lay out what is behind a first digit.",
     "FACE_CELLS": "The base cell at place 9*i + 3*j + k of a face; -1: not in normal form.",
-    "FACE_TURNS": "By face, place and first digit: turns from the axes of the face to the base cell's.",
+    "FACE_TURNS": "By face, place and first digit: turns from there to the axes of the base cell.",
     "FACE_NEIGHBORS": "(face, turns, a, b) beyond the sides k = 0, i = 0, j = 0 of a face.",
     "CELL_NEIGHBORS": "The base cell in the direction of a digit; 127: none.",
     "CELL_NEIGHBOR_TURNS": "Turns from the axes of a base cell to those of this neighbour.",
@@ -390,7 +401,7 @@ def axes_of(tables: Tables) -> dict[str, tuple[object, ...]]:
             tuple(
                 combine((math.cos(az - turn - odd), north), (math.sin(az - turn - odd), east))
                 for az, north, east in zip(
-                    tables.FACE_AZIMUTHS, tables.FACE_NORTH, tables.FACE_EAST
+                    tables.FACE_AZIMUTHS, tables.FACE_NORTH, tables.FACE_EAST, strict=True
                 )
             )
             for odd in (0.0, AP7_ANGLE)
@@ -431,13 +442,13 @@ def c_texts(tables: Tables) -> tuple[str, str]:
     """The header and the source with the tables."""
     head = [
         "/* Tables of H3, written by tools/derive_h3_tables.py, which tells what they are and how\n"
-        " * they follow from an icosahedron and a few questions to the h3 package. Coordinates (a, b)\n"
-        " * stand for a*u(0 degrees) + b*u(120 degrees) on a face; a turn is 60 degrees\n"
+        " * they follow from an icosahedron and a few questions to the h3 package. Coordinates\n"
+        " * (a, b) stand for a*u(0 degrees) + b*u(120 degrees) on a face; a turn is 60 degrees\n"
         " * counter-clockwise, (a, b) -> (a - b, a). */",
         "#ifndef FB_GEO_H3_TABLES_H\n#define FB_GEO_H3_TABLES_H",
         "#include <stdint.h>",
     ]
-    body = ["/* Written by tools/derive_h3_tables.py. */", '#include "h3_tables.h"', "/* clang-format off */"]
+    body = ["/* Written by tools/derive_h3_tables.py. */", '#include "h3_tables.h"']
     values = {**{n: getattr(tables, n) for n in (*INTEGERS, *DOUBLES)}, **axes_of(tables)}
     for name, meaning in {**INTEGERS, **DOUBLES, **AXES}.items():
         kind = "int8_t" if name in INTEGERS else "double"

@@ -1,6 +1,6 @@
 /* Tables of H3, written by tools/derive_h3_tables.py, which tells what they are and how
- * they follow from an icosahedron and a few questions to the h3 package. Coordinates (a, b)
- * stand for a*u(0 degrees) + b*u(120 degrees) on a face; a turn is 60 degrees
+ * they follow from an icosahedron and a few questions to the h3 package. Coordinates
+ * (a, b) stand for a*u(0 degrees) + b*u(120 degrees) on a face; a turn is 60 degrees
  * counter-clockwise, (a, b) -> (a - b, a). */
 
 #ifndef FB_GEO_H3_TABLES_H
@@ -14,13 +14,13 @@ extern const int8_t fb_h3_pentagons[12];
 /* The face of a base cell, and its place (a, b) there at resolution 0. */
 extern const int8_t fb_h3_homes[122][3];
 
-/* (face, a, b, turns) where the part of a base cell behind a first digit is laid out. */
-extern const int8_t fb_h3_charts[122][7][4];
+/* (face, a, b, turns, yielded): where to lay out what is behind a first digit. */
+extern const int8_t fb_h3_charts[122][7][5];
 
 /* The base cell at place 9*i + 3*j + k of a face; -1: not in normal form. */
 extern const int8_t fb_h3_face_cells[20][27];
 
-/* By face, place and first digit: turns from the axes of the face to the base cell's. */
+/* By face, place and first digit: turns from there to the axes of the base cell. */
 extern const int8_t fb_h3_face_turns[20][27][7];
 
 /* (face, turns, a, b) beyond the sides k = 0, i = 0, j = 0 of a face. */
