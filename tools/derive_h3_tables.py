@@ -387,9 +387,13 @@ DOUBLES = {
     "FACE_EAST": "East there.",
     "FACE_AZIMUTHS": "The azimuth of the i axis there, in radians.",
 }
+SIDES = "Beyond side 0, 1, 2 of a face, and on it (3): the face, and the affine map of places to it."
 AXES = {
     "FACE_X": "The x axis of a face: of even, then of odd resolutions.",
     "FACE_Y": "The y axis.",
+    "FACE_STEPS": (
+        "The same maps to space: origin, step of a, step of b on the grid of corners of resolution 16."
+    ),
 }
 
 
@@ -407,6 +411,41 @@ def axes_of(tables: Tables) -> dict[str, tuple[object, ...]]:
             for odd in (0.0, AP7_ANGLE)
         )
     return found
+
+
+def sides_of(tables: Tables) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """FACE_SIDES: (face, rows of the matrix, shift), shift in steps of resolution 0."""
+    sides = []
+    for face in range(20):
+        row = []
+        for other, turns, a, b in (*tables.FACE_NEIGHBORS[face], (face, 0, 0, 0)):
+            (p, q), (r, s) = turned((1, 0), turns), turned((0, 1), turns)
+            row.append((other, p, r, q, s, a, b))
+        sides.append(tuple(row))
+    return tuple(sides)
+
+
+def steps_of(tables: Tables) -> tuple[object, ...]:
+    """FACE_STEPS: the maps of `sides_of`, followed by the gnomonic projection back."""
+    unit_step = 0.381966011250105
+    fine = unit_step / 7**8 / 3
+    table = []
+    for row in sides_of(tables):
+        steps = []
+        for face, p, r, q, s, a, b in row:
+            north, east = tables.FACE_NORTH[face], tables.FACE_EAST[face]
+            azimuth = tables.FACE_AZIMUTHS[face]
+            one, two = (
+                combine((math.cos(azimuth - turn), north), (math.sin(azimuth - turn), east))
+                for turn in (0.0, 2 * math.pi / 3)
+            )
+            origin = combine(
+                (1.0, tables.FACE_CENTERS[face]), (a * unit_step, one), (b * unit_step, two)
+            )
+            first, second = (combine((m * fine, one), (n * fine, two)) for m, n in ((p, q), (r, s)))
+            steps.append((*origin, *first, *second))
+        table.append(tuple(steps))
+    return tuple(table)
 
 
 def shape(value: object) -> list[int]:
@@ -449,9 +488,11 @@ def c_texts(tables: Tables) -> tuple[str, str]:
         "#include <stdint.h>",
     ]
     body = ["/* Written by tools/derive_h3_tables.py. */", '#include "h3_tables.h"']
-    values = {**{n: getattr(tables, n) for n in (*INTEGERS, *DOUBLES)}, **axes_of(tables)}
-    for name, meaning in {**INTEGERS, **DOUBLES, **AXES}.items():
-        kind = "int8_t" if name in INTEGERS else "double"
+    values = {n: getattr(tables, n) for n in (*INTEGERS, *DOUBLES)}
+    values |= {**axes_of(tables), "FACE_SIDES": sides_of(tables), "FACE_STEPS": steps_of(tables)}
+    integers = {**INTEGERS, "FACE_SIDES": SIDES}
+    for name, meaning in {**integers, **DOUBLES, **AXES}.items():
+        kind = "int8_t" if name in integers else "double"
         size = "".join(f"[{n}]" for n in shape(values[name]))
         declared = f"const {kind} fb_h3_{name.lower()}{size}"
         head.append(f"/* {meaning} */\nextern {declared};")

@@ -32,6 +32,9 @@ extern const int8_t fb_h3_cell_neighbors[122][7];
 /* Turns from the axes of a base cell to those of this neighbour. */
 extern const int8_t fb_h3_cell_neighbor_turns[122][7];
 
+/* Beyond side 0, 1, 2 of a face, and on it (3): the face, and the affine map of places to it. */
+extern const int8_t fb_h3_face_sides[20][4][7];
+
 /* The centre of a face, a unit vector. */
 extern const double fb_h3_face_centers[20][3];
 
@@ -49,5 +52,8 @@ extern const double fb_h3_face_x[2][20][3];
 
 /* The y axis. */
 extern const double fb_h3_face_y[2][20][3];
+
+/* The same maps to space: origin, step of a, step of b on the grid of corners of resolution 16. */
+extern const double fb_h3_face_steps[20][4][9];
 
 #endif
