@@ -10,7 +10,6 @@ over to the next face: `onto_face` takes them there.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -77,8 +76,8 @@ def within_turn(angle: float) -> float:
 def nearest_face(p: Vector) -> tuple[int, float]:
     """The face whose centre is nearest to a point, and the squared distance."""
     distances = [
-        (c[0] - p[0]) * (c[0] - p[0]) + (c[1] - p[1]) * (c[1] - p[1]) + (c[2] - p[2]) * (c[2] - p[2])
-        for c in tables.FACE_CENTERS
+        (x - p[0]) * (x - p[0]) + (y - p[1]) * (y - p[1]) + (z - p[2]) * (z - p[2])
+        for x, y, z in tables.FACE_CENTERS
     ]
     least = min(distances)
     return distances.index(least), least
@@ -350,8 +349,67 @@ def area(cell: int) -> float:
     return total + (4 * math.pi - lost) if total < 0 else total
 
 
-UNITS_OF_AREA = {
+# ---- the functions of geo.h3 ---------------------------------------------------------------------
+
+AREA_UNITS = {
     "km^2": EARTH_RADIUS_KM * EARTH_RADIUS_KM,
     "m^2": EARTH_RADIUS_KM * EARTH_RADIUS_KM * 1e6,
     "rads^2": 1.0,
 }
+
+
+def is_valid(cell: int) -> bool:
+    """Whether 64 bits are a cell."""
+    res, base = cell >> 52 & 15, cell >> 45 & 127
+    if cell >> 56 != 0x08 or base >= len(tables.HOMES):
+        return False
+    unused = (1 << 3 * (MAX_RES - res)) - 1
+    digits = digits_of(cell)
+    if cell & unused != unused or 7 in digits:
+        return False
+    return base not in PENTAGONS or next(filter(None, digits), 0) != 1
+
+
+def cells_of(cell: Any) -> Batch:
+    """A column of cells, all of them valid."""
+    batch = Batch()
+    batch.ids("cell", cell)
+    for at, (one,) in enumerate(batch.rows()):
+        if not is_valid(one):
+            raise batch.bad(0, at, "a valid H3 cell")
+    return batch
+
+
+def latlng_to_cell(lat: Any, lng: Any, res: int, *, out: Any = None) -> Any:
+    """Return the cells that hold points. See `fastblocks.geo.h3.latlng_to_cell`."""
+    depth = check.integer("res", res, 0, MAX_RES)
+    batch = Batch()
+    batch.latitudes("lat", lat)
+    batch.longitudes("lng", lng)
+    return batch.apply(lambda y, x: encode(y, x, depth), "uint64", out)
+
+
+def cell_to_latlng(cell: Any, *, out: Any = None) -> tuple[Any, Any]:
+    """Return the centres of cells. See `fastblocks.geo.h3.cell_to_latlng`."""
+    batch = cells_of(cell)
+    lat, lng = batch.apply(decode, ("float64", "float64"), check.out_pair(out))
+    return lat, lng
+
+
+def cell_to_boundary(cell: Any) -> Any:
+    """Return the corners of cells. See `fastblocks.geo.h3.cell_to_boundary`."""
+    batch = cells_of(cell)
+    rings = [tuple([in_degrees(p) for p in boundary(one)]) for (one,) in batch.rows()]
+    if batch.shape == ():
+        return rings[0]
+    check.one_dimension("cell", batch.shape)
+    import numpy as np
+
+    offsets = np.cumsum([0, *map(len, rings)], dtype=np.int64)
+    return np.array([p for ring in rings for p in ring], np.float64).reshape(-1, 2), offsets
+
+
+def cell_area(cell: Any, unit: str = "km^2", *, out: Any = None) -> Any:
+    """Return the areas of cells. See `fastblocks.geo.h3.cell_area`."""
+    factor = AREA_UNITS[check.choice("unit", unit, AREA_UNITS)]
+    return cells_of(cell).apply(lambda one: area(one) * factor, "float64", out)
