@@ -66,4 +66,30 @@ FB_INLINE bool fb_h3_is_valid(uint64_t cell) {
            !(fb_h3_is_pentagon_base(fb_h3_base_cell(cell)) && fb_h3_first_digit(used) == 1);
 }
 
+FB_INLINE int32_t fb_h3_seventh(int32_t x) { /* x / 7, rounded to the nearest; |x| < 2^28 */
+    const int64_t sevenths = (int64_t)x * 613566757; /* 2^32 / 7 */
+    return (int32_t)((sevenths + (1ll << 31)) >> 32);
+}
+
+/* The cell of a lattice point (a, b) of a face. */
+FB_INLINE uint64_t fb_h3_cell_of_place(int face, int64_t at_a, int64_t at_b, int res) {
+    int32_t a = (int32_t)at_a, b = (int32_t)at_b;
+    uint64_t digits = 0;
+    for (int n = res; n > 0; n--) {
+        const bool odd = n % 2 == 1;
+        const int32_t u = fb_h3_seventh(odd ? 3 * a - b : 2 * a + b);
+        const int32_t v = fb_h3_seventh(odd ? a + 2 * b : 3 * b - a);
+        const int32_t step = 4 * (a - (odd ? 2 * u + v : 3 * u - v)) +
+                             2 * (b - (odd ? 3 * v - u : u + 2 * v));
+        digits |= (uint64_t)(step + (7 & step >> 31)) << 3 * (FB_H3_MAX_RES - n);
+        a = u;
+        b = v;
+    }
+    const int32_t lower = a < b ? a : b, low = lower & lower >> 31;
+    const int32_t place = 9 * a + 3 * b - 13 * low;
+    const unsigned turns = (unsigned)fb_h3_face_turns[face][place][fb_h3_first_digit(digits)];
+    return 1ull << 59 | (uint64_t)res << 52 | (uint64_t)fb_h3_face_cells[face][place] << 45 |
+           fb_h3_turned(digits, turns) | fb_h3_unused(res);
+}
+
 #endif

@@ -17,7 +17,7 @@
  * by h3_reference.c. With s the scale, h = |x| + |y| and m the largest difference of the cube
  * residuals (1 on the border), a point is sure if
  *
- *     (1 - m) h >= 4e-16 s^2 + 8e-15 h^2 + 1e-12 h
+ *     (1 - m) h >= 4e-16 s^2 + 3e-14 h^2 + 1e-12 h
  *
  * the first term being that of acos(1 - d/2) near the face's centre.
  *
@@ -63,10 +63,14 @@ FB_INLINE double of_bits(uint64_t bits) {
     return x;
 }
 
-FB_INLINE double choose(bool which, double a, double b) { /* a if which, without a branch */
+/* a if `which`, else b; by masks, since compilers would make branches of it. */
+FB_INLINE double choose(bool which, double a, double b) {
     const uint64_t mask = 0 - (uint64_t)which;
     return of_bits((bits_of(a) & mask) | (bits_of(b) & ~mask));
 }
+
+FB_INLINE double larger(double a, double b) { return a > b ? a : b; }
+FB_INLINE double smaller(double a, double b) { return a < b ? a : b; }
 
 /* Sine and cosine of up to some thousand radians, to 1e-15: the remainder by pi/2, and Taylor's series. */
 FB_INLINE void sine_cosine(double angle, double *sine, double *cosine) {
@@ -134,72 +138,104 @@ typedef struct {
 } grid_t;
 
 static grid_t grid_of(int res) {
-    grid_t grid = {2.618033988749895, res, fb_h3_face_x[res % 2], fb_h3_face_y[res % 2]};
-    for (int n = 0; n < res; n++) grid.scale *= 2.6457513110645907;
+    /* the golden ratio squared, times sqrt(7) to the power of the resolution */
+    static const double scales[16] = {
+        2.618033988749895, 6.926666858146694, 18.326237921249266, 48.486668007026864,
+        128.28366544874484, 339.406676049188, 897.985658141214, 2375.8467323443165,
+        6285.899606988498, 16630.927126410214, 44001.29724891949, 116416.4898848715,
+        308009.0807424364, 814915.4291941006, 2156063.5651970548, 5704408.004358703};
+    const grid_t grid = {scales[res], res, fb_h3_face_x[res % 2], fb_h3_face_y[res % 2]};
     return grid;
 }
 
-/* Faces 0 to 9 and their opposites. */
-static const int32_t FACE_OR_OPPOSITE[20] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,
-                                             17, 18, 19, 15, 16, 12, 13, 14, 10, 11};
+/* Faces 0 to 9, and from 16 on their opposites. */
+static const int32_t FACE_OR_OPPOSITE[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  0,
+                                             0,  0,  0,  0,  0,  17, 18, 19, 15, 16, 12,
+                                             13, 14, 10, 11, 0,  0,  0,  0,  0,  0};
 
-#define NEAREST(f)                                                                              \
-    {                                                                                           \
-        const double *c = fb_h3_face_centers[f];                                                \
-        const double d = x * c[0] + y * c[1] + z * c[2];                                        \
-        const double size = fabs(d);                                                            \
-        const bool nearer = size > best;                                                        \
-        const double lesser = choose(nearer, best, size);                                       \
-        second = choose(lesser > second, lesser, second);                                       \
-        best = choose(nearer, size, best);                                                      \
-        face = choose(nearer, choose(d < 0, f + 10.0, f + 0.0), face);                          \
+#define NEAREST(f)                                                                               \
+    {                                                                                            \
+        const double *c = fb_h3_face_centers[f];                                                 \
+        const uint64_t d = bits_of(x * c[0] + y * c[1] + z * c[2]);                              \
+        const double marked = of_bits((d & 0x7fffffffffffffe0ull) | d >> 63 << 4 | f);           \
+        second = larger(second, smaller(best, marked));                                          \
+        best = larger(best, marked);                                                             \
     }
+
+/* The cosine of the angle to the centre of the nearest face, whose index in FACE_OR_OPPOSITE takes the
+ * place of the last 5 bits. `sure`: not so near to another face that rounding decides. */
+FB_INLINE double nearest_face(double x, double y, double z, bool *sure) {
+    double best = 0, second = 0;
+    NEAREST(0) NEAREST(1) NEAREST(2) NEAREST(3) NEAREST(4)
+    NEAREST(5) NEAREST(6) NEAREST(7) NEAREST(8) NEAREST(9)
+    *sure = best - second > 2e-14;
+    return best;
+}
+
+/* The lattice point nearest to a place; returns whether it is sure. */
+FB_INLINE bool nearest_point(double x, double y, double scale, double *out_a,
+                             double *out_b) {
+    const double b = y * 1.1547005383792515, a = x + 0.5 * b, q = a - b;
+    double ra = rounded(a), rb = rounded(b);
+    const double rq = rounded(q);
+    const double ea = fabs(ra - a), eb = fabs(rb - b), eq = fabs(rq - q);
+    const double other_a = rq + rb, other_b = ra - rq;
+    const bool worst_a = (ea > eb) & (ea > eq), worst_b = !worst_a & (eb > eq);
+    ra = choose(worst_a, other_a, ra);
+    rb = choose(worst_b, other_b, rb);
+    const double fa = a - ra, fb = b - rb;
+    const double d0 = fabs(fa - 2 * fb), d1 = fabs(fa + fb), d2 = fabs(2 * fa - fb);
+    const double m = larger(larger(d0, d1), d2);
+    const double h = fabs(x) + fabs(y);
+    *out_a = ra;
+    *out_b = rb;
+    return (1 - m) * h >= 4e-16 * scale * scale + 3e-14 * h * h + 1e-12 * h;
+}
+
+FB_INLINE void point_at(double lat, double lng, double *x, double *y, double *z) {
+    double s, c;
+    sine_cosine(lat * RADIANS, z, &c);
+    sine_cosine(lng * RADIANS, &s, x);
+    *x *= c;
+    *y = s * c;
+}
+
+static const double FAR_LNG = 10000; /* past it the remainder by pi/2 is not exact enough */
+
+uint64_t fb_h3_cell_at(double lat, double lng, int res) {
+    double x, y, z, a, b;
+    bool sure;
+    point_at(lat, lng, &x, &y, &z);
+    const double cosine = nearest_face(x, y, z, &sure);
+    const int face = FACE_OR_OPPOSITE[bits_of(cosine) & 31];
+    const grid_t grid = grid_of(res);
+    const double *u = grid.x_axis[face], *v = grid.y_axis[face];
+    const double k = grid.scale / cosine;
+    sure &= nearest_point((x * u[0] + y * u[1] + z * u[2]) * k,
+                          (x * v[0] + y * v[1] + z * v[2]) * k, grid.scale, &a, &b);
+    if (FB_UNLIKELY(!sure || fabs(lng) > FAR_LNG)) return fb_h3_reference_cell(lat, lng, res);
+    return fb_h3_cell_of_place(face, (int64_t)a, (int64_t)b, res);
+}
 
 FB_INLINE void cells_of_points(const double *restrict lats, const double *restrict lngs, size_t n,
                                const grid_t *grid, uint64_t *restrict cells) {
     double px[BLOCK], py[BLOCK], pz[BLOCK], as[BLOCK], bs[BLOCK], sums[BLOCK], nearest[BLOCK];
     int32_t faces[BLOCK];
     uint64_t unsure[BLOCK];
+    for (size_t i = 0; i < n; i++) point_at(lats[i], lngs[i], &px[i], &py[i], &pz[i]);
     for (size_t i = 0; i < n; i++) {
-        double s, c, t, r;
-        sine_cosine(lats[i] * RADIANS, &s, &c);
-        sine_cosine(lngs[i] * RADIANS, &t, &r);
-        px[i] = c * r;
-        py[i] = c * t;
-        pz[i] = s;
+        bool sure;
+        nearest[i] = nearest_face(px[i], py[i], pz[i], &sure);
+        unsure[i] = (uint64_t)!sure | (uint64_t)(fabs(lngs[i]) > FAR_LNG);
     }
-    for (size_t i = 0; i < n; i++) {
-        const double x = px[i], y = py[i], z = pz[i];
-        double best = 0, second = 0, face = 0;
-        NEAREST(0) NEAREST(1) NEAREST(2) NEAREST(3) NEAREST(4)
-        NEAREST(5) NEAREST(6) NEAREST(7) NEAREST(8) NEAREST(9)
-        nearest[i] = best;
-        faces[i] = (int32_t)face;
-        unsure[i] = (uint64_t)(best - second < 1e-14) | (uint64_t)(fabs(lngs[i]) > 10000);
-    }
-    for (size_t i = 0; i < n; i++) faces[i] = FACE_OR_OPPOSITE[faces[i]];
+    for (size_t i = 0; i < n; i++) faces[i] = FACE_OR_OPPOSITE[bits_of(nearest[i]) & 31];
     const double scale = grid->scale;
     for (size_t i = 0; i < n; i++) {
         const double *u = grid->x_axis[faces[i]], *v = grid->y_axis[faces[i]];
         const double k = scale / nearest[i];
         const double x = (px[i] * u[0] + py[i] * u[1] + pz[i] * u[2]) * k;
         const double y = (px[i] * v[0] + py[i] * v[1] + pz[i] * v[2]) * k;
-        const double b = y * 1.1547005383792515, a = x + 0.5 * b, q = a - b;
-        double ra = rounded(a), rb = rounded(b);
-        const double rq = rounded(q);
-        const double ea = fabs(ra - a), eb = fabs(rb - b), eq = fabs(rq - q);
-        const double other_a = rq + rb, other_b = ra - rq;
-        const bool worst_a = (ea > eb) & (ea > eq), worst_b = !worst_a & (eb > eq);
-        ra = choose(worst_a, other_a, ra);
-        rb = choose(worst_b, other_b, rb);
-        const double fa = a - ra, fb = b - rb;
-        const double d0 = fabs(fa - 2 * fb), d1 = fabs(fa + fb), d2 = fabs(2 * fa - fb);
-        const double d01 = choose(d0 > d1, d0, d1), m = choose(d01 > d2, d01, d2);
-        const double h = fabs(x) + fabs(y);
-        unsure[i] |= (uint64_t)((1 - m) * h <
-                                4e-16 * scale * scale + 8e-15 * h * h + 1e-12 * h);
-        as[i] = ra;
-        bs[i] = rb;
+        unsure[i] |= (uint64_t)!nearest_point(x, y, scale, &as[i], &bs[i]);
         sums[i] = 0;
     }
     double weight = of_bits((1023 + 3 * (uint64_t)(FB_H3_MAX_RES - grid->res)) << 52);
@@ -568,13 +604,6 @@ size_t fb_h3_first_invalid(const uint64_t *cells, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (FB_UNLIKELY(!fb_h3_is_valid(cells[i]))) return i;
     return n;
-}
-
-uint64_t fb_h3_cell_at(double lat, double lng, int res) {
-    uint64_t cell;
-    const grid_t grid = grid_of(res);
-    cells_of_points(&lat, &lng, 1, &grid, &cell);
-    return cell;
 }
 
 void fb_h3_cells_at(const double *lats, const double *lngs, size_t n, int res, uint64_t *cells) {

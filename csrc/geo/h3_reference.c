@@ -87,11 +87,6 @@ static void nearest_point(double x, double y, int64_t *a, int64_t *b) {
     *b = j;
 }
 
-static int64_t seventh(int64_t x) { /* rounded to the nearest */
-    const int64_t y = 2 * x + 7;
-    return y >= 0 ? y / 14 : -((13 - y) / 14);
-}
-
 uint64_t fb_h3_reference_cell(double lat, double lng, int res) {
     lat *= RADIANS;
     lng *= RADIANS;
@@ -101,22 +96,5 @@ uint64_t fb_h3_reference_cell(double lat, double lng, int res) {
     int64_t a, b;
     const int face = project(p, res, &x, &y);
     nearest_point(x, y, &a, &b);
-    uint64_t digits = 0;
-    for (int n = res; n > 0; n--) {
-        const int64_t one = n % 2 == 1 ? 3 * a - b : 2 * a + b;
-        const int64_t two = n % 2 == 1 ? a + 2 * b : 3 * b - a;
-        const int64_t u = seventh(one), v = seventh(two);
-        a -= n % 2 == 1 ? 2 * u + v : 3 * u - v;
-        b -= n % 2 == 1 ? 3 * v - u : u + 2 * v;
-        const int64_t step = 4 * a + 2 * b;
-        digits |= (uint64_t)(step < 0 ? step + 7 : step) << 3 * (FB_H3_MAX_RES - n);
-        a = u;
-        b = v;
-    }
-    const int64_t low = a < b ? (a < 0 ? a : 0) : (b < 0 ? b : 0);
-    const int64_t place = 9 * a + 3 * b - 13 * low;
-    const int first = fb_h3_first_digit(digits);
-    const unsigned turns = (unsigned)fb_h3_face_turns[face][place][first];
-    return 1ull << 59 | (uint64_t)res << 52 | (uint64_t)fb_h3_face_cells[face][place] << 45 |
-           fb_h3_turned(digits, turns) | fb_h3_unused(res);
+    return fb_h3_cell_of_place(face, a, b, res);
 }
