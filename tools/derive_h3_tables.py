@@ -366,8 +366,9 @@ def centre_of(
 
 
 def positive(angle: float) -> float:
-    """An angle brought into [0, 2 pi)."""
-    angle = angle + 2 * math.pi if angle < 0 else angle
+    """An angle brought into [0, 2 pi]."""
+    if angle < 0:
+        return angle + 2 * math.pi
     return angle - 2 * math.pi if angle >= 2 * math.pi else angle
 
 

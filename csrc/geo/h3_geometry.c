@@ -140,7 +140,7 @@ typedef struct {
 static grid_t grid_of(int res) {
     /* the golden ratio squared, times sqrt(7) to the power of the resolution */
     static const double scales[16] = {
-        2.618033988749895, 6.926666858146694, 18.326237921249266, 48.486668007026864,
+        2.618033988749896, 6.926666858146694, 18.326237921249266, 48.486668007026864,
         128.28366544874484, 339.406676049188, 897.985658141214, 2375.8467323443165,
         6285.899606988498, 16630.927126410214, 44001.29724891949, 116416.4898848715,
         308009.0807424364, 814915.4291941006, 2156063.5651970548, 5704408.004358703};
@@ -192,15 +192,16 @@ FB_INLINE bool nearest_point(double x, double y, double scale, double *out_a,
     return (1 - m) * h >= 4e-16 * scale * scale + 3e-14 * h * h + 1e-12 * h;
 }
 
+/* Past it the remainder by pi/2 is not exact enough; what is there goes to the reference. */
+static const double FAR_LNG = 10000;
+
 FB_INLINE void point_at(double lat, double lng, double *x, double *y, double *z) {
     double s, c;
     sine_cosine(lat * RADIANS, z, &c);
-    sine_cosine(lng * RADIANS, &s, x);
+    sine_cosine(choose(fabs(lng) > FAR_LNG, 0, lng) * RADIANS, &s, x);
     *x *= c;
     *y = s * c;
 }
-
-static const double FAR_LNG = 10000; /* past it the remainder by pi/2 is not exact enough */
 
 uint64_t fb_h3_cell_at(double lat, double lng, int res) {
     double x, y, z, a, b;

@@ -18,8 +18,8 @@ static const double RADIANS = 0.017453292519943295;
 static const double AP7_ANGLE = 0.3334731722518321; /* asin(sqrt(3/28)) */
 
 static double within_turn(double angle) {
-    const double up = angle < 0 ? angle + PI_2 : angle;
-    return up >= PI_2 ? up - PI_2 : up;
+    if (angle < 0) return angle + PI_2;
+    return angle >= PI_2 ? angle - PI_2 : angle;
 }
 
 static double dot(const double *a, const double *b) {
@@ -51,7 +51,7 @@ static int project(const double p[3], int res, double *x, double *y) {
     const double azimuth = atan2(dot(t, fb_h3_face_east[face]), dot(t, fb_h3_face_north[face]));
     double theta = within_turn(fb_h3_face_azimuths[face] - within_turn(azimuth));
     if (res % 2 == 1) theta = within_turn(theta - AP7_ANGLE);
-    double r = tan(angle) * 2.618033988749895;
+    double r = tan(angle) * 2.618033988749896;
     for (int n = 0; n < res; n++) r *= 2.6457513110645907;
     *x = r * cos(theta);
     *y = r * sin(theta);

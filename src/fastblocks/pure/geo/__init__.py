@@ -1,3 +1,5 @@
 """Grids of cells on the sphere, and distances, in plain Python."""
 
-__all__: list[str] = []
+from fastblocks.pure.geo import h3
+
+__all__ = ["h3"]

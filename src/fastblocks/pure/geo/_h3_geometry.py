@@ -65,8 +65,9 @@ def coarser(p: Point, odd: bool) -> Point:
 
 
 def within_turn(angle: float) -> float:
-    """An angle brought into [0, 2 pi)."""
-    angle = angle + 2 * math.pi if angle < 0 else angle
+    """An angle brought into [0, 2 pi]."""
+    if angle < 0:
+        return angle + 2 * math.pi
     return angle - 2 * math.pi if angle >= 2 * math.pi else angle
 
 
@@ -101,7 +102,7 @@ def project(p: Vector, res: int) -> tuple[int, float, float]:
     theta = within_turn(tables.FACE_AZIMUTHS[face] - within_turn(azimuth))
     if res % 2:
         theta = within_turn(theta - AP7_ANGLE)
-    r = math.tan(angle) * 2.618033988749895
+    r = math.tan(angle) * 2.618033988749896
     for _ in range(res):
         r *= SQRT7
     return face, r * math.cos(theta), r * math.sin(theta)
