@@ -34,6 +34,7 @@ MODULES = {
     "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
     "geo.distance": ["distance"],
     "geo.geohash": ["geohash"],
+    "geo._h3_geometry": ["h3_geometry", "h3_reference", "h3_tables"],
     "limit._local": ["rules"],
     "limit.limiter": ["memory", "rules"],
     "limit.memory": ["memory", "rules"],

@@ -268,3 +268,19 @@ def out_shaped(out: Any, shape: tuple[int, ...], dtype: str) -> Any:
     if not out.flags.writeable:
         raise errors.out_array(dtype, shape, "not a read-only one")
     return out
+
+
+def out_pair(out: Any) -> tuple[Any, Any]:
+    """Return `out`, for a pair of results, as two items: None twice if it is None."""
+    if out is None:
+        return None, None
+    if not isinstance(out, tuple) or len(out) != 2:
+        shown = f"one of {len(out)}" if isinstance(out, tuple) else type(out).__name__
+        raise TypeError(f"out must be a tuple of two NumPy arrays, not {shown}")
+    return out
+
+
+def one_dimension(name: str, shape: tuple[int, ...]) -> None:
+    """Raise naming `name` if an array has more dimensions than one."""
+    if len(shape) != 1:
+        raise ValueError(f"{name} must have one dimension, not {len(shape)}")

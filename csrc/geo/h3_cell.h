@@ -1,0 +1,105 @@
+/* The 64 bits of an H3 cell: mode 1, resolution, base cell and 15 digits of 3 bits, coarsest first.
+ *
+ *     bit 63   59..62   56..58   52..55       45..51      42..44  39..41  ...  0..2
+ *         0     mode      0     resolution   base cell   digit 1 digit 2      digit 15
+ *
+ * A digit is the step from the centre of the parent to the child: 0 none, else the sum of the unit
+ * vectors i (4), j (2), k (1). Digits past the resolution are 7.
+ */
+#ifndef FB_GEO_H3_CELL_H
+#define FB_GEO_H3_CELL_H
+
+#include "base.h"
+#include "h3_tables.h"
+
+#define FB_H3_MAX_RES 15
+#define FB_H3_BASE_CELLS 122
+#define FB_H3_DIGITS ((1ull << 45) - 1)
+#define FB_H3_ONES 01111111111111111ull /* bit 0 of 15 digits, and of one more */
+
+FB_INLINE int fb_h3_res(uint64_t cell) { return (int)(cell >> 52 & 15); }
+FB_INLINE int fb_h3_base_cell(uint64_t cell) { return (int)(cell >> 45 & 127); }
+
+/* The bits of the digits past a resolution. */
+FB_INLINE uint64_t fb_h3_unused(int res) { return (1ull << 3 * (FB_H3_MAX_RES - res)) - 1; }
+
+/* The digits down to the resolution, 0 below. */
+FB_INLINE uint64_t fb_h3_used_digits(uint64_t cell) {
+    return cell & FB_H3_DIGITS & ~fb_h3_unused(fb_h3_res(cell));
+}
+
+/* The first digit that is not 0, or 0. */
+FB_INLINE int fb_h3_first_digit(uint64_t digits) {
+    const unsigned high = 63 - fb_leading_zeros64(digits | 1);
+    return (int)(digits >> (high - high % 3) & 7);
+}
+
+FB_INLINE bool fb_h3_is_pentagon_base(int base) {
+    static const uint64_t low = 1ull << 4 | 1ull << 14 | 1ull << 24 | 1ull << 38 | 1ull << 49 |
+                                1ull << 58 | 1ull << 63;
+    static const uint64_t high =
+        1ull << 8 | 1ull << 19 | 1ull << 33 | 1ull << 43 | 1ull << 53;
+    return (base < 64 ? low >> base : high >> (base & 63)) & 1;
+}
+
+/* Digits (all 15, 0 where unused) turned counter-clockwise by 60 degrees, `turns` (0 to 5) times. 180 degrees
+ * is the complement of digits that are not 0; 120 degrees is a rotation of the three bits. */
+FB_INLINE uint64_t fb_h3_turned(uint64_t digits, unsigned turns) {
+    const uint64_t any = (digits | digits >> 1 | digits >> 2) & FB_H3_ONES;
+    const uint64_t flipped = digits ^ any * 7 * (turns & 1);
+    const uint64_t right = (flipped >> 1 & 3 * FB_H3_ONES) | (flipped & FB_H3_ONES) << 2;
+    const uint64_t left = (flipped & 3 * FB_H3_ONES) << 1 | (flipped >> 2 & FB_H3_ONES);
+    const unsigned third = 2 * turns % 3;
+    const uint64_t r = 0 - (uint64_t)(third == 1), l = 0 - (uint64_t)(third == 2);
+    return (right & r) | (left & l) | (flipped & ~(r | l));
+}
+
+/* Whether the bits are a cell: mode, base cell and digits in range, none in the missing sector of a
+ * pentagon. */
+FB_INLINE bool fb_h3_is_valid(uint64_t cell) {
+    const uint64_t unused = fb_h3_unused(fb_h3_res(cell));
+    const uint64_t used = cell & FB_H3_DIGITS & ~unused;
+    const bool framed = cell >> 56 == 0x08 && fb_h3_base_cell(cell) < FB_H3_BASE_CELLS;
+    const bool sevens = (used & used >> 1 & used >> 2 & FB_H3_ONES) == 0;
+    const bool filled = (cell & unused) == unused;
+    return framed && sevens && filled &&
+           !(fb_h3_is_pentagon_base(fb_h3_base_cell(cell)) && fb_h3_first_digit(used) == 1);
+}
+
+FB_INLINE int32_t fb_h3_seventh(int32_t x) { /* x / 7, rounded to the nearest; |x| < 2^28 */
+    const int64_t sevenths = (int64_t)x * 613566757; /* 2^32 / 7 */
+    return (int32_t)((sevenths + (1ll << 31)) >> 32);
+}
+
+/* Replace a lattice point by its parent; returns the digit between them. `odd`: of the point's own resolution. */
+FB_INLINE uint64_t fb_h3_ascend(int32_t *a, int32_t *b, bool odd) {
+    const int32_t u = fb_h3_seventh(odd ? 3 * *a - *b : 2 * *a + *b);
+    const int32_t v = fb_h3_seventh(odd ? *a + 2 * *b : 3 * *b - *a);
+    const int32_t step = 4 * (*a - (odd ? 2 * u + v : 3 * u - v)) +
+                         2 * (*b - (odd ? 3 * v - u : u + 2 * v));
+    *a = u;
+    *b = v;
+    return (uint64_t)(step + (7 & step >> 31));
+}
+
+/* The cell of a lattice point (a, b) of a face. */
+FB_INLINE uint64_t fb_h3_cell_of_place(int face, int64_t at_a, int64_t at_b, int res) {
+    int32_t a = (int32_t)at_a, b = (int32_t)at_b;
+    int shift = 3 * (FB_H3_MAX_RES - res);
+    uint64_t digits = 0;
+    if (res % 2 == 1) {
+        digits = fb_h3_ascend(&a, &b, true) << shift;
+        shift += 3;
+    }
+    for (; shift < 3 * FB_H3_MAX_RES; shift += 6) {
+        digits |= fb_h3_ascend(&a, &b, false) << shift;
+        digits |= fb_h3_ascend(&a, &b, true) << (shift + 3);
+    }
+    const int32_t lower = a < b ? a : b, low = lower & lower >> 31;
+    const int32_t place = 9 * a + 3 * b - 13 * low;
+    const unsigned turns = (unsigned)fb_h3_face_turns[face][place][fb_h3_first_digit(digits)];
+    return 1ull << 59 | (uint64_t)res << 52 | (uint64_t)fb_h3_face_cells[face][place] << 45 |
+           fb_h3_turned(digits, turns) | fb_h3_unused(res);
+}
+
+#endif
