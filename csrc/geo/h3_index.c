@@ -101,6 +101,59 @@ void fb_h3_children_of_all(const uint64_t *cells, size_t n, int res, uint64_t *c
         children = fb_h3_children(cells[i], res_of_children(cells[i], res), children);
 }
 
+void fb_h3_validities(const uint64_t *cells, size_t n, uint8_t *valid) {
+    for (size_t i = 0; i < n; i++) valid[i] = fb_h3_is_valid(cells[i]);
+}
+
+void fb_h3_resolutions(const uint64_t *cells, size_t n, uint8_t *resolutions) {
+    for (size_t i = 0; i < n; i++) resolutions[i] = (uint8_t)fb_h3_res(cells[i]);
+}
+
+void fb_h3_base_cells(const uint64_t *cells, size_t n, uint8_t *base_cells) {
+    for (size_t i = 0; i < n; i++) base_cells[i] = (uint8_t)fb_h3_base_cell(cells[i]);
+}
+
+void fb_h3_pentagon_cells(const uint64_t *cells, size_t n, uint8_t *pentagons) {
+    for (size_t i = 0; i < n; i++) pentagons[i] = fb_h3_is_pentagon(cells[i]);
+}
+
+/* ---- texts -------------------------------------------------------------------------------- */
+
+static int digit_value(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool parse(const char *text, size_t width, uint64_t *id) {
+    size_t end = width, at = 0;
+    while (end > 0 && text[end - 1] == 0) end--;
+    if (end >= 2 && text[0] == '0' && (text[1] | 0x20) == 'x') at = 2;
+    if (at == end || end - at > 16) return false;
+    *id = 0;
+    for (; at < end; at++) {
+        const int value = digit_value(text[at]);
+        if (value < 0) return false;
+        *id = *id << 4 | (uint64_t)value;
+    }
+    return true;
+}
+
+size_t fb_h3_parse(const char *texts, size_t width, size_t n, uint64_t *ids) {
+    for (size_t i = 0; i < n; i++)
+        if (!parse(texts + i * width, width, &ids[i])) return i;
+    return n;
+}
+
+void fb_h3_format(const uint64_t *ids, size_t n, char *texts) {
+    for (size_t i = 0; i < n; i++, texts += FB_H3_TEXT) {
+        const unsigned length = 16 - fb_leading_zeros64(ids[i] | 1) / 4;
+        memset(texts, 0, FB_H3_TEXT);
+        for (unsigned c = 0; c < length; c++)
+            texts[c] = "0123456789abcdef"[ids[i] >> 4 * (length - 1 - c) & 15];
+    }
+}
+
 /* ---- compact sets ------------------------------------------------------------------------- */
 
 static bool is_sorted(const uint64_t *ids, size_t n) {
@@ -157,6 +210,12 @@ FB_INLINE bool completes_family(const uint64_t *stack, size_t n, int res, size_t
     for (size_t i = 1; i < *size; i++)
         if (family[i] != last - ((uint64_t)(*size - 1 - i) << shift)) return false;
     return true;
+}
+
+size_t fb_h3_first_other_res(const uint64_t *cells, size_t n) {
+    for (size_t i = 1; i < n; i++)
+        if (fb_h3_res(cells[i]) != fb_h3_res(cells[0])) return i;
+    return n;
 }
 
 size_t fb_h3_compact(uint64_t *cells, size_t n, uint64_t *spare, size_t *repeated) {

@@ -43,8 +43,25 @@ size_t fb_h3_children_sizes(const uint64_t *cells, size_t n, int res, uint64_t *
 size_t fb_h3_children_offsets(const uint64_t *cells, size_t n, int res, int64_t *offsets);
 void fb_h3_children_of_all(const uint64_t *cells, size_t n, int res, uint64_t *children);
 
+/* Properties of many cells; validity is asked of any bits. */
+void fb_h3_validities(const uint64_t *cells, size_t n, uint8_t *valid);
+void fb_h3_resolutions(const uint64_t *cells, size_t n, uint8_t *resolutions);
+void fb_h3_base_cells(const uint64_t *cells, size_t n, uint8_t *base_cells);
+void fb_h3_pentagon_cells(const uint64_t *cells, size_t n, uint8_t *pentagons);
+
+/* Texts of `width` characters, padded with NUL: hexadecimal digits, 16 at most, behind 0x or not. Returns the
+ * index of the first that is something else, or n. */
+size_t fb_h3_parse(const char *texts, size_t width, size_t n, uint64_t *ids);
+
+/* Ids as hexadecimal digits without leading zeros, 16 characters each, padded with NUL. */
+#define FB_H3_TEXT 16
+void fb_h3_format(const uint64_t *ids, size_t n, char *texts);
+
 /* Sorts ids ascending, in place. `spare` holds n ids and is overwritten. O(n). */
 void fb_h3_sort(uint64_t *ids, size_t n, uint64_t *spare);
+
+/* The index of the first cell of another resolution than the first one's, or n. */
+size_t fb_h3_first_other_res(const uint64_t *cells, size_t n);
 
 /* The smallest set of cells that covers the same area as n cells of one resolution, in place;
  * returns its size. Cells come in any order; `spare` holds n of them. The index of the second of
