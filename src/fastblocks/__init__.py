@@ -4,7 +4,7 @@ Every class is here and in its family module (`fastblocks.filters`); functions a
 module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 """
 
-from . import cache, filters, hashing, limit, ring, sketches
+from . import cache, filters, geo, hashing, limit, ring, sketches
 from .cache import Cache, CacheStats, Store, StoreError, StoreFullError, cached, simulate
 from .filters import (
     BinaryFuseFilter,
@@ -88,6 +88,7 @@ __all__ = [
     "cache",
     "cached",
     "filters",
+    "geo",
     "hashing",
     "limit",
     "ring",

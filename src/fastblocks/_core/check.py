@@ -21,6 +21,7 @@ __all__ = [
     "key_array",
     "one_of",
     "out_array",
+    "out_shaped",
     "pandas_items",
     "prime",
     "real",
@@ -211,16 +212,21 @@ def key_array(array: Any) -> str:
 
 def out_array(out: Any, n: int, dtype: str) -> Any:
     """Return `out` if it is an array into which n results of `dtype` can be written."""
+    return out_shaped(out, (n,), dtype)
+
+
+def out_shaped(out: Any, shape: tuple[int, ...], dtype: str) -> Any:
+    """Return `out` if it is an array into which results of this shape can be written."""
     import numpy as np
 
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
     if out.dtype != dtype:
-        raise errors.out_array(dtype, n, f"not of dtype {out.dtype}")
-    if out.shape != (n,):
-        raise errors.out_array(dtype, n, f"not of shape {out.shape}")
+        raise errors.out_array(dtype, shape, f"not of dtype {out.dtype}")
+    if out.shape != shape:
+        raise errors.out_array(dtype, shape, f"not of shape {out.shape}")
     if not out.flags.c_contiguous or not out.flags.aligned:
-        raise errors.out_array(dtype, n, "not a strided or unaligned one")
+        raise errors.out_array(dtype, shape, "not a strided or unaligned one")
     if not out.flags.writeable:
-        raise errors.out_array(dtype, n, "not a read-only one")
+        raise errors.out_array(dtype, shape, "not a read-only one")
     return out

@@ -4,7 +4,7 @@ Same names, arguments, answers, errors and serialised bytes as the native ones; 
 enough to be read. Chosen by name, never by fall-back.
 """
 
-from . import cache, filters, hashing, limit, ring, sketches
+from . import cache, filters, geo, hashing, limit, ring, sketches
 from .cache import Cache, CacheStats, Store, StoreError, StoreFullError, cached, simulate
 from .filters import (
     BinaryFuseFilter,
@@ -86,6 +86,7 @@ __all__ = [
     "cache",
     "cached",
     "filters",
+    "geo",
     "hashing",
     "limit",
     "ring",
