@@ -34,6 +34,8 @@ MODULES = {
     "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
     "geo.distance": ["distance"],
     "geo.geohash": ["geohash"],
+    "geo._s2_cells": ["s2"],
+    "geo._s2_cover": ["s2", "s2_cover"],
     "limit._local": ["rules"],
     "limit.limiter": ["memory", "rules"],
     "limit.memory": ["memory", "rules"],

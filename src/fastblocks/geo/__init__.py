@@ -1,3 +1,5 @@
 """Geo: grids of cells on the sphere, and distances. Scalars and arrays in, the same out."""
 
-__all__: list[str] = []
+from . import s2
+
+__all__ = ["s2"]

@@ -1,3 +1,5 @@
 """Grids of cells on the sphere, and distances, in plain Python."""
 
-__all__: list[str] = []
+from . import s2
+
+__all__ = ["s2"]
