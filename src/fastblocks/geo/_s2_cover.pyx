@@ -9,15 +9,15 @@ from fastblocks._core.arrays cimport data_of
 from fastblocks._core.status cimport FB_OK, FB_OUT_OF_RANGE, check_status, fb_status_t
 
 cdef extern from "geo/s2_cover.h" nogil:
-    struct fb_s2_limits_t:
+    ctypedef struct fb_s2_limits_t:
         size_t max_cells
         int min_level
         int max_level
-    struct fb_s2_found_t:
+    ctypedef struct fb_s2_found_t:
         uint64_t *cells
         size_t n
         size_t room
-    struct fb_s2_rings_t:
+    ctypedef struct fb_s2_rings_t:
         const double *lat
         const double *lng
         const size_t *starts
@@ -32,17 +32,13 @@ cdef extern from "geo/s2_cover.h" nogil:
     fb_status_t fb_s2_cover_polygon(
         fb_s2_rings_t rings, fb_s2_limits_t limits, fb_s2_found_t *found, size_t *bad)
 
-ctypedef fb_s2_limits_t limits_t
-
-
-cdef limits_t limits_of(object max_cells, object min_level, object max_level) except *:
-    cdef limits_t limits
+cdef fb_s2_limits_t limits_of(object max_cells, object min_level, object max_level) except *:
+    cdef fb_s2_limits_t limits
     most, least, deepest = coverings.limits(max_cells, min_level, max_level)
     limits.max_cells = most
     limits.min_level = least
     limits.max_level = deepest
     return limits
-
 
 cdef object given(fb_status_t status, fb_s2_found_t *found):
     """The cells found, as an array; frees them."""
@@ -56,7 +52,6 @@ cdef object given(fb_status_t status, fb_s2_found_t *found):
         return cells
     finally:
         fb_s2_found_free(found)
-
 
 def cover_cap(lat, lng, radius_m, max_cells=8, min_level=0, max_level=30):
     """Return cells that hold every point within a distance of a point.
@@ -85,7 +80,7 @@ def cover_cap(lat, lng, radius_m, max_cells=8, min_level=0, max_level=30):
     >>> len(cells), s2.level(cells).min(), s2.level(cells).max()
     (8, np.int8(12), np.int8(15))
     """
-    cdef limits_t limits = limits_of(max_cells, min_level, max_level)
+    cdef fb_s2_limits_t limits = limits_of(max_cells, min_level, max_level)
     cdef double y, x, angle
     cdef fb_s2_found_t found = fb_s2_found_t(NULL, 0, 0)
     cdef fb_status_t status
@@ -93,7 +88,6 @@ def cover_cap(lat, lng, radius_m, max_cells=8, min_level=0, max_level=30):
     with nogil:
         status = fb_s2_cover_cap(y, x, angle, limits, &found)
     return given(status, &found)
-
 
 def cover_rect(south, west, north, east, max_cells=8, min_level=0, max_level=30):
     """Return cells that hold every point between two parallels and two meridians.
@@ -117,7 +111,7 @@ def cover_rect(south, west, north, east, max_cells=8, min_level=0, max_level=30)
     >>> [s2.cell_to_token(c) for c in s2.cover_rect(-10, 175, 10, -175, max_cells=4)]
     ['61', '63', '6d', '6f']
     """
-    cdef limits_t limits = limits_of(max_cells, min_level, max_level)
+    cdef fb_s2_limits_t limits = limits_of(max_cells, min_level, max_level)
     cdef double low, left, high, width
     cdef fb_s2_found_t found = fb_s2_found_t(NULL, 0, 0)
     cdef fb_status_t status
@@ -125,7 +119,6 @@ def cover_rect(south, west, north, east, max_cells=8, min_level=0, max_level=30)
     with nogil:
         status = fb_s2_cover_rect(low, left, high, width, limits, &found)
     return given(status, &found)
-
 
 def cover_polygon(outer, holes=(), max_cells=8, min_level=0, max_level=30):
     """Return cells that hold a polygon.
@@ -156,7 +149,7 @@ def cover_polygon(outer, holes=(), max_cells=8, min_level=0, max_level=30):
     >>> len(s2.cover_polygon(triangle, max_cells=20))
     20
     """
-    cdef limits_t limits = limits_of(max_cells, min_level, max_level)
+    cdef fb_s2_limits_t limits = limits_of(max_cells, min_level, max_level)
     cdef fb_s2_found_t found = fb_s2_found_t(NULL, 0, 0)
     cdef fb_s2_rings_t rings
     cdef fb_status_t status
