@@ -1,5 +1,5 @@
 """Grids of cells on the sphere, and distances, in plain Python."""
 
-from . import s2
+from . import geohash, s2
 
-__all__ = ["s2"]
+__all__ = ["geohash", "s2"]
