@@ -346,6 +346,7 @@ static uint64_t leaf_around(int face, int32_t i, int32_t j) {
 
 /* The length on the face of the leaves [low, low + size): a difference of st_to_uv without its error. */
 static double span(int32_t low, int32_t size) {
+    if (size == SIZE) return 2;
     const double s = (double)low / SIZE, t = (double)(low + size) / SIZE;
     return 4.0 / 3 * (t - s) * (s >= 0.5 ? t + s : 2 - t - s);
 }

@@ -393,30 +393,39 @@ static bool edges_cross(const polygon_t *p, uint32_t one, uint32_t other) {
     return (at_c > 0) != (at_d > 0) && (at_c > 0) == (at_b > 0) && (at_c > 0) != (at_a > 0);
 }
 
-/* Seeks two of the edges `near` that cross in a cell: FB_OUT_OF_RANGE if there are any. */
-static fb_status_t seek_crossing(const polygon_t *p, uint64_t cell, edges_t near, size_t bad[2]) {
-    const shape_t s = shape_of(cell);
-    edges_t own;
-    fb_status_t status = keep_meeting(p, &s, near, &own);
-    if (status != FB_OK) return status;
-    if (own.n > 8 && fb_s2_low_bit(cell) > 1) {
+/* Seeks two of the edges that meet a cell which cross: FB_OUT_OF_RANGE if there are any. `stuck` levels
+ * before this one did not take an edge away though they divided the cell: edges lie upon each other. */
+static fb_status_t seek_crossing(const polygon_t *p, uint64_t cell, edges_t near, int stuck,
+                                 size_t bad[2]) {
+    fb_status_t status = FB_OK;
+    if (near.n > 8 && stuck < 6 && fb_s2_low_bit(cell) > 1) {
         const int level = fb_s2_level(cell) + 1;
-        uint64_t child;
-        (void)fb_s2_descendants(cell, level, &child);
-        for (int k = 0; k < 4 && status == FB_OK; k++, child += 2 * fb_s2_bit_of(level))
-            status = seek_crossing(p, child, own, bad);
-    } else {
-        for (size_t x = 0; x < own.n && status == FB_OK; x++) {
-            for (size_t y = 0; y < x && status == FB_OK; y++) {
-                if (!edges_cross(p, own.edges[y], own.edges[x])) continue;
-                bad[0] = own.edges[y];
-                bad[1] = own.edges[x];
-                status = FB_OUT_OF_RANGE;
-            }
+        edges_t own[4] = {{NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}};
+        uint64_t first;
+        int parts = 0;
+        (void)fb_s2_descendants(cell, level, &first);
+        for (uint64_t k = 0; k < 4 && status == FB_OK; k++) {
+            const shape_t s = shape_of(first + 2 * k * fb_s2_bit_of(level));
+            status = keep_meeting(p, &s, near, &own[k]);
+            parts += own[k].n > 0;
+        }
+        for (uint64_t k = 0; k < 4; k++) {
+            if (status == FB_OK && own[k].n > 0)
+                status = seek_crossing(p, first + 2 * k * fb_s2_bit_of(level), own[k],
+                                       parts > 1 && own[k].n == near.n ? stuck + 1 : 0, bad);
+            free(own[k].edges);
+        }
+        return status;
+    }
+    for (size_t x = 0; x < near.n; x++) {
+        for (size_t y = 0; y < x; y++) {
+            if (!edges_cross(p, near.edges[y], near.edges[x])) continue;
+            bad[0] = near.edges[y];
+            bad[1] = near.edges[x];
+            return FB_OUT_OF_RANGE;
         }
     }
-    free(own.edges);
-    return status;
+    return FB_OK;
 }
 
 static void polygon_free(polygon_t *p) {
@@ -668,8 +677,14 @@ fb_status_t fb_s2_cover_polygon(fb_s2_rings_t rings, fb_s2_limits_t limits, fb_s
     }
     if (status == FB_OK) {
         for (; all.n < p.n; all.n++) all.edges[all.n] = (uint32_t)all.n;
-        for (uint64_t face = 0; face < 6 && status == FB_OK; face++)
-            status = seek_crossing(&p, face << 61 | (uint64_t)1 << 60, all, bad);
+        for (uint64_t face = 0; face < 6 && status == FB_OK; face++) {
+            const uint64_t cell = face << 61 | (uint64_t)1 << 60;
+            const shape_t s = shape_of(cell);
+            edges_t own;
+            status = keep_meeting(&p, &s, all, &own);
+            if (status == FB_OK) status = seek_crossing(&p, cell, own, 0, bad);
+            free(own.edges);
+        }
     }
     if (status == FB_OK) status = cover(&p, look_polygon, all, limits, found);
     free(all.edges);

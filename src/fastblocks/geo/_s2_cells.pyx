@@ -65,7 +65,7 @@ cdef int read_cells(
     cdef const uint64_t *data
     cdef size_t n, at
     batch.ids(name, cells)
-    array = batch.arrays[-1]
+    array = batch.arrays[len(batch.arrays) - 1]
     data = <const uint64_t *>data_of(array)
     n = array.size
     with nogil:
@@ -366,7 +366,7 @@ def children(cell, level=None):
     cdef size_t n = batch.n
     with nogil:
         fb_s2_children_offsets(cells, n, to, ends)
-    values = np.empty(offsets[-1], np.uint64)
+    values = np.empty(offsets[batch.n], np.uint64)
     cdef uint64_t *data = <uint64_t *>data_of(values)
     with nogil:
         fb_s2_children(cells, n, to, data)
@@ -438,7 +438,7 @@ def all_neighbors(cell):
     cdef size_t n = batch.n
     with nogil:
         fb_s2_all_neighbors(cells, n, neighbors, ends)
-    values = values[:offsets[-1]]
+    values = values[:offsets[batch.n]]
     return values.tolist() if batch.shape == () else (values, offsets)
 
 

@@ -176,6 +176,8 @@ def vertices(cell: int) -> list[tuple[float, float, float]]:
 
 def span(low: int, size: int) -> float:
     """Return the length on the face of the leaves [low, low + size): `st_to_uv`'s difference."""
+    if size == SIZE:
+        return 2.0
     s, t = low / SIZE, (low + size) / SIZE
     return 4 / 3 * (t - s) * (t + s if s >= 0.5 else 2 - t - s)
 

@@ -268,7 +268,7 @@ class Polygon:
     def look(self, cell: int, near: list[int] | None) -> tuple[int, Any]:
         if near is None:
             near = list(range(len(self.edges)))
-        touching = [k for k in near if meets(self.edges[k], cell, PAD)]
+        touching = self.meeting(near, cell)
         if any(meets(self.edges[k], cell, -PAD) for k in touching):
             return MEETS, touching
         face, left, right, lower, upper = bounds(cell)
@@ -281,17 +281,28 @@ class Polygon:
         """Return two edges that cross, if there are any."""
         everywhere = list(range(len(self.edges)))
         for face in FACES:
-            found = self.crossing_in(face, everywhere)
+            found = self.crossing_in(face, self.meeting(everywhere, face), 0)
             if found:
                 return found
         return None
 
-    def crossing_in(self, cell: int, near: list[int]) -> tuple[int, int] | None:
-        """Return two of the edges `near` that cross in a cell, if there are any."""
-        near = [k for k in near if meets(self.edges[k], cell, PAD)]
-        if len(near) > 8 and low_bit(cell) > 1:
-            for child in descendants(cell, level_of(cell) + 1):
-                found = self.crossing_in(child, near)
+    def meeting(self, near: list[int], cell: int) -> list[int]:
+        """Return the edges of `near` that meet a cell."""
+        return [k for k in near if meets(self.edges[k], cell, PAD)]
+
+    def crossing_in(self, cell: int, near: list[int], stuck: int) -> tuple[int, int] | None:
+        """Return two of the edges that meet a cell which cross, if there are any.
+
+        `stuck` levels before this one did not take an edge away though they divided the cell: edges
+        lie upon each other.
+        """
+        if len(near) > 8 and stuck < 6 and low_bit(cell) > 1:
+            children = descendants(cell, level_of(cell) + 1)
+            parts = [(child, self.meeting(near, child)) for child in children]
+            parts = [(child, own) for child, own in parts if own]
+            for child, own in parts:
+                same = len(parts) > 1 and len(own) == len(near)
+                found = self.crossing_in(child, own, stuck + 1 if same else 0)
                 if found:
                     return found
             return None
