@@ -170,3 +170,11 @@ def unknown_node(name: str) -> UnknownNodeError:
 
 def no_nodes(cls: type) -> LookupError:
     return LookupError(f"this {cls.__name__} has no nodes")
+
+
+def half_circle(edge: str) -> ValueError:
+    return ValueError(f"{edge} and the point after it must not be opposite points of the sphere")
+
+
+def crossing(edge: str, other: str) -> ValueError:
+    return ValueError(f"the edges of a polygon must not cross: from {edge} on and from {other} on")

@@ -1,5 +1,5 @@
 """Geo: grids of cells on the sphere, distances, and spatial indexes. Scalars and arrays in, the same out."""
 
-from . import distance, geohash, h3
+from . import distance, geohash, h3, s2
 
-__all__ = ["distance", "geohash", "h3"]
+__all__ = ["distance", "geohash", "h3", "s2"]
