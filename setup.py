@@ -19,6 +19,7 @@ MODULES = {
     "_core.keys": [],
     "_core.state": [],
     "_core.status": [],
+    "geo.rtree": ["rtree"],
     "hashing.xxh3": [],
     "cache.cache": CACHE,
     "cache.memo": [],

@@ -1154,6 +1154,12 @@ fb_status_t fb_rtree_query_many(const fb_rtree_view_t *view, const double *boxes
     return DISPATCH(query_many, view, boxes, m, found, ends);
 }
 
+void fb_rtree_spread(const uint64_t *ends, size_t m, int64_t *numbers) {
+    for (size_t i = 0, at = 0; i < m; i++) {
+        while (at < ends[i]) numbers[at++] = (int64_t)i;
+    }
+}
+
 void fb_rtree_count_many(const fb_rtree_view_t *view, const double *boxes, size_t m, int64_t *counts) {
     DISPATCH(count_many, view, boxes, m, counts);
 }

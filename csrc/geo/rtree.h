@@ -119,6 +119,9 @@ fb_status_t fb_rtree_query(const fb_rtree_view_t *view, const fb_rtree_box_t *bo
 fb_status_t fb_rtree_query_many(const fb_rtree_view_t *view, const double *boxes, size_t m,
                                 fb_rtree_found_t *found, uint64_t *ends);
 
+/* The number of the box that each of the ids belongs to: i from ends[i - 1] to ends[i]. */
+void fb_rtree_spread(const uint64_t *ends, size_t m, int64_t *numbers);
+
 /* How many boxes each of m boxes meets. */
 void fb_rtree_count_many(const fb_rtree_view_t *view, const double *boxes, size_t m, int64_t *counts);
 

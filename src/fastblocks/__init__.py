@@ -4,7 +4,7 @@ Every class is here and in its family module (`fastblocks.filters`); functions a
 module (`fastblocks.hashing`). `fastblocks.pure` has the same in plain Python.
 """
 
-from . import cache, filters, hashing, limit, ring, sketches
+from . import cache, filters, geo, hashing, limit, ring, sketches
 from .cache import Cache, CacheStats, Store, StoreError, StoreFullError, cached, simulate
 from .filters import (
     BinaryFuseFilter,
@@ -15,6 +15,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
+from .geo import RTree
 from .limit import (
     ConcurrencyLimiter,
     Decision,
@@ -68,6 +69,7 @@ __all__ = [
     "MaglevTable",
     "Memory",
     "MovedRange",
+    "RTree",
     "Rate",
     "Redis",
     "RendezvousHash",
@@ -88,6 +90,7 @@ __all__ = [
     "cache",
     "cached",
     "filters",
+    "geo",
     "hashing",
     "limit",
     "ring",

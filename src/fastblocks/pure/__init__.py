@@ -4,7 +4,7 @@ Same names, arguments, answers, errors and serialised bytes as the native ones; 
 enough to be read. Chosen by name, never by fall-back.
 """
 
-from . import cache, filters, hashing, limit, ring, sketches
+from . import cache, filters, geo, hashing, limit, ring, sketches
 from .cache import Cache, CacheStats, Store, StoreError, StoreFullError, cached, simulate
 from .filters import (
     BinaryFuseFilter,
@@ -15,6 +15,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
+from .geo import RTree
 from .limit import (
     ConcurrencyLimiter,
     Decision,
@@ -67,6 +68,7 @@ __all__ = [
     "MaglevTable",
     "Memory",
     "MovedRange",
+    "RTree",
     "Rate",
     "Redis",
     "RendezvousHash",
@@ -86,6 +88,7 @@ __all__ = [
     "cache",
     "cached",
     "filters",
+    "geo",
     "hashing",
     "limit",
     "ring",

@@ -119,13 +119,14 @@ def nodes_of(n: int) -> int:
 class RTree(Flat):
     """Boxes in the plane; see `fastblocks.RTree`."""
 
-    __slots__ = ("_boxes",)
+    __slots__ = ("_boxes", "_saved")
 
     _KIND, _VERSION = b"RTRE", 1
     _PARAMETERS = ()
     _FILE_USE = "no writer"
 
-    _boxes: dict[int, Box]
+    _boxes: dict[int, Box]  # by id, ascending; a change makes another dict
+    _saved: int  # number of boxes in the payload
 
     def __init__(self, boxes: ArrayLike | None = None, ids: ArrayLike | None = None) -> None:
         self._begin_init()
@@ -279,7 +280,7 @@ class RTree(Flat):
 
     def _adopt(self, params: bytes, size: int) -> bool:
         n, rest = PARAMS.unpack(params)
-        self._boxes = dict.fromkeys(range(n), NO_BOX) if size == nodes_of(n) * NODE_BYTES else {}
+        self._saved = n
         return n < 2**32 - 1 and size == nodes_of(n) * NODE_BYTES and not any(rest)
 
     def _take(self, payload: memoryview, mapping: mmap.mmap | None = None) -> None:
@@ -299,7 +300,7 @@ class RTree(Flat):
         return b"".join(data)
 
     def _admit(self) -> bool:
-        n = len(self._boxes)
+        n = self._saved
         leaves = bytes(self._payload)[: -(-n // FAN) * NODE_BYTES]
         found: dict[int, Box] = {}
         for at in range(0, len(leaves), NODE_BYTES):
