@@ -26,7 +26,9 @@
  * A node is retired by the change that copies it, and seen by the views from the version of its birth to
  * the one before that change. Retired nodes wait with the newest view that sees them; when that view is
  * dropped they go to the next older one that sees them, or, if there is none, are free. So a view that
- * is held long keeps what it sees, and not what comes and goes after it.
+ * is held long keeps what it sees, and not what comes and goes after it. A node that no view in use sees
+ * is changed in place, and so is the newest view if nobody searches it: nodes then stay where packing
+ * has put them, next to their neighbours.
  *
  * Query: O(log n + answers) for boxes that overlap little; nearest: depth first with a bound [5].
  *
@@ -58,6 +60,8 @@ enum {
     STACK = FAN * FB_RTREE_LEVELS,
     MAX_HEIGHT = FB_RTREE_LEVELS - 4, /* of a tree before a change */
     LEAST = 6,                        /* entries of a part of a node that is split */
+    ROOM = 2,                         /* free entries that two leaves have if they share anew */
+    BLOCKS = 192,                     /* each an eighth more: enough for all nodes there can be */
 };
 #define NONE UINT32_MAX /* no node, no link; an empty slot of the map */
 #define GONE (UINT32_MAX - 1) /* a slot of the map that held an id */
@@ -71,12 +75,14 @@ struct fb_rtree {
     fb_rtree_node_t *nodes; /* the packed tree */
     size_t n_packed;
     bool owned;
-    fb_rtree_node_t **chunks;                        /* n_chunks of max_chunks; the first ones in `nodes` */
-    fb_rtree_node_t **old_chunks[8 * sizeof(size_t)]; /* smaller arrays, which views may hold */
-    size_t n_chunks, max_chunks, n_old_chunks, own_chunks;
+    fb_rtree_node_t **chunks; /* n_chunks of max_chunks; the first ones in `nodes`, others in blocks */
+    fb_rtree_node_t **old_chunks[BLOCKS]; /* smaller arrays, which views may hold */
+    fb_rtree_node_t *blocks[BLOCKS];
+    size_t n_chunks, max_chunks, n_old_chunks, n_own_chunks, n_blocks;
     fb_rtree_view_t *now;   /* the newest view; `older` leads to those that may be in use */
     fb_rtree_view_t *spare; /* of no use now; `older` leads on */
     size_t changes;
+    bool held;         /* in a change: somebody may search the newest view */
     bool open;         /* for changes: the rest is there */
     uint32_t *births;  /* version of every node; of one that is free: the next one */
     uint32_t free_nodes;
@@ -112,7 +118,7 @@ FB_INLINE uint64_t child_of(const fb_rtree_view_t *view, const fb_rtree_node_t *
 
 FB_INLINE void prefetch_node(const fb_rtree_node_t *node) {
     const char *p = (const char *)node;
-    for (size_t line = 0; line < sizeof(node->min_x) * 4; line += 64) FB_PREFETCH(p + line);
+    for (size_t line = 0; line < sizeof(*node); line += 64) FB_PREFETCH(p + line);
 }
 
 FB_INLINE fb_rtree_box_t box_at(const double *boxes, size_t i) {
@@ -442,7 +448,7 @@ void fb_rtree_drop(fb_rtree_t *tree) {
     drop_views(tree->now);
     drop_views(tree->spare);
     for (size_t i = 0; i < tree->n_old_chunks; i++) free(tree->old_chunks[i]);
-    for (size_t i = 0; i < tree->own_chunks; i++) fb_free_zeroed(tree->chunks[tree->n_chunks - 1 - i]);
+    for (size_t i = 0; i < tree->n_blocks; i++) fb_free_zeroed(tree->blocks[i]);
     if (tree->owned) fb_free_zeroed(tree->nodes);
     free(tree->chunks);
     free(tree->births);
@@ -459,7 +465,7 @@ void fb_rtree_view_drop(fb_rtree_view_t *view) {
 
 size_t fb_rtree_bytes(const fb_rtree_t *tree) {
     size_t bytes = tree->n_packed * sizeof(fb_rtree_node_t);
-    bytes += tree->own_chunks * CHUNK * sizeof(fb_rtree_node_t);
+    bytes += tree->n_own_chunks * CHUNK * sizeof(fb_rtree_node_t);
     bytes += tree->max_chunks * sizeof(*tree->chunks) + tree->max_links * sizeof(*tree->links);
     bytes += tree->map_size * sizeof(*tree->map);
     if (tree->open) bytes += tree->max_chunks * CHUNK * sizeof(*tree->births);
@@ -586,7 +592,7 @@ static void free_node(fb_rtree_t *tree, uint32_t node) {
 static uint32_t take_node(fb_rtree_t *tree) {
     const uint32_t node = tree->free_nodes;
     tree->free_nodes = tree->births[node];
-    tree->births[node] = tree->now->version + 1;
+    tree->births[node] = tree->now->version + tree->held;
     tree->n_free_nodes--;
     return node;
 }
@@ -616,10 +622,11 @@ static fb_status_t more_links(fb_rtree_t *tree) {
 }
 
 static fb_status_t more_nodes(fb_rtree_t *tree) {
-    if (tree->n_chunks == tree->max_chunks) {
-        const size_t max = tree->max_chunks + tree->max_chunks / 4 + 4;
-        const size_t most_old = sizeof(tree->old_chunks) / sizeof(*tree->old_chunks);
-        if (tree->n_old_chunks == most_old || max >= NONE / CHUNK) return FB_NO_MEMORY;
+    const size_t few = 1 + tree->n_chunks / 8; /* in one block, which gets huge pages if it is large */
+    if (tree->n_blocks == BLOCKS) return FB_NO_MEMORY;
+    if (tree->n_chunks + few > tree->max_chunks) {
+        const size_t max = tree->n_chunks + tree->n_chunks / 4 + 4;
+        if (tree->n_old_chunks == BLOCKS || max >= NONE / CHUNK) return FB_NO_MEMORY;
         uint32_t *births = (uint32_t *)realloc(tree->births, max * CHUNK * sizeof(*births));
         if (births == NULL) return FB_NO_MEMORY;
         tree->births = births;
@@ -630,11 +637,13 @@ static fb_status_t more_nodes(fb_rtree_t *tree) {
         tree->chunks = chunks;
         tree->max_chunks = max;
     }
-    fb_rtree_node_t *nodes = (fb_rtree_node_t *)fb_alloc_zeroed(CHUNK * sizeof(*nodes));
+    fb_rtree_node_t *nodes = (fb_rtree_node_t *)fb_alloc_zeroed(few * CHUNK * sizeof(*nodes));
     if (nodes == NULL) return FB_NO_MEMORY;
-    tree->chunks[tree->n_chunks++] = nodes;
-    tree->own_chunks++;
-    for (size_t i = CHUNK; i-- > 0;) free_node(tree, (uint32_t)((tree->n_chunks - 1) * CHUNK + i));
+    tree->blocks[tree->n_blocks++] = nodes;
+    tree->n_own_chunks += few;
+    for (size_t i = 0; i < few; i++) tree->chunks[tree->n_chunks + i] = nodes + i * CHUNK;
+    for (size_t i = few * CHUNK; i-- > 0;) free_node(tree, (uint32_t)(tree->n_chunks * CHUNK + i));
+    tree->n_chunks += few;
     return FB_OK;
 }
 
@@ -666,18 +675,23 @@ static fb_status_t open_tree(fb_rtree_t *tree) {
     return FB_OK;
 }
 
+/* Makes room for n more nodes that a view is the last to see. */
+static bool room_to_retire(fb_rtree_view_t *view, size_t n) {
+    if (view->max_retired - view->n_retired >= n) return true;
+    const size_t max = 2 * view->n_retired + n;
+    uint32_t *retired = (uint32_t *)realloc(view->retired, max * sizeof(*retired));
+    if (retired == NULL) return false;
+    view->retired = retired;
+    view->max_retired = max;
+    return true;
+}
+
 /* Frees what only dropped views have seen. */
 static void reap(fb_rtree_t *tree) {
     for (fb_rtree_view_t *view = tree->now->older, *older; view != NULL; view = older) {
         older = view->older;
         if (!fb_atomic_acquire64(&view->dead)) continue;
-        if (older != NULL && older->max_retired - older->n_retired < view->n_retired) {
-            const size_t max = 2 * older->n_retired + view->n_retired;
-            uint32_t *retired = (uint32_t *)realloc(older->retired, max * sizeof(*retired));
-            if (retired == NULL) continue; /* another time */
-            older->retired = retired;
-            older->max_retired = max;
-        }
+        if (older != NULL && !room_to_retire(older, view->n_retired)) continue; /* another time */
         for (size_t i = 0; i < view->n_retired; i++) {
             const uint32_t node = view->retired[i];
             if (older != NULL && tree->births[node] <= older->version) {
@@ -694,12 +708,15 @@ static void reap(fb_rtree_t *tree) {
 }
 
 /* Makes sure that nothing can fail from here on: room for a copy and a split of every node of a path. */
-static fb_status_t reserve(fb_rtree_t *tree, bool insert) {
+static fb_status_t reserve(fb_rtree_t *tree, bool insert, bool held) {
     fb_status_t status = open_tree(tree);
     const size_t most = 2 * (size_t)tree->now->height + 2, n = tree->now->n;
     if (status == FB_OK && tree->now->height > MAX_HEIGHT) status = FB_OUT_OF_RANGE;
     if (status != FB_OK) return status;
+    tree->held = held;
     reap(tree);
+    fb_rtree_view_t *last = held ? tree->now : tree->now->older;
+    if (last != NULL && !room_to_retire(last, FB_RTREE_LEVELS)) return FB_NO_MEMORY;
     while (tree->n_free_nodes < most) {
         if (more_nodes(tree) != FB_OK) return FB_NO_MEMORY;
     }
@@ -719,20 +736,29 @@ static unsigned slot_of(const fb_rtree_node_t *node, uint32_t link) {
     return slot;
 }
 
-/* Copies the nodes from a leaf to the root, to be changed. */
-static void copy_path(fb_rtree_t *tree, uint32_t leaf) {
-    uint32_t below = NONE;
-    for (uint32_t link = leaf; link != NONE; below = link, link = tree->links[link].parent) {
-        const uint32_t old = tree->links[link].node, node = take_node(tree);
-        fb_rtree_node_t *copy = own_node(tree, node);
-        memcpy(copy, own_node(tree, old), sizeof(*copy));
-        tree->now->retired[tree->now->n_retired++] = old;
-        tree->links[link].node = node;
-        if (below != NONE) copy->of.to.child[slot_of(copy, below)] = tree->links[below].node;
+/* Makes a node one that may be changed: if a view that is in use sees it, a copy takes its place. The link
+ * in its parent is the caller's. */
+static void own(fb_rtree_t *tree, uint32_t link) {
+    fb_rtree_view_t *last = tree->held ? tree->now : tree->now->older;
+    const uint32_t old = tree->links[link].node;
+    if (last == NULL || tree->births[old] > last->version) return;
+    last->retired[last->n_retired++] = old;
+    const uint32_t node = take_node(tree);
+    memcpy(own_node(tree, node), own_node(tree, old), sizeof(fb_rtree_node_t));
+    tree->links[link].node = node;
+}
+
+/* The same for the nodes from a leaf to the root. */
+static void own_path(fb_rtree_t *tree, uint32_t leaf) {
+    own(tree, leaf);
+    for (uint32_t below = leaf, link; (link = tree->links[below].parent) != NONE; below = link) {
+        own(tree, link);
+        fb_rtree_node_t *node = own_node(tree, tree->links[link].node);
+        node->of.to.child[slot_of(node, below)] = tree->links[below].node;
     }
 }
 
-/* Makes the boxes above a node, on a copied path, exact. */
+/* Makes the boxes above a node, on a path that is owned, exact. */
 static void fit_above(fb_rtree_t *tree, uint32_t link) {
     for (uint32_t parent; (parent = tree->links[link].parent) != NONE; link = parent) {
         fb_rtree_node_t *node = own_node(tree, tree->links[parent].node);
@@ -740,21 +766,25 @@ static void fit_above(fb_rtree_t *tree, uint32_t link) {
     }
 }
 
+/* Makes what has been changed the newest view; if nobody searches the last one, in its place. */
 static void publish(fb_rtree_t *tree, size_t n, uint32_t height) {
-    fb_rtree_view_t *view = tree->spare, *old = tree->now;
-    tree->spare = view->older;
+    fb_rtree_view_t *view = tree->now;
+    if (tree->held) {
+        view = tree->spare;
+        tree->spare = view->older;
+        view->version = tree->now->version + 1;
+        view->dead = 0;
+        view->n_retired = 0;
+        view->older = tree->now;
+        view->newer = NULL;
+        tree->now->newer = view;
+        tree->now = view;
+    }
     view->chunks = (const fb_rtree_node_t *const *)tree->chunks;
     view->n = n;
     view->root = height ? tree->links[tree->root].node : 0;
     view->height = height;
     view->packed = false;
-    view->version = old->version + 1;
-    view->dead = 0;
-    view->n_retired = 0;
-    view->older = old;
-    view->newer = NULL;
-    old->newer = view;
-    tree->now = view;
     tree->changes++;
 }
 
@@ -781,22 +811,13 @@ static unsigned best_child(const fb_rtree_node_t *node, const fb_rtree_box_t *bo
     return best;
 }
 
+/* An entry on its way. The link is that of the child, or, of an entry of a leaf, of the leaf it comes
+ * from; NONE if its id is new. */
 typedef struct {
     fb_rtree_box_t box;
-    int64_t id;           /* of a leaf's entry */
-    uint32_t child, link; /* of an inner node's */
+    int64_t id;
+    uint32_t child, link;
 } entry_t;
-
-static entry_t get_entry(const fb_rtree_node_t *node, unsigned slot, uint32_t level) {
-    entry_t entry = {entry_box(node, slot), 0, 0, 0};
-    if (level == 0) {
-        entry.id = node->of.ids[slot];
-    } else {
-        entry.child = node->of.to.child[slot];
-        entry.link = node->of.to.link[slot];
-    }
-    return entry;
-}
 
 static void put_entry(fb_rtree_node_t *node, unsigned slot, uint32_t level, entry_t entry) {
     set_box(node, slot, entry.box);
@@ -808,40 +829,73 @@ static void put_entry(fb_rtree_node_t *node, unsigned slot, uint32_t level, entr
     }
 }
 
-static void sort_entries(entry_t *entries, bool by_y) {
-    for (unsigned i = 1; i <= FAN; i++) {
-        const entry_t entry = entries[i];
-        const double at = by_y ? 0.5 * entry.box.min_y + 0.5 * entry.box.max_y
-                               : 0.5 * entry.box.min_x + 0.5 * entry.box.max_x;
-        unsigned j = i;
-        for (; j; j--) {
-            const fb_rtree_box_t *box = &entries[j - 1].box;
-            const double before = by_y ? 0.5 * box->min_y + 0.5 * box->max_y
-                                       : 0.5 * box->min_x + 0.5 * box->max_x;
-            if (before <= at) break;
-            entries[j] = entries[j - 1];
+/* Copies the entries of a node to `entries`; how many. */
+static unsigned get_entries(const fb_rtree_t *tree, uint32_t link, uint32_t level, entry_t *entries) {
+    const fb_rtree_node_t *node = node_of(tree, link);
+    unsigned n = 0;
+    for (unsigned slot = 0; slot < FAN; slot++) {
+        if (is_empty(node, slot)) continue;
+        entry_t *entry = entries + n++;
+        *entry = (entry_t){entry_box(node, slot), 0, 0, link};
+        if (level == 0) {
+            entry->id = node->of.ids[slot];
+        } else {
+            entry->child = node->of.to.child[slot];
+            entry->link = node->of.to.link[slot];
         }
+    }
+    return n;
+}
+
+/* Makes n entries the contents of a node. */
+static void set_entries(fb_rtree_t *tree, uint32_t link, uint32_t level, const entry_t *entries,
+                        unsigned n) {
+    fb_rtree_node_t *node = own_node(tree, tree->links[link].node);
+    clear_node(node);
+    for (unsigned i = 0; i < n; i++) {
+        const entry_t *entry = entries + i;
+        put_entry(node, i, level, *entry);
+        if (level) {
+            tree->links[entry->link].parent = link;
+        } else if (entry->link == NONE) {
+            map_add(tree, entry->id, link);
+        } else if (entry->link != link) {
+            map_move(tree, entry->id, entry->link, link);
+        }
+    }
+}
+
+FB_INLINE double centre(fb_rtree_box_t box, bool by_y) {
+    return by_y ? 0.5 * box.min_y + 0.5 * box.max_y : 0.5 * box.min_x + 0.5 * box.max_x;
+}
+
+static void sort_entries(entry_t *entries, unsigned n, bool by_y) {
+    for (unsigned i = 1; i < n; i++) {
+        const entry_t entry = entries[i];
+        const double at = centre(entry.box, by_y);
+        unsigned j = i;
+        for (; j && centre(entries[j - 1].box, by_y) > at; j--) entries[j] = entries[j - 1];
         entries[j] = entry;
     }
 }
 
-/* Orders the entries of a full node and one more so that the first *at of them make a good node, and the
- * others another. */
-static unsigned best_split(entry_t *entries) {
+/* Orders n entries so that the first ones, at least `low` and at most `high`, make a good node, and the
+ * others another; how many the first ones are. */
+static unsigned best_split(entry_t *entries, unsigned n, unsigned low, unsigned high) {
     double least_overlap = INFINITY, least_size = INFINITY;
-    unsigned best = FAN / 2;
-    bool best_by_y = false;
+    unsigned best = low;
+    bool best_by_y = true;
     for (unsigned by_y = 0; by_y < 2; by_y++) {
-        fb_rtree_box_t right[FAN + 2], left = no_box();
-        sort_entries(entries, by_y);
-        right[FAN + 1] = no_box();
-        for (unsigned i = FAN + 1; i-- > 0;) right[i] = join_boxes(right[i + 1], entries[i].box);
-        for (unsigned i = 1; i <= FAN + 1 - LEAST; i++) {
+        fb_rtree_box_t right[2 * FAN + 2], left = no_box();
+        sort_entries(entries, n, by_y);
+        right[n] = no_box();
+        for (unsigned i = n; i-- > 0;) right[i] = join_boxes(right[i + 1], entries[i].box);
+        for (unsigned i = 1; i <= high; i++) {
             left = join_boxes(left, entries[i - 1].box);
-            if (i < LEAST) continue;
+            if (i < low) continue;
             const double wide = less(left.max_x, right[i].max_x) - more(left.min_x, right[i].min_x);
-            const double high = less(left.max_y, right[i].max_y) - more(left.min_y, right[i].min_y);
-            const double overlap = wide > 0.0 && high > 0.0 ? wide * high : 0.0;
+            const double tall = less(left.max_y, right[i].max_y) - more(left.min_y, right[i].min_y);
+            const double overlap = wide > 0.0 && tall > 0.0 ? wide * tall : 0.0;
             const double size = half_perimeter(left) + half_perimeter(right[i]);
             if (overlap < least_overlap || (overlap == least_overlap && size < least_size)) {
                 least_overlap = overlap;
@@ -851,104 +905,148 @@ static unsigned best_split(entry_t *entries) {
             }
         }
     }
-    if (!best_by_y) sort_entries(entries, false);
+    if (!best_by_y) sort_entries(entries, n, false);
     return best;
 }
 
+/* An entry for a node that is new below a parent. */
+static entry_t entry_of(fb_rtree_t *tree, uint32_t link) {
+    return (entry_t){node_box(node_of(tree, link)), 0, tree->links[link].node, link};
+}
+
+/* The box of a node, again, in its parent. */
+static void set_above(fb_rtree_t *tree, uint32_t link) {
+    fb_rtree_node_t *above = own_node(tree, tree->links[tree->links[link].parent].node);
+    set_box(above, slot_of(above, link), node_box(node_of(tree, link)));
+}
+
 /* Splits a full node and one more entry in two. Returns the link of the new one, which has the same
- * parent but no entry there yet. An id that is `fresh` is in no map. */
-static uint32_t split(fb_rtree_t *tree, uint32_t link, uint32_t level, entry_t entry, int64_t fresh) {
+ * parent but no entry there yet. */
+static uint32_t split(fb_rtree_t *tree, uint32_t link, uint32_t level, entry_t entry) {
     entry_t entries[FAN + 1];
-    fb_rtree_node_t *node = own_node(tree, tree->links[link].node);
+    const unsigned n = get_entries(tree, link, level, entries);
     const uint32_t other = take_link(tree, take_node(tree), tree->links[link].parent);
-    fb_rtree_node_t *second = own_node(tree, tree->links[other].node);
-    for (unsigned slot = 0; slot < FAN; slot++) entries[slot] = get_entry(node, slot, level);
-    entries[FAN] = entry;
-    const unsigned at = best_split(entries);
-    clear_node(node);
-    clear_node(second);
-    for (unsigned i = 0; i < at; i++) {
-        put_entry(node, i, level, entries[i]);
-        if (level) tree->links[entries[i].link].parent = link;
-    }
-    for (unsigned i = at; i <= FAN; i++) {
-        put_entry(second, i - at, level, entries[i]);
-        if (level) {
-            tree->links[entries[i].link].parent = other;
-        } else if (entries[i].id != fresh) {
-            map_move(tree, entries[i].id, link, other);
-        }
-    }
+    entries[n] = entry;
+    const unsigned at = best_split(entries, n + 1, LEAST, n + 1 - LEAST);
+    set_entries(tree, link, level, entries, at);
+    set_entries(tree, other, level, entries + at, n + 1 - at);
     return other;
 }
 
-fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *given) {
-    fb_status_t status = reserve(tree, true);
+/* The child of the same parent whose box makes the smallest one with that of a child; NONE if there is
+ * no other. */
+static uint32_t nearest_sibling(const fb_rtree_node_t *parent, uint32_t link) {
+    const unsigned self = slot_of(parent, link);
+    const fb_rtree_box_t box = entry_box(parent, self);
+    double least = INFINITY;
+    uint32_t nearest = NONE;
+    for (unsigned slot = 0; slot < FAN; slot++) {
+        if (slot == self || is_empty(parent, slot)) continue;
+        const fb_rtree_box_t other = entry_box(parent, slot);
+        const double size = half_perimeter(join_boxes(box, other)) - half_perimeter(other);
+        if (size < least) {
+            least = size;
+            nearest = parent->of.to.link[slot];
+        }
+    }
+    return nearest;
+}
+
+/* Shares the entries of a full leaf, of a sibling and one more out between the two, or, if that would
+ * leave hardly any room, between them and a third leaf, whose link is returned; else NONE. */
+static uint32_t share(fb_rtree_t *tree, uint32_t link, uint32_t sibling, entry_t entry) {
+    entry_t entries[2 * FAN + 1];
+    unsigned n = get_entries(tree, link, 0, entries);
+    n += get_entries(tree, sibling, 0, entries + n);
+    entries[n++] = entry;
+    fb_rtree_node_t *parent = own_node(tree, tree->links[tree->links[link].parent].node);
+    own(tree, sibling);
+    parent->of.to.child[slot_of(parent, sibling)] = tree->links[sibling].node;
+    uint32_t third = NONE;
+    unsigned first, second = n;
+    if (n <= 2 * FAN - ROOM) {
+        first = best_split(entries, n, n - FAN, FAN);
+    } else {
+        third = take_link(tree, take_node(tree), tree->links[link].parent);
+        fb_rtree_box_t all = no_box();
+        for (unsigned i = 0; i < n; i++) all = join_boxes(all, entries[i].box);
+        sort_entries(entries, n, all.max_y - all.min_y > all.max_x - all.min_x);
+        first = n / 3;
+        second = 2 * n / 3;
+    }
+    unsigned stay = 0; /* of the first part */
+    for (unsigned i = 0; i < first; i++) stay += entries[i].link == link;
+    const bool swap = 2 * stay < first;
+    set_entries(tree, swap ? sibling : link, 0, entries, first);
+    set_entries(tree, swap ? link : sibling, 0, entries + first, second - first);
+    if (third != NONE) set_entries(tree, third, 0, entries + second, n - second);
+    set_above(tree, link);
+    set_above(tree, sibling);
+    return third;
+}
+
+fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *given, bool held) {
+    fb_status_t status = reserve(tree, true, held);
     if (status != FB_OK) return status;
-    uint32_t height = tree->now->height, level = 0, link;
-    entry_t entry = {*given, id, 0, 0};
+    uint32_t height = tree->now->height, level = 0, link = tree->root;
+    entry_t entry = {*given, id, 0, NONE};
     entry.box = (fb_rtree_box_t){given->min_x + 0.0, given->min_y + 0.0, given->max_x + 0.0,
                                  given->max_y + 0.0};
     if (height == 0) {
-        tree->root = take_link(tree, take_node(tree), NONE);
-        clear_node(own_node(tree, tree->links[tree->root].node));
+        link = tree->root = take_link(tree, take_node(tree), NONE);
+        clear_node(own_node(tree, tree->links[link].node));
         height = 1;
-        link = tree->root;
     } else {
-        link = tree->root;
         for (level = height - 1; level; level--) {
-            const fb_rtree_node_t *node = own_node(tree, tree->links[link].node);
+            const fb_rtree_node_t *node = node_of(tree, link);
             link = node->of.to.link[best_child(node, given)];
         }
-        copy_path(tree, link);
+        own_path(tree, link);
     }
-    uint32_t home = link;
     for (;; level++) {
         fb_rtree_node_t *node = own_node(tree, tree->links[link].node);
+        const uint32_t parent = tree->links[link].parent;
+        uint32_t other = NONE;
         unsigned slot = 0;
         while (slot < FAN && !is_empty(node, slot)) slot++;
         if (slot < FAN) {
             put_entry(node, slot, level, entry);
+            if (level == 0) map_add(tree, id, link);
             break;
         }
-        const uint32_t other = split(tree, link, level, entry, id), parent = tree->links[link].parent;
-        fb_rtree_node_t *second = own_node(tree, tree->links[other].node);
-        if (level == 0) {
-            for (slot = 0; slot < FAN; slot++) {
-                if (second->of.ids[slot] == id && !is_empty(second, slot)) home = other;
-            }
+        if (level == 0 && parent != NONE) other = nearest_sibling(own_node(tree, tree->links[parent].node), link);
+        if (other != NONE) {
+            other = share(tree, link, other, entry);
+            if (other == NONE) break;
+        } else {
+            other = split(tree, link, level, entry);
         }
-        entry = (entry_t){node_box(second), 0, tree->links[other].node, other};
+        entry = entry_of(tree, other);
         if (parent == NONE) {
-            const entry_t first = {node_box(node), 0, tree->links[link].node, link};
-            tree->root = take_link(tree, take_node(tree), NONE);
-            tree->links[link].parent = tree->links[other].parent = tree->root;
-            node = own_node(tree, tree->links[tree->root].node);
-            clear_node(node);
-            put_entry(node, 0, level + 1, first);
-            put_entry(node, 1, level + 1, entry);
+            const uint32_t root = take_link(tree, take_node(tree), NONE);
+            const entry_t entries[2] = {entry_of(tree, link), entry};
+            set_entries(tree, root, level + 1, entries, 2);
+            tree->root = root;
             height++;
             break;
         }
-        fb_rtree_node_t *above = own_node(tree, tree->links[parent].node);
-        set_box(above, slot_of(above, link), node_box(node));
+        set_above(tree, link);
         link = parent;
     }
     fit_above(tree, link);
-    map_add(tree, id, home);
     publish(tree, tree->now->n + 1, height);
     return FB_OK;
 }
 
-fb_status_t fb_rtree_remove(fb_rtree_t *tree, int64_t id) {
-    fb_status_t status = reserve(tree, false);
+fb_status_t fb_rtree_remove(fb_rtree_t *tree, int64_t id, bool held) {
+    fb_status_t status = reserve(tree, false, held);
     if (status != FB_OK) return status;
     size_t at;
     uint32_t link, height = tree->now->height;
     unsigned slot;
     if (!find_id(tree, id, &at, &link, &slot)) return FB_OUT_OF_RANGE;
     tree->map[at] = GONE;
-    copy_path(tree, link);
+    own_path(tree, link);
     for (uint32_t level = 0;; level++) {
         fb_rtree_node_t *node = own_node(tree, tree->links[link].node);
         put_entry(node, slot, level, (entry_t){no_box(), 0, 0, 0});

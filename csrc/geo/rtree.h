@@ -80,7 +80,8 @@ bool fb_rtree_packed(const fb_rtree_node_t *nodes, size_t n);
 fb_rtree_t *fb_rtree_new(fb_rtree_node_t *nodes, size_t n, bool owned);
 void fb_rtree_drop(fb_rtree_t *tree);
 
-/* The view of now. It is taken once for each change, and dropped once, by any thread. */
+/* The newest view. It is taken when the tree is new and after each change with `held`, and dropped once, by
+ * any thread. */
 fb_rtree_view_t *fb_rtree_view(fb_rtree_t *tree);
 void fb_rtree_view_drop(fb_rtree_view_t *view);
 
@@ -95,10 +96,11 @@ fb_status_t fb_rtree_prepare(fb_rtree_t *tree);
 /* Whether an id is there; the tree is prepared. */
 bool fb_rtree_has(const fb_rtree_t *tree, int64_t id);
 
-/* Adds a box with an id that is not there; takes away one that is. The tree is prepared. After FB_OK
- * there is a new view; else nothing has changed. */
-fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *box);
-fb_status_t fb_rtree_remove(fb_rtree_t *tree, int64_t id);
+/* Adds a box with an id that is not there; takes away one that is. The tree is prepared. With `held`,
+ * somebody may be searching the newest view, and after FB_OK there is a newer one; else that view changes.
+ * On an error nothing has changed. */
+fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *box, bool held);
+fb_status_t fb_rtree_remove(fb_rtree_t *tree, int64_t id, bool held);
 
 /* True if so much has changed that it is time to pack the boxes anew. */
 bool fb_rtree_worn(const fb_rtree_t *tree);

@@ -2,10 +2,10 @@
 
 cimport cython
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.ref cimport Py_REFCNT
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.math cimport isfinite
-from libc.stdint cimport SIZE_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -15,6 +15,7 @@ from fastblocks._core import errors
 from fastblocks._core.arrays cimport data_of, out_array
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.flat cimport NO_WRITER, Flat
+from fastblocks._core.keys cimport FB_HAVE_GIL
 from fastblocks._core.state cimport FB_STATE_FOURCC, fb_state_t, params_end_at
 from fastblocks._core.status cimport check_status, fb_status_t
 
@@ -54,8 +55,9 @@ cdef extern from "geo/rtree.h" nogil:
     size_t fb_rtree_bytes(const fb_rtree_t *tree)
     fb_status_t fb_rtree_prepare(fb_rtree_t *tree)
     bint fb_rtree_has(const fb_rtree_t *tree, int64_t id)
-    fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *box)
-    fb_status_t fb_rtree_remove(fb_rtree_t *tree, int64_t id)
+    fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *box,
+                                bint held)
+    fb_status_t fb_rtree_remove(fb_rtree_t *tree, int64_t id, bint held)
     bint fb_rtree_worn(const fb_rtree_t *tree)
     void fb_rtree_items(const fb_rtree_view_t *view, int64_t *ids, double *boxes)
     fb_rtree_box_t fb_rtree_bounds(const fb_rtree_view_t *view)
@@ -312,10 +314,9 @@ cdef class RTree(Flat):
             self.prepare()
             if fb_rtree_has(self.nodes.tree, number):
                 raise checks.id_there(number)
-            view = View.__new__(View)
-            status = fb_rtree_insert(self.nodes.tree, number, &given)
-            check_status(status, f"{self.view.view.n + 1} boxes")
-            self.changed(view)
+            view = self.successor()
+            status = fb_rtree_insert(self.nodes.tree, number, &given, view is not None)
+            self.changed(status, view)
 
     def remove(self, id):
         """Take a box away.
@@ -342,10 +343,9 @@ cdef class RTree(Flat):
             self.prepare()
             if not fb_rtree_has(self.nodes.tree, number):
                 raise checks.id_unknown(number)
-            view = View.__new__(View)
-            status = fb_rtree_remove(self.nodes.tree, number)
-            check_status(status, f"{self.view.view.n} boxes")
-            self.changed(view)
+            view = self.successor()
+            status = fb_rtree_remove(self.nodes.tree, number, view is not None)
+            self.changed(status, view)
 
     cdef int prepare(self) except -1:
         """To be called with `whole`."""
@@ -363,12 +363,23 @@ cdef class RTree(Flat):
             status = fb_rtree_prepare(tree)
         return status
 
-    cdef int changed(self, View view) except -1:
-        """The tree has a new view, to be put into `view`; to be called with `whole`."""
-        self.show(view, self.nodes)
+    cdef View successor(self):
+        """A view to follow the newest one; None if that can change, for nobody searches it.
+
+        Whoever searches has a reference. Without a GIL another thread may take one at any moment.
+        """
+        if FB_HAVE_GIL and Py_REFCNT(self.view) == 1:
+            return None
+        return View.__new__(View)
+
+    cdef int changed(self, fb_status_t status, View view) except -1:
+        """After a change, with the view that follows; to be called with `whole`."""
+        check_status(status, "a change")
+        if view is not None:
+            self.show(view, self.nodes)
         if fb_rtree_worn(self.nodes.tree):
             try:
-                self.take_over(repacked(view.view))
+                self.take_over(repacked(self.view.view))
             except MemoryError:  # it goes without
                 pass
         return 0
