@@ -14,12 +14,14 @@
  * Changes copy the path from leaf to root, so nodes that a view can reach never change (path copying
  * [3]), and the new root is the next view. An insert goes down to the child whose half perimeter grows
  * least; a full node is split where the parts' boxes overlap least along an axis, then have the least
- * perimeter [4]. A removal shrinks the boxes above and drops empty nodes. Once as many changes were made
- * as half of the boxes there are, fb_rtree_worn tells the owner to pack anew: so the shape stays near to
+ * perimeter [4]. A removal shrinks the boxes above and drops empty nodes. Once a quarter as many changes were made
+ * as there are boxes, fb_rtree_worn tells the owner to pack anew: so the shape stays near to
  * the packed one, and a change costs O(log n) copied nodes, and O(log n) more, amortised, for packing.
  *
  * What changes need besides: a link, a number that a node keeps while copies of it come and go;
  * links[link] tells the newest copy and the parent's link, the parent's `to` the links of its children.
+ * With the first change the inner nodes are made anew with room for more children, or the first split of
+ * a leaf in each of them would split it.
  * `map` finds the link of the leaf of an id: open addressing, 4 bytes a slot, of which the low bits are
  * the link and the high ones a tag of the id; the id itself stands in the leaf.
  *
@@ -60,6 +62,7 @@ enum {
     STACK = FAN * FB_RTREE_LEVELS,
     MAX_HEIGHT = FB_RTREE_LEVELS - 4, /* of a tree before a change */
     LEAST = 6,                        /* entries of a part of a node that is split */
+    LOOSE = 12,                       /* entries of inner nodes when changes begin */
     ROOM = 2,                         /* free entries that two leaves have if they share anew */
     BLOCKS = 192,                     /* each an eighth more: enough for all nodes there can be */
 };
@@ -90,6 +93,7 @@ struct fb_rtree {
     link_t *links;
     size_t max_links, n_free_links;
     uint32_t free_links, root; /* links */
+    uint32_t height;
     uint32_t *map;
     size_t map_size, map_used; /* slots, and those of them that are not empty */
     unsigned link_bits;
@@ -556,7 +560,7 @@ static fb_status_t make_map(fb_rtree_t *tree, size_t size, size_t max_links) {
     tree->map_used = 0;
     tree->link_bits = 64 - fb_leading_zeros64(max_links + 2); /* entries are below GONE */
     if (tree->open) {
-        if (view->height) map_leaves(tree, tree->root, view->height - 1);
+        if (tree->height) map_leaves(tree, tree->root, tree->height - 1);
     } else {
         for (size_t i = 0; i < view->n; i++) {
             map_add(tree, tree->nodes[i / FAN].of.ids[i % FAN], (uint32_t)(i / FAN));
@@ -647,32 +651,27 @@ static fb_status_t more_nodes(fb_rtree_t *tree) {
     return FB_OK;
 }
 
-/* Gives every node of the packed tree its number as link, and the links to its children. */
-static fb_status_t open_tree(fb_rtree_t *tree) {
-    const fb_rtree_view_t *view = tree->now;
-    const size_t n = tree->n_packed;
-    if (tree->open) return FB_OK;
-    if (fb_rtree_prepare(tree) != FB_OK) return FB_NO_MEMORY;
-    free(tree->births); /* of an attempt that failed */
-    free(tree->links);
-    tree->births = (uint32_t *)calloc(tree->n_chunks * CHUNK + 1, sizeof(*tree->births));
-    tree->links = (link_t *)malloc((n + 1) * sizeof(*tree->links));
-    if (tree->births == NULL || tree->links == NULL) return FB_NO_MEMORY;
-    tree->max_links = n;
-    tree->free_nodes = tree->free_links = tree->root = NONE;
-    if (n) tree->root = (uint32_t)n - 1;
-    for (uint32_t level = 0; level < view->height; level++) {
-        const uint32_t end = level + 1 < view->height ? view->first[level + 1] : (uint32_t)n;
-        for (uint32_t i = view->first[level]; i < end; i++) {
-            const uint32_t place = i - view->first[level], parent = end + place / FAN;
-            tree->links[i] = (link_t){i, end < n ? parent : NONE};
-            if (end == n) break;
-            own_node(tree, parent)->of.to.child[place % FAN] = i;
-            own_node(tree, parent)->of.to.link[place % FAN] = i;
-        }
+/* An entry on its way. The link is that of the child, or, of an entry of a leaf, of the leaf it comes
+ * from; NONE if its id is new. */
+typedef struct {
+    fb_rtree_box_t box;
+    int64_t id;
+    uint32_t child, link;
+} entry_t;
+
+static void put_entry(fb_rtree_node_t *node, unsigned slot, uint32_t level, entry_t entry) {
+    set_box(node, slot, entry.box);
+    if (level == 0) {
+        node->of.ids[slot] = entry.id;
+    } else {
+        node->of.to.child[slot] = entry.child;
+        node->of.to.link[slot] = entry.link;
     }
-    tree->open = true;
-    return FB_OK;
+}
+
+/* An entry for a node that is new below a parent. */
+static entry_t entry_of(fb_rtree_t *tree, uint32_t link) {
+    return (entry_t){node_box(node_of(tree, link)), 0, tree->links[link].node, link};
 }
 
 /* Makes room for n more nodes that a view is the last to see. */
@@ -707,13 +706,61 @@ static void reap(fb_rtree_t *tree) {
     }
 }
 
+/* The leaves of the packed tree become links 0, 1, ..., below inner nodes that are not full. */
+static fb_status_t open_tree(fb_rtree_t *tree) {
+    const size_t leaves = (tree->now->n + FAN - 1) / FAN;
+    size_t n = leaves, inner = 0;
+    if (tree->open) return FB_OK;
+    while (n > 1) inner += n = (n + LOOSE - 1) / LOOSE;
+    if (fb_rtree_prepare(tree) != FB_OK) return FB_NO_MEMORY;
+    free(tree->births); /* of an attempt that failed */
+    free(tree->links);
+    tree->births = (uint32_t *)calloc(tree->max_chunks * CHUNK + 1, sizeof(*tree->births));
+    tree->links = (link_t *)malloc((leaves + inner + 1) * sizeof(*tree->links));
+    if (tree->births == NULL || tree->links == NULL) return FB_NO_MEMORY;
+    tree->max_links = leaves + inner;
+    tree->free_nodes = tree->free_links = tree->root = NONE;
+    tree->n_free_nodes = tree->n_free_links = 0;
+    while (tree->n_free_nodes < inner) {
+        if (more_nodes(tree) != FB_OK) return FB_NO_MEMORY;
+    }
+    if (!room_to_retire(tree->now, tree->n_packed - leaves)) return FB_NO_MEMORY;
+    for (size_t i = leaves; i < tree->n_packed; i++) {
+        if (tree->held) {
+            tree->now->retired[tree->now->n_retired++] = (uint32_t)i;
+        } else {
+            free_node(tree, (uint32_t)i);
+        }
+    }
+    for (size_t i = 0; i < leaves; i++) tree->links[i] = (link_t){(uint32_t)i, NONE};
+    tree->open = true; /* nothing can fail from here on */
+    tree->height = leaves > 0;
+    size_t below = 0, link = leaves; /* the first ones of two levels */
+    for (n = leaves; n > 1; tree->height++) {
+        const size_t end = link;
+        for (size_t child = below; child < end; child++) {
+            const unsigned slot = (unsigned)((child - below) % LOOSE);
+            if (slot == 0) {
+                tree->links[link++] = (link_t){take_node(tree), NONE};
+                clear_node(own_node(tree, tree->links[link - 1].node));
+            }
+            tree->links[child].parent = (uint32_t)link - 1;
+            put_entry(own_node(tree, tree->links[link - 1].node), slot, 1, entry_of(tree, (uint32_t)child));
+        }
+        below = end;
+        n = link - end;
+    }
+    if (leaves) tree->root = (uint32_t)link - 1;
+    return FB_OK;
+}
+
 /* Makes sure that nothing can fail from here on: room for a copy and a split of every node of a path. */
 static fb_status_t reserve(fb_rtree_t *tree, bool insert, bool held) {
-    fb_status_t status = open_tree(tree);
-    const size_t most = 2 * (size_t)tree->now->height + 2, n = tree->now->n;
-    if (status == FB_OK && tree->now->height > MAX_HEIGHT) status = FB_OUT_OF_RANGE;
-    if (status != FB_OK) return status;
     tree->held = held;
+    fb_status_t status = open_tree(tree);
+    const size_t most = 2 * (size_t)tree->height + 3, n = tree->now->n;
+    if (status == FB_OK && tree->height > MAX_HEIGHT) status = FB_OUT_OF_RANGE;
+    if (status != FB_OK) return status;
     reap(tree);
     fb_rtree_view_t *last = held ? tree->now : tree->now->older;
     if (last != NULL && !room_to_retire(last, FB_RTREE_LEVELS)) return FB_NO_MEMORY;
@@ -783,7 +830,7 @@ static void publish(fb_rtree_t *tree, size_t n, uint32_t height) {
     view->chunks = (const fb_rtree_node_t *const *)tree->chunks;
     view->n = n;
     view->root = height ? tree->links[tree->root].node : 0;
-    view->height = height;
+    view->height = tree->height = height;
     view->packed = false;
     tree->changes++;
 }
@@ -809,24 +856,6 @@ static unsigned best_child(const fb_rtree_node_t *node, const fb_rtree_box_t *bo
         }
     }
     return best;
-}
-
-/* An entry on its way. The link is that of the child, or, of an entry of a leaf, of the leaf it comes
- * from; NONE if its id is new. */
-typedef struct {
-    fb_rtree_box_t box;
-    int64_t id;
-    uint32_t child, link;
-} entry_t;
-
-static void put_entry(fb_rtree_node_t *node, unsigned slot, uint32_t level, entry_t entry) {
-    set_box(node, slot, entry.box);
-    if (level == 0) {
-        node->of.ids[slot] = entry.id;
-    } else {
-        node->of.to.child[slot] = entry.child;
-        node->of.to.link[slot] = entry.link;
-    }
 }
 
 /* Copies the entries of a node to `entries`; how many. */
@@ -909,11 +938,6 @@ static unsigned best_split(entry_t *entries, unsigned n, unsigned low, unsigned 
     return best;
 }
 
-/* An entry for a node that is new below a parent. */
-static entry_t entry_of(fb_rtree_t *tree, uint32_t link) {
-    return (entry_t){node_box(node_of(tree, link)), 0, tree->links[link].node, link};
-}
-
 /* The box of a node, again, in its parent. */
 static void set_above(fb_rtree_t *tree, uint32_t link) {
     fb_rtree_node_t *above = own_node(tree, tree->links[tree->links[link].parent].node);
@@ -988,7 +1012,7 @@ static uint32_t share(fb_rtree_t *tree, uint32_t link, uint32_t sibling, entry_t
 fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *given, bool held) {
     fb_status_t status = reserve(tree, true, held);
     if (status != FB_OK) return status;
-    uint32_t height = tree->now->height, level = 0, link = tree->root;
+    uint32_t height = tree->height, level = 0, link = tree->root;
     entry_t entry = {*given, id, 0, NONE};
     entry.box = (fb_rtree_box_t){given->min_x + 0.0, given->min_y + 0.0, given->max_x + 0.0,
                                  given->max_y + 0.0};
@@ -1042,7 +1066,7 @@ fb_status_t fb_rtree_remove(fb_rtree_t *tree, int64_t id, bool held) {
     fb_status_t status = reserve(tree, false, held);
     if (status != FB_OK) return status;
     size_t at;
-    uint32_t link, height = tree->now->height;
+    uint32_t link, height = tree->height;
     unsigned slot;
     if (!find_id(tree, id, &at, &link, &slot)) return FB_OUT_OF_RANGE;
     tree->map[at] = GONE;
@@ -1084,7 +1108,7 @@ fb_status_t fb_rtree_remove(fb_rtree_t *tree, int64_t id, bool held) {
 
 bool fb_rtree_worn(const fb_rtree_t *tree) {
     const fb_rtree_view_t *now = tree->now;
-    return tree->changes > 64 + now->n / 2 || now->height > MAX_HEIGHT || now->version > NONE - 2;
+    return tree->changes > 64 + now->n / 4 || now->height > MAX_HEIGHT || now->version > NONE - 2;
 }
 
 /* ---- searches -------------------------------------------------------------------------------- */

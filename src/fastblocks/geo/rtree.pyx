@@ -226,7 +226,7 @@ cdef class RTree(Flat):
     one run of memory, 42.7 bytes a box. A query is O(log n + answers) where boxes overlap little. The
     first change, or the first ``id in tree``, makes a map from ids to places, 5 bytes a box, O(n). From
     then on a change is O(log n), plus O(log n) on average for packing the boxes anew each time as many
-    changes were made as half of them; it is an O(n) pause for who changes, and for nobody who searches.
+    changes were made as a quarter of them; it is an O(n) pause for who changes, and for nobody who searches.
 
     Distances are those to the nearest point of a box, ``sqrt(dx*dx + dy*dy)`` in float64. Of boxes with
     equal ``dx*dx + dy*dy``, those with lower ids are nearer.
