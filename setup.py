@@ -14,6 +14,7 @@ CACHE = ["cache", "index", "timers", *POLICY]
 MODULES = {
     "_core.arrays": [],
     "_core.clock": [],
+    "_core.columns": [],
     "_core.cpu": [],
     "_core.flat": [],
     "_core.keys": [],
@@ -32,6 +33,8 @@ MODULES = {
     "filters.cuckoo": ["cuckoo"],
     "filters.rotating_bloom": ["rotating_bloom", "bloom", "split_block"],
     "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
+    "geo.distance": ["distance"],
+    "geo.geohash": ["geohash"],
     "limit._local": ["rules"],
     "limit.limiter": ["memory", "rules"],
     "limit.memory": ["memory", "rules"],

@@ -46,6 +46,7 @@ cdef object out_array(object out, Py_ssize_t n, str dtype):
 
 
 cdef object plain_array(object array):
+    import_numpy()
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return np.require(array, requirements=["C", "A"])

@@ -12,6 +12,7 @@ from . import errors
 
 __all__ = [
     "boolean",
+    "box",
     "choice",
     "counts",
     "integer",
@@ -19,8 +20,10 @@ __all__ = [
     "is_pandas_column",
     "is_prime",
     "key_array",
+    "one_dimension",
     "one_of",
     "out_array",
+    "out_shaped",
     "pandas_items",
     "prime",
     "real",
@@ -29,6 +32,7 @@ __all__ = [
     "seed_of",
     "timer",
     "timer_ns",
+    "too_many_cells",
 ]
 
 MAX_SECONDS = 9e9  # so that nanoseconds fit in 64 bits
@@ -100,6 +104,34 @@ def real(name: str, value: Any, low: float, high: float) -> float:
     if math.isnan(number) or not low <= number < high:
         raise ValueError(f"{name} must be in [{low:g}, {high:g}), not {value!r}")
     return number
+
+
+def box(value: Any) -> tuple[float, float, float, float]:
+    """Return a box of degrees as (west, south, east, north), or raise naming what is wrong."""
+    try:
+        west, south, east, north = value
+    except (TypeError, ValueError):
+        raise TypeError(f"box must be (min_x, min_y, max_x, max_y), not {value!r}") from None
+    numbers = []
+    for i, (number, most) in enumerate([(west, 180), (south, 90), (east, 180), (north, 90)]):
+        inside = real(f"box[{i}]", number, -math.inf, math.inf)
+        if not -most <= inside <= most:
+            raise ValueError(f"box[{i}] must be in [-{most}, {most}], not {number!r}")
+        numbers.append(inside)
+    if numbers[1] > numbers[3]:
+        raise ValueError(f"box must not end south of its start: {south!r} is above {north!r}")
+    return numbers[0], numbers[1], numbers[2], numbers[3]
+
+
+def too_many_cells(needed: int, precision: int, most: int) -> ValueError:
+    """The error for a box that takes too many cells."""
+    return ValueError(f"box takes {needed} cells of precision {precision}, more than {most}")
+
+
+def one_dimension(name: str, shape: tuple[int, ...]) -> None:
+    """Raise unless `shape` is of one dimension: ragged results are for these."""
+    if len(shape) != 1:
+        raise ValueError(f"{name} must be a scalar or 1-D, not of shape {shape}")
 
 
 def seed64(value: Any) -> int:
@@ -211,16 +243,21 @@ def key_array(array: Any) -> str:
 
 def out_array(out: Any, n: int, dtype: str) -> Any:
     """Return `out` if it is an array into which n results of `dtype` can be written."""
+    return out_shaped(out, (n,), dtype)
+
+
+def out_shaped(out: Any, shape: tuple[int, ...], dtype: str) -> Any:
+    """Return `out` if it is an array into which results of this shape can be written."""
     import numpy as np
 
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, not {type(out).__name__}")
     if out.dtype != dtype:
-        raise errors.out_array(dtype, n, f"not of dtype {out.dtype}")
-    if out.shape != (n,):
-        raise errors.out_array(dtype, n, f"not of shape {out.shape}")
+        raise errors.out_array(dtype, shape, f"not of dtype {out.dtype}")
+    if out.shape != shape:
+        raise errors.out_array(dtype, shape, f"not of shape {out.shape}")
     if not out.flags.c_contiguous or not out.flags.aligned:
-        raise errors.out_array(dtype, n, "not a strided or unaligned one")
+        raise errors.out_array(dtype, shape, "not a strided or unaligned one")
     if not out.flags.writeable:
-        raise errors.out_array(dtype, n, "not a read-only one")
+        raise errors.out_array(dtype, shape, "not a read-only one")
     return out

@@ -122,8 +122,8 @@ def arrow_format(format: str) -> TypeError:
     )
 
 
-def out_array(dtype: str, n: int, why: str) -> ValueError:
-    return ValueError(f"out must be a writable, C-contiguous {dtype} array of shape ({n},), {why}")
+def out_array(dtype: str, shape: tuple[int, ...], why: str) -> ValueError:
+    return ValueError(f"out must be a writable, C-contiguous {dtype} array of shape {shape}, {why}")
 
 
 def read_only(method: str) -> io.UnsupportedOperation:

@@ -62,6 +62,16 @@ static inline int fb_py_hash_by(PyObject *key, const fb_hasher_t *hasher, uint64
     return 0;
 }
 
+/* Whether an int is in [0, 2**64); then its value. Raises nothing. */
+FB_INLINE int fb_py_uint64(PyObject *number, uint64_t *value) {
+    *value = PyLong_AsUnsignedLongLong(number);
+    if (FB_UNLIKELY(*value == UINT64_MAX) && PyErr_Occurred()) {
+        PyErr_Clear();
+        return 0;
+    }
+    return 1;
+}
+
 /* A new reference to list[i], or NULL (no exception) if the list has meanwhile become shorter. */
 FB_INLINE PyObject *fb_py_list_item(PyObject *list, Py_ssize_t i) {
 #ifdef Py_GIL_DISABLED
