@@ -1,5 +1,6 @@
 """RTree: answers equal to brute force, bad input, state, threads."""
 
+import contextlib
 import copy
 import io
 import math
@@ -409,14 +410,14 @@ def test_hostile_payloads_do_no_harm(tmp_path):
         for trial in range(12):
             payload = words.copy()
             at = rng.random(len(words)) < share
-            payload[at] = rng.choice(special, at.sum()) if trial % 2 else rng.integers(
-                0, 2**64, at.sum(), np.uint64
+            payload[at] = (
+                rng.choice(special, at.sum())
+                if trial % 2
+                else rng.integers(0, 2**64, at.sum(), np.uint64)
             )
             changed = repaired(data, payload.tobytes())
-            try:
+            with contextlib.suppress(ValueError, KeyError):
                 fastblocks.RTree.from_bytes(changed).remove(5)
-            except (ValueError, KeyError):
-                pass
             (tmp_path / "tree").write_bytes(changed)
             tree = fastblocks.RTree.open(tmp_path / "tree", verify=False)
             whole = (-1e308, -1e308, 1e308, 1e308)

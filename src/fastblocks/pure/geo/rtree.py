@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastblocks._core import boxes as checks
 from fastblocks._core import errors
