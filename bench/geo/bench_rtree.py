@@ -1,10 +1,12 @@
 """R-tree.
 
-One million boxes with sides of up to a thousandth of the square they lie in; queries with sides of three
-thousandths, which find 12 boxes on average. Points for the nearest neighbours.
+One million boxes with sides of up to a thousandth of the square they lie in; queries with sides of
+three thousandths, which find 12 boxes on average. Points for the nearest neighbours.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -26,11 +28,11 @@ SMALL = 2_000
 SIDE, QUERY = 1e-3, 3e-3
 
 
-def _rows(lib: Boxes, quick: bool) -> object:
+def _rows(lib: Boxes, quick: bool) -> Any:
     return boxes(SMALL if quick else MILLION, SIDE)[: lib.max_keys]
 
 
-def _queries(lib: Boxes, quick: bool) -> object:
+def _queries(lib: Boxes, quick: bool) -> Any:
     low = boxes(SMALL if quick else 100_000, SIDE, seed=2)[: lib.max_keys, :2]
     return np.hstack([low, low + QUERY])
 

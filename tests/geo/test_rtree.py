@@ -273,11 +273,11 @@ TestMachine.settings = settings(max_examples=40, stateful_step_count=30)
 def test_bad_boxes(impl, box, error):
     tree = impl.RTree([(0, 0, 1, 1)])
     for call in (tree.query, lambda b: tree.insert(7, b)):
-        with pytest.raises(error, match="^box"):
+        with pytest.raises(error, match=r"^box"):
             call(box)
     batches = (impl.RTree, tree.query_many, tree.count_many)
     for call in batches if box != (0, 0, 1, True) else ():  # which NumPy makes an int
-        with pytest.raises((ValueError, TypeError), match="^boxes"):
+        with pytest.raises((ValueError, TypeError), match=r"^boxes"):
             call([box])
     assert list(tree) == [0]
 
@@ -401,7 +401,7 @@ def test_hostile_parameters(impl):
 
 
 def test_hostile_payloads_do_no_harm(tmp_path):
-    """In memory they are refused, or are trees; mapped without a look they are searched in bounds."""
+    """In memory they are refused, or are trees; mapped, they are searched in bounds."""
     data = fastblocks.RTree(boxes_of("uniform", 700)).to_bytes()
     rng = np.random.default_rng(8)
     words = np.frombuffer(data[HEADER:], np.uint64)
