@@ -1,5 +1,7 @@
 """R-tree: which boxes meet this one, and which are nearest, while they come and go."""
 
+from math import inf
+
 cimport cython
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.ref cimport Py_REFCNT
@@ -515,12 +517,13 @@ cdef class RTree(Flat):
             fb_rtree_count_many(view.view, numbers, m, counts)
         return result
 
-    def nearest(self, x, y, k=1, max_distance=float("inf")):
+    def nearest(self, x, y, k=1, max_distance=inf):
         """Return the boxes that are nearest to a point.
 
         Parameters
         ----------
-        x, y : float
+        x : float
+        y : float
         k : int, default 1
             How many, in ``[1, 2**31)``; if there are fewer, all are returned.
         max_distance : float, default inf
@@ -560,7 +563,7 @@ cdef class RTree(Flat):
         finally:
             free(ids)
 
-    def nearest_many(self, points, k=1, max_distance=float("inf")):
+    def nearest_many(self, points, k=1, max_distance=inf):
         """Return the boxes that are nearest to each of some points.
 
         Parameters
