@@ -1,7 +1,5 @@
 """R-tree: which boxes meet this one, and which are nearest, while they come and go."""
 
-from math import inf
-
 cimport cython
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.ref cimport Py_REFCNT
@@ -517,7 +515,7 @@ cdef class RTree(Flat):
             fb_rtree_count_many(view.view, numbers, m, counts)
         return result
 
-    def nearest(self, x, y, k=1, max_distance=inf):
+    def nearest(self, x, y, k=1, max_distance=1e999):
         """Return the boxes that are nearest to a point.
 
         Parameters
@@ -563,7 +561,7 @@ cdef class RTree(Flat):
         finally:
             free(ids)
 
-    def nearest_many(self, points, k=1, max_distance=inf):
+    def nearest_many(self, points, k=1, max_distance=1e999):
         """Return the boxes that are nearest to each of some points.
 
         Parameters
