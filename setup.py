@@ -39,6 +39,7 @@ MODULES = {
     "geo._h3_geometry": ["h3_geometry", "h3_reference", "h3_tables"],
     "geo._s2_cells": ["s2"],
     "geo._s2_cover": ["s2", "s2_cover"],
+    "geo.rtree": ["rtree"],
     "limit._local": ["rules"],
     "limit.limiter": ["memory", "rules"],
     "limit.memory": ["memory", "rules"],

@@ -15,6 +15,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
+from .geo import RTree
 from .limit import (
     ConcurrencyLimiter,
     Decision,
@@ -68,6 +69,7 @@ __all__ = [
     "MaglevTable",
     "Memory",
     "MovedRange",
+    "RTree",
     "Rate",
     "Redis",
     "RendezvousHash",

@@ -1,0 +1,89 @@
+"""R-tree.
+
+One million boxes with sides of up to a thousandth of the square they lie in; queries with sides of
+three thousandths, which find 12 boxes on average. Points for the nearest neighbours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench.geo.rtree_libraries import (
+    Boxes,
+    CKDTree,
+    GeoIndex,
+    Native,
+    Pure,
+    Rtree,
+    Shapely,
+    boxes,
+)
+from bench.model import Timed, expect, work
+
+LIBRARIES = (Native, Pure, Shapely, Rtree, GeoIndex, CKDTree)
+MILLION = 1_000_000
+SMALL = 2_000
+SIDE, QUERY = 1e-3, 3e-3
+
+
+def _rows(lib: Boxes, quick: bool) -> Any:
+    return boxes(SMALL if quick else MILLION, SIDE)[: lib.max_keys]
+
+
+def _queries(lib: Boxes, quick: bool) -> Any:
+    low = boxes(SMALL if quick else 100_000, SIDE, seed=2)[: lib.max_keys, :2]
+    return np.hstack([low, low + QUERY])
+
+
+@work("`RTree(boxes)`", "1 M boxes", unit="box", headline=True, rounds=2)
+def bench_build(lib: Boxes, timed: Timed, quick: bool) -> None:
+    """An index of an array of boxes."""
+    rows = _rows(lib, quick)
+    given = lib.geometries(rows) if isinstance(lib, Shapely) else rows
+    lib.check(lib.build(given), rows, _queries(lib, True)[:20])
+    timed(lambda: lib.build(given), items=len(rows))
+
+
+@work("`t.query_many(boxes)`", "100 k boxes in 1 M, 12 hits each", headline=True, rounds=2)
+def bench_query_many(lib: Boxes, timed: Timed, quick: bool) -> None:
+    """A batch."""
+    rows, asked = _rows(lib, quick), _queries(lib, quick)
+    index = lib.build(lib.geometries(rows) if isinstance(lib, Shapely) else rows)
+    lib.check(index, rows, asked[:20])
+    queries = lib.queries(asked)
+    timed(lambda: lib.query_many(index, queries), items=len(asked))
+
+
+@work("`t.query(box)`", "1 M boxes, 12 hits each", headline=True, rounds=2)
+def bench_query(lib: Boxes, timed: Timed, quick: bool) -> None:
+    """One after the other."""
+    rows, asked = _rows(lib, quick), _queries(lib, quick)[:20_000]
+    index = lib.build(lib.geometries(rows) if isinstance(lib, Shapely) else rows)
+    lib.check(index, rows, asked[:20])
+    each = lib.queries(asked) if isinstance(lib, Shapely) else [*map(tuple, asked.tolist())]
+    timed(lambda: lib.query_each(index, each), items=len(asked))
+
+
+@work("`t.nearest_many(points, k=8)`", "100 k points, 1 M points", headline=True, rounds=2)
+def bench_nearest(lib: Boxes, timed: Timed, quick: bool) -> None:
+    """Eight nearest neighbours of each."""
+    points, asked = _rows(lib, quick)[:, :2], _queries(lib, quick)[:, :2].copy()
+    index = lib.build(np.hstack([points, points]))
+    squares = ((points[:, None] - asked[:20]) ** 2).sum(2)
+    nearest = np.sqrt(np.sort(squares, 0)[:8].T)
+    expect(np.allclose(lib.nearest_many(index, asked[:20], 8), nearest), "a distance is wrong")
+    timed(lambda: lib.nearest_many(index, asked, 8), items=len(asked))
+
+
+@work("`t.insert(id, box)`, `t.remove(id)`", "1 M boxes (rtree: 20 k)", unit="pair", headline=True)
+def bench_change(lib: Boxes, timed: Timed, quick: bool) -> None:
+    """Both once."""
+    rows = _rows(lib, quick)
+    index = lib.build(rows)
+    new = [*map(tuple, boxes(SMALL, SIDE, seed=3)[: lib.max_keys].tolist())]
+    ids = range(len(rows), len(rows) + len(new))
+    lib.change_each(index, ids, new)
+    lib.check(index, rows, _queries(lib, True)[:20])
+    timed(lambda: lib.change_each(index, ids, new), items=len(new))
