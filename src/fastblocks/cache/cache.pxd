@@ -127,6 +127,8 @@ cdef class Cache:
     @cython.final
     cdef int untag(self, uint32_t slot) except -1
     @cython.final
+    cdef uint32_t enter(self, object key, uint64_t h, object value, uint64_t weight) except? 0xDEAD
+    @cython.final
     cdef object store(self, object key, uint64_t h, object value, uint64_t weight, int64_t now, int64_t life,
                       const fb_set_t *how, tuple tags, object flight, fb_py_removals_t *gone)
 

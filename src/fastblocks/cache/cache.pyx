@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.list cimport PyList_GET_SIZE
-from cpython.object cimport PyObject, PyObject_Hash
+from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_XDECREF
 from cpython.weakref cimport PyWeakref_NewRef
@@ -58,21 +58,22 @@ cdef extern from "cache/cache.h" nogil:
 cdef extern from "pycache.h":
     void fb_py_removals_init(fb_py_removals_t *r)
     int fb_py_removals_reserve(fb_py_removals_t *r) except -1
-    void fb_py_removals_take(fb_py_removals_t *r, list items, uint32_t slot, fb_py_cause_t cause)
-    void fb_py_removals_replace(fb_py_removals_t *r, list items, uint32_t slot, object value)
+    void fb_py_removals_take(fb_py_removals_t *r, PyObject *items, uint32_t slot, fb_py_cause_t cause)
+    void fb_py_removals_replace(fb_py_removals_t *r, PyObject *items, uint32_t slot, object value)
     void fb_py_removals_free(fb_py_removals_t *r)
+    Py_hash_t fb_py_hash(object key) except -1
     int fb_py_pause_gc()
     void fb_py_resume_gc(int was)
     list fb_py_slots(list items, uint32_t n_slots)
     enum:
         FB_PY_MOVED
-    int fb_py_find(fb_cache_t *c, list items, const uint64_t *changes, object key, uint64_t h,
+    int fb_py_find(fb_cache_t *c, PyObject *items, const uint64_t *changes, object key, uint64_t h,
                    uint32_t *slot) except -1
     PyObject *FB_PY_KEY(list items, uint32_t slot)
     PyObject *FB_PY_VALUE(list items, uint32_t slot)
     Py_ssize_t dict_size "FB_PY_DICT_SIZE"(dict d)
-    void put_key "FB_PY_PUT_KEY"(list items, uint32_t slot, object key)
-    void put_value "FB_PY_PUT_VALUE"(list items, uint32_t slot, object value)
+    void put_key "FB_PY_PUT_KEY"(PyObject *items, uint32_t slot, object key)
+    void put_value "FB_PY_PUT_VALUE"(PyObject *items, uint32_t slot, object value)
 
 cdef object MISSING = caches.MISSING
 cdef object CURRENT = flights.current  # the load whose loader is running
@@ -276,7 +277,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef int found = FB_PY_MOVED
         self.begin()
         while found == FB_PY_MOVED:
-            found = fb_py_find(&self.core, self.slots, &self.moves, key, h, slot)
+            found = fb_py_find(&self.core, <PyObject *>self.slots, &self.moves, key, h, slot)
         return found
 
     cdef int renew(self) except -1:
@@ -313,7 +314,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             self.changes += 1
             if cause == FB_PY_SIZE:
                 self.evictions += 1
-        fb_py_removals_take(gone, self.slots, slot, cause)
+        fb_py_removals_take(gone, <PyObject *>self.slots, slot, cause)
         if dict_size(self.tagged):
             self.untag(slot)
         return 0
@@ -367,6 +368,23 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         return 0
 
     @cython.final
+    cdef inline uint32_t enter(self, object key, uint64_t h, object value, uint64_t weight) except? 0xDEAD:
+        """A new entry; then the cache has to shrink."""
+        cdef uint32_t slot
+        cdef fb_cache_t *core = &self.core
+        cdef fb_status_t status = fb_cache_reserve(core)
+        if status:
+            check_status(status, WHAT)
+        if PyList_GET_SIZE(self.slots) < 2 * <Py_ssize_t>core.policy.n_slots:
+            self.slots = fb_py_slots(self.slots, core.policy.n_slots)
+        slot = fb_cache_add(core, h, weight)
+        put_key(<PyObject *>self.slots, slot, key)
+        put_value(<PyObject *>self.slots, slot, value)
+        self.moves += 1
+        self.changes += 1
+        return slot
+
+    @cython.final
     cdef object store(self, object key, uint64_t h, object value, uint64_t weight, int64_t now, int64_t life,
                       const fb_set_t *how, tuple tags, object flight, fb_py_removals_t *gone):
         """Stores a value, and returns what the key has then: it may keep what it has, or be left alone."""
@@ -395,18 +413,11 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             fb_py_removals_reserve(gone)
             fb_cache_hit(core, slot, now)
             fb_policy_reweigh(&core.policy, slot, weight)
-            fb_py_removals_replace(gone, self.slots, slot, value)
+            fb_py_removals_replace(gone, <PyObject *>self.slots, slot, value)
             if flight is None and dict_size(self.tagged):
                 self.untag(slot)
         else:
-            check_status(fb_cache_reserve(core), WHAT)
-            if PyList_GET_SIZE(self.slots) < 2 * <Py_ssize_t>core.policy.n_slots:
-                self.slots = fb_py_slots(self.slots, core.policy.n_slots)
-            slot = fb_cache_add(core, h, weight)
-            put_key(self.slots, slot, key)
-            put_value(self.slots, slot, value)
-            self.moves += 1
-            self.changes += 1
+            slot = self.enter(key, h, value, weight)
         if core.timed:
             fb_cache_write(core, slot, now, life, how.load)
         if tags:
@@ -433,35 +444,37 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     @cython.final
     cdef object lookup(self, object key, fb_age_t *age):
-        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         cdef int64_t now = self.now()
         cdef uint32_t slot
-        cdef object value = MISSING
+        cdef PyObject *value = <PyObject *>MISSING
+        cdef object result
         cdef fb_py_removals_t gone
         gone.n = 0
         with cython.critical_section(self):
             if self.find(key, h, &slot):
                 if fb_cache_alive(&self.core, slot, now):
                     fb_cache_hit(&self.core, slot, now)
-                    value = <object>FB_PY_VALUE(self.slots, slot)
+                    value = FB_PY_VALUE(self.slots, slot)
                     if age != NULL and self.core.timed:
                         age.now = now
                         age.times = self.core.timers.entries[slot]
                 else:
                     fb_py_removals_init(&gone)
                     self.take(slot, FB_PY_EXPIRED, &gone)
-            if value is MISSING:
+            if value == <PyObject *>MISSING:
                 self.misses += 1
             else:
                 self.hits += 1
+            result = <object>value
         if gone.n:
             self.finish(&gone)
-        return value
+        return result
 
     @cython.final
     cdef object look(self, object key):
         """The value of a key, without anybody being told; MISSING if it is not there."""
-        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         cdef int64_t now = self.now()
         cdef uint32_t slot
         cdef object value = MISSING
@@ -472,7 +485,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     @cython.final
     cdef object put(self, object key, object value, int64_t life, const fb_set_t *how, tuple tags, object flight):
-        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         cdef uint64_t weight = 1
         cdef int64_t now = 0
         cdef fb_py_removals_t gone
@@ -485,7 +498,16 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
-                value = self.store(key, h, value, weight, now, life, how, tags, flight, &gone)
+                if (
+                    life == FB_CACHE_NEVER and not self.core.timed and flight is None and not tags
+                    and fb_cache_missed(&self.core, h) and weight <= self.core.policy.maxsize
+                    and self.slots is not None and not dict_size(self.loading)
+                ):
+                    # All that `store` would do
+                    self.enter(key, h, value, weight)
+                    self.shrink(&gone)
+                else:
+                    value = self.store(key, h, value, weight, now, life, how, tags, flight, &gone)
         finally:
             if gone.n:
                 self.finish(&gone)
@@ -500,7 +522,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     @cython.final
     cdef object drop(self, object key, object value):
         """Removes a key, if it has this very value or that is MISSING; returns what it had, or MISSING."""
-        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         cdef int64_t now = self.now()
         cdef uint32_t slot
         cdef object had = MISSING
@@ -1134,7 +1156,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             self.revive(key, value, weight, tags, ages)
 
     cdef int revive(self, object key, object value, uint64_t weight, tuple tags, tuple ages) except -1:
-        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         cdef int64_t now = 0
         cdef int64_t life = FB_CACHE_NEVER
         cdef uint32_t slot
