@@ -13,7 +13,7 @@ import sys
 
 from fastblocks._core import check
 
-from fastblocks._core.arrays cimport data_of, is_array, overlap, plain_array
+from fastblocks._core.arrays cimport data_of, is_array, is_doubles, overlap, plain_array
 from fastblocks._core.keys cimport (
     FB_KEYS_OFFSET32, FB_KEYS_OFFSET64, FB_KEYS_VIEWS, fb_keys_layout_t, fb_keys_part_t,
 )
@@ -97,6 +97,8 @@ cdef class Batch:
         return self.add(name, plain_array(self.read(name, x, "S", "a str or an array of str")))
 
     cdef object numbers(self, str name, object x):
+        if is_doubles(x):
+            return x
         import numpy as np
 
         array = self.read(name, x, "fiu", "a float or an array of floats")
@@ -122,7 +124,10 @@ cdef class Batch:
         if self.ready:
             return
         try:
-            self.shape = np.broadcast_shapes(*self.shapes)
+            if all([shape == self.shapes[0] for shape in self.shapes]):
+                self.shape = self.shapes[0]
+            else:
+                self.shape = np.broadcast_shapes(*self.shapes)
         except ValueError:
             raise ValueError(
                 f"{', '.join(self.names)} must have shapes that broadcast together, not "
