@@ -49,7 +49,7 @@ size_t fb_texts_first_odd(const fb_keys_part_t *part) {
         size_t length;
         const uint8_t *text = fb_keys_bytes(part, i, &length);
         unsigned odd = 0;
-        for (size_t k = 0; k < length; k++) odd |= (unsigned)text[k] - 1; /* 0 has all bits */
+        for (size_t k = 0; k < length; k++) odd |= text[k] | ((unsigned)text[k] - 1); /* 0: all bits */
         if (odd > 127) return i;
     }
     return part->n;
