@@ -23,6 +23,18 @@ settings.register_profile(
 )
 settings.load_profile("fastblocks")
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--exhaustive``: tests against other libraries take a million items instead of some."""
+    parser.addoption("--exhaustive", action="store_true", help="compare a million items, not some")
+
+
+@pytest.fixture
+def exhaustive(request: pytest.FixtureRequest) -> bool:
+    """Whether ``--exhaustive`` was given."""
+    return bool(request.config.getoption("--exhaustive"))
+
+
 IMPLEMENTATIONS = {"native": fastblocks, "pure": fastblocks.pure}
 
 

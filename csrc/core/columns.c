@@ -1,14 +1,25 @@
 #include "columns.h"
 
-enum { BLOCK = 64 };
+enum { BLOCK = 64, LANES = 8 };
+
+/* Whether all of BLOCK numbers are in [low, high]: in lanes, without a branch that depends on them. */
+static bool all_inside(const double *x, double low, double high) {
+    double inside[LANES];
+    for (size_t lane = 0; lane < LANES; lane++) inside[lane] = 1;
+    for (size_t i = 0; i < BLOCK; i += LANES) {
+        for (size_t lane = 0; lane < LANES; lane++) {
+            const double above = x[i + lane] >= low ? inside[lane] : 0;
+            inside[lane] = x[i + lane] <= high ? above : 0;
+        }
+    }
+    double all = 1;
+    for (size_t lane = 0; lane < LANES; lane++) all *= inside[lane];
+    return all == 1;
+}
 
 size_t fb_first_outside(const double *x, size_t n, double low, double high) {
     size_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK) { /* whole blocks, without a branch that depends on data */
-        int bad = 0;
-        for (size_t k = 0; k < BLOCK; k++) bad |= !(x[i + k] >= low) | !(x[i + k] <= high);
-        if (bad) break;
-    }
+    while (i + BLOCK <= n && all_inside(x + i, low, high)) i += BLOCK;
     for (; i < n; i++)
         if (!(x[i] >= low && x[i] <= high)) return i;
     return n;
@@ -37,8 +48,9 @@ size_t fb_texts_first_odd(const fb_keys_part_t *part) {
     for (size_t i = 0; i < part->n; i++) {
         size_t length;
         const uint8_t *text = fb_keys_bytes(part, i, &length);
-        for (size_t k = 0; k < length; k++)
-            if (text[k] == 0 || text[k] > 127) return i;
+        unsigned odd = 0;
+        for (size_t k = 0; k < length; k++) odd |= text[k] | ((unsigned)text[k] - 1); /* 0: all bits */
+        if (odd > 127) return i;
     }
     return part->n;
 }

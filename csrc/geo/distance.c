@@ -31,6 +31,7 @@
 
 #include <math.h>
 
+#include "columns.h"
 #include "cpu.h"
 
 enum { BLOCK = 128 };
@@ -181,9 +182,7 @@ FB_TARGET_AVX2 static void destination_avx2(PARAMETERS, double *more) {
 
 /* n angles in [-180, 180]: themselves, or copies less whole turns, which are exact. */
 static const double *reduced(const double *angle, size_t n, double copies[BLOCK]) {
-    int out = 0;
-    for (size_t i = 0; i < n; i++) out |= !(angle[i] >= -180) | !(angle[i] <= 180);
-    if (!out) return angle;
+    if (fb_first_outside(angle, n, -180, 180) == n) return angle;
     for (size_t i = 0; i < n; i++) {
         const double turn = angle[i] >= -180 && angle[i] <= 180 ? angle[i] : fmod(angle[i], 360);
         copies[i] = turn > 180 ? turn - 360 : turn < -180 ? turn + 360 : turn;

@@ -28,6 +28,7 @@
 
 #include <math.h>
 
+#include "columns.h"
 #include "cpu.h"
 
 enum { BLOCK = 128 };
@@ -168,9 +169,8 @@ FB_TARGET_AVX2 static void centers_avx2(const uint64_t *codes, const uint8_t *pr
 
 /* n longitudes in [-180, 180): themselves, or wrapped copies. */
 static const double *wrapped_block(const double *lng, size_t n, double copies[BLOCK]) {
-    int out = 0;
-    for (size_t i = 0; i < n; i++) out |= !(lng[i] >= -180) | !(lng[i] < 180);
-    if (!out) return lng;
+    const double most = 179.99999999999997; /* below 180 */
+    if (fb_first_outside(lng, n, -180, most) == n) return lng;
     for (size_t i = 0; i < n; i++) copies[i] = wrapped(lng[i]);
     return copies;
 }

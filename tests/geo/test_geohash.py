@@ -45,8 +45,8 @@ def borders(n, seed):
             )
 
 
-def test_equals_python_geohash(impl, pytestconfig):
-    n = 500 if impl is fastblocks.pure else 30_000
+def test_equals_python_geohash(impl, exhaustive):
+    n = 500 if impl is fastblocks.pure else 1_000_000 if exhaustive else 30_000
     rng = np.random.default_rng(1)
     points = [
         *zip(rng.uniform(-90, 90, n).tolist(), rng.uniform(-180, 180, n).tolist(), strict=True)

@@ -13,9 +13,10 @@ import sys
 
 from fastblocks._core import check
 
-from fastblocks._core.arrays cimport data_of, is_array, overlap, plain_array
+from fastblocks._core.arrays cimport data_of, is_array, is_doubles, overlap, plain_array
 from fastblocks._core.keys cimport (
-    FB_KEYS_OFFSET32, FB_KEYS_OFFSET64, FB_KEYS_VIEWS, fb_keys_layout_t, fb_keys_part_t,
+    FB_KEYS_OFFSET32, FB_KEYS_OFFSET64, FB_KEYS_PADDED, FB_KEYS_VIEWS, fb_keys_layout_t,
+    fb_keys_part_t,
 )
 
 cdef extern from "columns.h" nogil:
@@ -97,6 +98,8 @@ cdef class Batch:
         return self.add(name, plain_array(self.read(name, x, "S", "a str or an array of str")))
 
     cdef object numbers(self, str name, object x):
+        if is_doubles(x):
+            return x
         import numpy as np
 
         array = self.read(name, x, "fiu", "a float or an array of floats")
@@ -122,7 +125,10 @@ cdef class Batch:
         if self.ready:
             return
         try:
-            self.shape = np.broadcast_shapes(*self.shapes)
+            if all([shape == self.shapes[0] for shape in self.shapes]):
+                self.shape = self.shapes[0]
+            else:
+                self.shape = np.broadcast_shapes(*self.shapes)
         except ValueError:
             raise ValueError(
                 f"{', '.join(self.names)} must have shapes that broadcast together, not "
@@ -348,16 +354,26 @@ cdef object fitting(name, array, kinds, wanted):
     return array
 
 
+cdef bint plain_texts(object array) except -1:
+    """Whether all texts of an S array are ASCII without NUL."""
+    cdef fb_keys_part_t part
+    cdef size_t odd
+    array = plain_array(array)
+    part.layout = FB_KEYS_PADDED
+    part.n = array.size
+    part.width = array.dtype.itemsize
+    part.data = data_of(array)
+    with nogil:
+        odd = fb_texts_first_odd(&part)
+    return odd == part.n
+
+
 cdef object object_array(name, array, kinds, wanted):
     """Items one by one: Python objects, and texts of NumPy."""
     import numpy as np
 
-    if array.dtype.kind == "S":
-        flat = np.ascontiguousarray(array).view(np.uint8)
-        if array.size and array.dtype.itemsize and (flat < 128).all():
-            letters = flat.reshape(array.size, array.dtype.itemsize) != 0
-            if not np.diff(letters.view("i1")).max(initial=0) > 0:  # no NUL before a letter
-                return array
+    if array.dtype.kind == "S" and plain_texts(array):
+        return array
     items = []
     for at, item in enumerate(array.ravel().tolist()):
         where = np.unravel_index(at, array.shape)

@@ -215,12 +215,11 @@ cdef class Cells:
         with nogil:
             bad = fb_geohash_read_texts(texts, width, self.n, codes, precisions)
         if bad == self.n:
-            wrong = (self.precisions < low) | (self.precisions > high)
-            if wrong.any():
-                bad = wrong.argmax()
+            self.longest = self.precisions.max(initial=low)
+            if self.precisions.min(initial=high) < low or self.longest > high:
+                bad = ((self.precisions < low) | (self.precisions > high)).argmax()
         if bad < self.n:
             raise self.batch.bad(0, bad, f"{low} to {high} characters of {ALPHABET}")
-        self.longest = self.precisions.max(initial=low)
 
     cdef uint64_t *code(self) noexcept:
         return <uint64_t *>data_of(self.codes)
