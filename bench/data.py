@@ -192,3 +192,11 @@ def _read_trace(path: Path) -> UINT64:
         raise ValueError(f"{path}: a trace is one array of integer keys")
     keys: UINT64 = arrays[0].astype(np.uint64)
     return keys
+
+
+@cache
+def sphere_points(n: int, stream: int = 0) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return latitudes and longitudes of `n` seeded points, uniform on the sphere."""
+    random = np.random.default_rng((stream, n))
+    lat = np.degrees(np.arcsin(random.uniform(-1, 1, n)))
+    return lat, random.uniform(-180, 180, n)

@@ -15,7 +15,7 @@ import fastblocks
 import fastblocks.pure
 
 ROOT = pathlib.Path(__file__).parent.parent
-FAMILIES = ["cache", "filters", "hashing", "limit", "ring", "sketches"]
+FAMILIES = ["cache", "filters", "geo", "hashing", "limit", "ring", "sketches"]
 
 
 def public_names(cls):
@@ -29,6 +29,11 @@ def public_objects():
         module = importlib.import_module(f"fastblocks.{family}")
         for name in module.__all__:
             value = getattr(module, name)
+            if inspect.ismodule(value):  # of functions
+                twin = importlib.import_module(f"fastblocks.pure.{family}.{name}")
+                for function in twin.__all__:
+                    yield f"{family}.{name}.{function}", getattr(value, function)
+                continue
             yield f"{family}.{name}", value
             if inspect.isclass(value) and not issubclass(value, Exception):
                 for member in public_names(value):

@@ -90,6 +90,32 @@ for n in (1, 2, 3, 8, 9, 50):
         digest.update(nodes.get_many(rng.integers(0, 2**64, 5000, dtype=np.uint64)).tobytes())
         digest.update(" ".join(nodes.get(key) for key in range(500)).encode())
 """
+GEOHASH = """
+from fastblocks.geo import geohash
+for n in [*range(40), 257, 5000]:
+    lat, lng = rng.uniform(-90, 90, n), rng.uniform(-200, 200, n)
+    lat[: n // 3], lng[: n // 3] = lat[: n // 3].round(), lng[: n // 3].round()
+    for bits in (1, 25, 60, 64):
+        digest.update(geohash.encode_int(lat, lng, bits).tobytes())
+    for precision in range(1, 13):
+        texts = geohash.encode(lat, lng, precision)
+        digest.update(texts.tobytes())
+        for part in geohash.decode(texts):
+            digest.update(part.tobytes())
+"""
+DISTANCE = """
+from fastblocks.geo import distance
+for n in [*range(40), 257, 5000]:
+    lat1, lat2 = rng.uniform(-90, 90, (2, n))
+    lng1, lng2 = rng.uniform(-400, 400, (2, n))
+    lat2[: n // 3], lng2[: n // 3] = lat1[: n // 3] + 1e-7, lng1[: n // 3]
+    lat2 = lat2.clip(-90, 90)
+    metres = distance.haversine(lat1, lng1, lat2, lng2)
+    way = distance.bearing(lat1, lng1, lat2, lng2)
+    digest.update(metres.tobytes() + way.tobytes())
+    for part in distance.destination(lat1, lng1, way, metres):
+        digest.update(part.tobytes())
+"""
 PROGRAMS = {
     "hashing": (HASHING, "fbaf2fbb97262d9a3de5f84c02fcd35bd5afcefcb82d1f50c4e24737a049927e"),
     "bloom": (BLOOM, "f616b445a37b323b47ab496443d3324feefd159ed04306a144fd0930055dfed1"),
@@ -107,6 +133,8 @@ PROGRAMS = {
     ),
     "jump": (JUMP, "d5137cafce9361cce7086f8be5e89892c8ec5ce312210a394851e82945405f44"),
     "rendezvous": (RENDEZVOUS, "fdb3c1eac8da658311d9b269aada724d015eb40f651cd26569cf5997d4572ec7"),
+    "geohash": (GEOHASH, "ff7e89886fbaa8c944f338ee6a0f17d1cd139f5b3c90c46276983f1bc2764e42"),
+    "distance": (DISTANCE, "ecd4e086095c7fb2dca3b13426829ca45d296546c804102529a9c646bc8f7fe9"),
     "frequency": (FREQUENCY, "06e8db9ff609fa2bb5dba4739aff197ab0179cec8e30410356e841e388c3d8cb"),
 }
 

@@ -173,11 +173,10 @@ def test_arrays_of_every_kind(impl):
     s2 = impl.geo.s2
     lats, lngs = LATS[:9], LNGS[:9]
     expected = LEAVES[:9].tolist()
-    for kind in (list, tuple, np.array, pd.Series, pa.array):
-        assert list(s2.latlng_to_cell(kind(lats.tolist()), kind(lngs.tolist()))) == (
-            expected if kind is not pa.array else pa.array(expected, pa.uint64()).to_pylist()
-            and list(pa.array(expected, pa.uint64()))
-        )
+    for kind in (list, tuple, np.array, pd.Series):
+        assert list(s2.latlng_to_cell(kind(lats.tolist()), kind(lngs.tolist()))) == expected
+    cells = s2.latlng_to_cell(pa.array(lats), pa.chunked_array([lngs[:4], lngs[4:]]))
+    assert cells == pa.array(expected, pa.uint64())
     series = s2.latlng_to_cell(pl.Series("at", lats), pl.Series(lngs))
     assert isinstance(series, pl.Series)
     assert series.to_list() == expected

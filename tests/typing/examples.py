@@ -322,3 +322,19 @@ def twice(x: int) -> int:
 assert_type(twice(2), int)
 twice("2")  # type: ignore[arg-type]
 assert_type(fastblocks.cache.simulate(np.arange(9), [1, 2]), NDArray[np.float64])
+
+assert_type(fastblocks.geo.geohash.encode(1.0, 2), str)
+assert_type(fastblocks.geo.geohash.encode_int(1.0, 2, bits=20), int)
+assert_type(fastblocks.geo.geohash.decode("u4pru"), tuple[float, float])
+assert_type(fastblocks.geo.geohash.bounds("u4pru"), tuple[float, float, float, float])
+assert_type(fastblocks.geo.geohash.neighbors("u4pru"), list[str])
+assert_type(
+    fastblocks.geo.geohash.neighbors(np.array(["u4pru"])),
+    tuple[NDArray[np.bytes_], NDArray[np.int64]],
+)
+assert_type(fastblocks.geo.geohash.cover((0, 0, 1, 1), 5), NDArray[np.bytes_])
+assert_type(fastblocks.geo.distance.haversine(1, 2, 3.0, 4), float)
+assert_type(fastblocks.geo.distance.destination(1, 2, 3.0, 4), tuple[float, float])
+assert_type(fastblocks.geo.distance.distance_matrix([1], [2]), NDArray[np.float64])
+fastblocks.geo.geohash.cover(5, 5)  # type: ignore[arg-type]
+fastblocks.geo.geohash.encode(1, 2, "5")  # type: ignore[call-overload]

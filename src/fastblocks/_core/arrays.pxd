@@ -3,6 +3,9 @@
 # True if x is a NumPy array (without importing NumPy to find out that it is not).
 cdef bint is_array(object x) except -1
 
+# True if x is a C-contiguous, aligned float64 array in native byte order, and of no subclass.
+cdef bint is_doubles(object x) except -1
+
 # Memory of a C-contiguous array.
 cdef void *data_of(object array) noexcept
 

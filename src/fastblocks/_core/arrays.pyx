@@ -11,6 +11,10 @@ cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyArrayObject:
         pass
     void *PyArray_DATA(const PyArrayObject *array) noexcept
+    bint PyArray_CheckExact(object x)
+    int PyArray_TYPE(const PyArrayObject *array) noexcept
+    bint PyArray_ISCARRAY_RO(const PyArrayObject *array) noexcept
+    int NPY_DOUBLE
 
 cdef bint imported = False
 cdef object np = None
@@ -36,6 +40,13 @@ cdef bint is_array(object x) except -1:
 
 cdef void *data_of(object array) noexcept:
     return PyArray_DATA(<const PyArrayObject *>array)
+
+
+cdef bint is_doubles(object x) except -1:
+    if not is_array(x) or not PyArray_CheckExact(x):
+        return False
+    cdef const PyArrayObject *array = <const PyArrayObject *>x
+    return PyArray_TYPE(array) == NPY_DOUBLE and PyArray_ISCARRAY_RO(array)
 
 
 cdef object out_array(object out, Py_ssize_t n, str dtype):

@@ -15,6 +15,7 @@ __all__ = [
     "box",
     "choice",
     "counts",
+    "given_together",
     "integer",
     "is_numpy_column",
     "is_pandas_column",
@@ -126,6 +127,12 @@ def box(value: Any) -> tuple[float, float, float, float]:
 def too_many_cells(needed: int, precision: int, most: int) -> ValueError:
     """The error for a box that takes too many cells."""
     return ValueError(f"box takes {needed} cells of precision {precision}, more than {most}")
+
+
+def given_together(name: str, value: Any, other: str, its_value: Any) -> None:
+    """Raise if one of two arguments is None and the other is not."""
+    if (value is None) != (its_value is None):
+        raise TypeError(f"{name} and {other} must be given together")
 
 
 def one_dimension(name: str, shape: tuple[int, ...]) -> None:

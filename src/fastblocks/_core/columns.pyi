@@ -1,10 +1,14 @@
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
-Column: TypeAlias = Any
+from fastblocks._core.types import Column
 
+__all__ = ["Batch"]
+
+@disjoint_base
 class Batch:
     shape: tuple[int, ...]
     n: int

@@ -13,7 +13,7 @@ import sys
 
 from fastblocks._core import check
 
-from fastblocks._core.arrays cimport data_of, is_array, overlap, plain_array
+from fastblocks._core.arrays cimport data_of, is_array, is_doubles, overlap, plain_array
 from fastblocks._core.keys cimport (
     FB_KEYS_OFFSET32, FB_KEYS_OFFSET64, FB_KEYS_VIEWS, fb_keys_layout_t, fb_keys_part_t,
 )
@@ -43,6 +43,8 @@ cdef extern from "arrow_abi.h":
         int (*get_next)(ArrowArrayStream *, ArrowArray *)
         const char *(*get_last_error)(ArrowArrayStream *)
         void (*release)(ArrowArrayStream *)
+
+__all__ = ["Batch"]
 
 cdef double MOST = 1.7976931348623157e308
 
@@ -95,6 +97,8 @@ cdef class Batch:
         return self.add(name, plain_array(self.read(name, x, "S", "a str or an array of str")))
 
     cdef object numbers(self, str name, object x):
+        if is_doubles(x):
+            return x
         import numpy as np
 
         array = self.read(name, x, "fiu", "a float or an array of floats")
@@ -120,7 +124,10 @@ cdef class Batch:
         if self.ready:
             return
         try:
-            self.shape = np.broadcast_shapes(*self.shapes)
+            if all([shape == self.shapes[0] for shape in self.shapes]):
+                self.shape = self.shapes[0]
+            else:
+                self.shape = np.broadcast_shapes(*self.shapes)
         except ValueError:
             raise ValueError(
                 f"{', '.join(self.names)} must have shapes that broadcast together, not "
@@ -217,12 +224,12 @@ cdef object plain_scalar(object value):
 
 # ---- errors ------------------------------------------------------------------------------------
 
-def place(name, where):
+cdef object place(name, where):
     """`name` with its index, if it has one: ``lat[17]``, ``lat[1, 2]``."""
     return f"{name}[{', '.join([str(int(i)) for i in where])}]" if where else name
 
 
-def error_at(name, where, what, value):
+cdef object error_at(name, where, what, value):
     """The error for one bad item."""
     return ValueError(f"{place(name, where)} must be {what}, not {plain_scalar(value)!r}")
 
@@ -234,14 +241,14 @@ cdef object bad_item(str name, object array, size_t at, str what):
     return error_at(name, where, what, array[where])
 
 
-def null_at(name, item):
+cdef object null_at(name, item):
     """The error for a null in a column."""
     return ValueError(f"{name} must not hold nulls: {item} is null")
 
 
 # ---- one column --------------------------------------------------------------------------------
 
-def read_column(name, x, kinds, wanted):
+cdef object read_column(name, x, kinds, wanted):
     """Return `x` as an array whose dtype is of `kinds`, and how to give results back in its kind."""
     if isinstance(x, (bool, str, bytes)) or x is None:
         return scalar_array(name, x, kinds, wanted), None
@@ -267,7 +274,7 @@ def read_column(name, x, kinds, wanted):
     return fitting(name, array, kinds, wanted), kind
 
 
-def scalar_array(name, x, kinds, wanted):
+cdef object scalar_array(name, x, kinds, wanted):
     """A 0-D array of one scalar."""
     if kinds == "S":
         if not isinstance(x, (str, bytes)):
@@ -295,7 +302,7 @@ def scalar_array(name, x, kinds, wanted):
     return np.array(x, np.uint64)
 
 
-def ascii_text(place, x):
+cdef object ascii_text(place, x):
     """A str or bytes as bytes: ASCII, without NUL."""
     try:
         text = x.encode("ascii") if isinstance(x, str) else bytes(x)
@@ -307,7 +314,7 @@ def ascii_text(place, x):
     return text
 
 
-def sequence_array(name, x, kinds, wanted):
+cdef object sequence_array(name, x, kinds, wanted):
     """A list, or anything of that kind, as an array: of objects if the items must be looked at."""
     import numpy as np
 
@@ -325,12 +332,12 @@ def sequence_array(name, x, kinds, wanted):
 EMPTY = {"fiu": "f8", "iu": "u8", "S": "S1"}
 
 
-def holds_bool(x):
+cdef object holds_bool(x):
     """Whether a list holds a bool, which NumPy would take for a number."""
     return isinstance(x, (list, tuple)) and any([isinstance(item, bool) for item in x])
 
 
-def fitting(name, array, kinds, wanted):
+cdef object fitting(name, array, kinds, wanted):
     """An array, if its dtype is of `kinds` or its objects can be converted; else raise."""
     import numpy as np
 
@@ -346,7 +353,7 @@ def fitting(name, array, kinds, wanted):
     return array
 
 
-def object_array(name, array, kinds, wanted):
+cdef object object_array(name, array, kinds, wanted):
     """Items one by one: Python objects, and texts of NumPy."""
     import numpy as np
 
@@ -371,7 +378,7 @@ def object_array(name, array, kinds, wanted):
     return np.array(items, dtype).reshape(array.shape)
 
 
-def pandas_array(name, x):
+cdef object pandas_array(name, x):
     """A pandas Series or Index as an array."""
     if not check.is_numpy_column(x):
         nulls = x.isna()
@@ -382,7 +389,7 @@ def pandas_array(name, x):
 
 # ---- giving back in kind -----------------------------------------------------------------------
 
-def text_list(array):
+cdef object text_list(array):
     """An S array as a list of str."""
     return [text.decode() for text in array.tolist()]
 
@@ -433,7 +440,7 @@ class PyArrowKind:
         return pyarrow.chunked_array([given]) if self.chunked else given
 
 
-def arrow_kind(x):
+cdef object arrow_kind(x):
     """How results are given back for a column that exports itself as Arrow data."""
     polars, pyarrow = sys.modules.get("polars"), sys.modules.get("pyarrow")
     if polars is not None and isinstance(x, polars.Series):
@@ -478,7 +485,7 @@ cdef class Chunks:
         free(self.stream)
 
 
-def arrow_array(name, x, kinds, wanted):
+cdef object arrow_array(name, x, kinds, wanted):
     """A column that exports itself as Arrow data, as an array: in place if it is one chunk."""
     cdef Chunks chunks = Chunks.__new__(Chunks)
     cdef ArrowSchema schema

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, SupportsIndex, TypeAlias
 
-__all__ = ["ArrowArray", "ArrowStream", "HeavyHitter", "Key", "Keys"]
+__all__ = ["ArrowArray", "ArrowStream", "Box", "Column", "HeavyHitter", "Key", "Keys"]
 
 
 class ArrowArray(Protocol):
@@ -24,6 +24,12 @@ Key: TypeAlias = str | bytes | bytearray | memoryview | SupportsIndex
 
 # NumPy arrays and pandas Series are iterables of what NumPy calls its scalars.
 Keys: TypeAlias = Iterable[Any] | ArrowArray | ArrowStream
+
+# What functions of arrays take: a scalar, a list, an array or a column. NumPy's scalars, pandas and
+# polars have no type in common, so a checker cannot tell more.
+Column: TypeAlias = Any
+
+Box: TypeAlias = tuple[float, float, float, float]
 
 
 class HeavyHitter(NamedTuple):

@@ -1,16 +1,19 @@
 """Geohash: cells named by texts, of which every prefix is the cell that holds it."""
 
-from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DecodeASCII
+from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from fastblocks._core import check
 
 from fastblocks._core.arrays cimport data_of
-from fastblocks._core.columns cimport Batch, is_latlng, plain_double
+from fastblocks._core.columns cimport Batch, is_latlng, plain_double, plain_id
 from fastblocks._core.cpu cimport fb_cpu_level
 
 cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    void *PyUnicode_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+    object PyUnicode_New(Py_ssize_t size, Py_UCS4 most)
 
 cdef extern from "geo/geohash.h" nogil:
     enum:
@@ -46,6 +49,11 @@ cdef extern from "geo/geohash.h" nogil:
         const uint64_t *codes, const uint8_t *precisions, size_t n, size_t width, char *out)
     fb_geohash_grid_t fb_geohash_grid(const double *box, unsigned precision)
     void fb_geohash_grid_codes(const fb_geohash_grid_t *grid, unsigned precision, uint64_t *out)
+
+__all__ = [
+    "bounds", "children", "cover", "decode", "encode", "encode_int", "from_int", "neighbors", "parent",
+    "to_int",
+]
 
 cdef str ALPHABET = "0123456789bcdefghjkmnpqrstuvwxyz"
 cdef enum:
@@ -92,14 +100,12 @@ def encode(lat, lng, precision=12, out=None):
     >>> geohash.encode(57.64911, 10.40744, 11)
     'u4pruydqqvj'
     >>> geohash.encode([57.64911, 38.71], [10.40744, -9.14], 5)
-    array([b'u4pru', b'eycs2'], dtype='|S5')
+    array([b'u4pru', b'eycs0'], dtype='|S5')
     """
     cdef double y, x
-    cdef char text[FB_GEOHASH_MOST]
     cdef unsigned letters = check_precision(precision)
     if out is None and plain_double(lat, &y) and plain_double(lng, &x) and is_latlng(y, x):
-        fb_geohash_write(fb_geohash_code(y, x), letters, text)
-        return PyUnicode_DecodeASCII(text, letters, NULL)
+        return text_of(fb_geohash_code(y, x), letters)
     cdef Batch batch = points(lat, lng)
     result = batch.result(out, f"S{letters}")
     cdef const double *ys = <const double *>batch.data(0)
@@ -141,10 +147,12 @@ def encode_int(lat, lng, bits=60, out=None):
     --------
     >>> from fastblocks.geo import geohash
     >>> geohash.encode_int(57.64911, 10.40744, 25)
-    27447162
+    27416314
     """
     cdef double y, x
-    cdef unsigned width = check.integer("bits", bits, 1, 64)
+    cdef uint64_t width
+    if not plain_id(bits, &width) or not 1 <= width <= 64:
+        width = check.integer("bits", bits, 1, 64)
     if out is None and plain_double(lat, &y) and plain_double(lng, &x) and is_latlng(y, x):
         return fb_geohash_code(y, x) >> (64 - width)
     cdef Batch batch = points(lat, lng)
@@ -154,13 +162,14 @@ def encode_int(lat, lng, bits=60, out=None):
     cdef uint64_t *codes = <uint64_t *>data_of(result)
     cdef size_t n = batch.n
     with nogil:
-        fb_geohash_encode(ys, xs, n, width, codes)
+        fb_geohash_encode(ys, xs, n, <unsigned>width, codes)
     return batch.give(result, out)
 
 
 cdef inline unsigned check_precision(object precision) except 0:
-    if type(precision) is int and 1 <= precision <= FB_GEOHASH_MOST:
-        return precision
+    cdef uint64_t letters
+    if plain_id(precision, &letters) and 1 <= letters <= FB_GEOHASH_MOST:
+        return <unsigned>letters
     return check.integer("precision", precision, 1, FB_GEOHASH_MOST)
 
 
@@ -174,15 +183,12 @@ cdef Batch points(object lat, object lng):
 # ---- cells, in ------------------------------------------------------------------------------------
 
 # The precision of a str that is a geohash, and its code; 0 for what is for `Cells`.
-cdef inline unsigned plain_cell(object gh, uint64_t *code) except? 99:
-    cdef Py_ssize_t size
-    cdef const char *text
+cdef inline unsigned plain_cell(object gh, uint64_t *code) noexcept:
     cdef unsigned letters
-    if not PyUnicode_CheckExact(gh) or not gh.isascii():
+    if not PyUnicode_CheckExact(gh) or not PyUnicode_IS_COMPACT_ASCII(gh):
         return 0
-    text = PyUnicode_AsUTF8AndSize(gh, &size)
-    letters = fb_geohash_read(text, size, code)
-    return letters if <Py_ssize_t>letters == size else 0
+    letters = fb_geohash_read(<const char *>PyUnicode_DATA(gh), PyUnicode_GET_LENGTH(gh), code)
+    return letters if <Py_ssize_t>letters == PyUnicode_GET_LENGTH(gh) else 0
 
 
 cdef class Cells:
@@ -293,7 +299,7 @@ def bounds(gh):
     --------
     >>> from fastblocks.geo import geohash
     >>> geohash.bounds("ezs42")
-    (-5.625, 42.583, -5.581, 42.627)
+    (-5.625, 42.5830078125, -5.5810546875, 42.626953125)
     """
     cdef double box[4]
     cdef uint64_t code
@@ -445,10 +451,10 @@ def children(gh):
     return result
 
 
-cdef object text_of(uint64_t code, unsigned precision):
-    cdef char text[FB_GEOHASH_MOST]
-    fb_geohash_write(code, precision, text)
-    return PyUnicode_DecodeASCII(text, precision, NULL)
+cdef inline object text_of(uint64_t code, unsigned precision):
+    text = PyUnicode_New(precision, 127)
+    fb_geohash_write(code, precision, <char *>PyUnicode_DATA(text))
+    return text
 
 
 cdef object written(Cells cells, size_t width, object out):

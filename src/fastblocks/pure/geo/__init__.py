@@ -1,5 +1,5 @@
 """Grids of cells on the sphere, and distances, in plain Python."""
 
-from . import geohash, s2
+from . import distance, geohash, s2
 
-__all__ = ["geohash", "s2"]
+__all__ = ["distance", "geohash", "s2"]

@@ -23,6 +23,7 @@ from ._s2_cells import (
     level_of,
     low_bit,
     normal_form,
+    steradians,
     to_face,
     triangle,
     unit,
@@ -387,10 +388,17 @@ def plane_of(a: Point, b: Point) -> Point:
 # ---- the covering --------------------------------------------------------------------------------
 
 
-def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> Any:
-    """Return cells that hold a region, in order."""
+def covering(region: Any, *limits: int) -> Any:
+    """Return cells that hold a region, in order: the smaller of two coverings."""
     import numpy as np
 
+    cells, others = (divided(region, order, *limits) for order in (1, -1))
+    smaller = min(cells, others, key=lambda found: sum(map(steradians, found)))
+    return np.array(smaller, np.uint64)
+
+
+def divided(region: Any, order: int, max_cells: int, min_level: int, max_level: int) -> list[int]:
+    """Return cells that hold a region; of equal ones the first, or the last, is divided first."""
     found: list[int] = []
     # To be divided: level, number of children, how many of them are final; the largest comes first,
     # and of those the one whose children are few, and need little more.
@@ -414,7 +422,7 @@ def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> Any
         if finals == 4 and level >= min_level:
             found.append(cell)
         elif children:
-            heapq.heappush(waiting, (level, len(children), finals, cell, children))
+            heapq.heappush(waiting, (level, len(children), finals, order * cell, children))
 
     for face in FACES:
         relation, near = region.look(face, None)
@@ -426,11 +434,11 @@ def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> Any
             for child in children:
                 add(*child)
         else:
-            found.append(cell)
-    cells = []
+            found.append(order * cell)
+    cells: list[int] = []
     for cell in normal_form(found):
         cells += descendants(cell, max(level_of(cell), min_level))
-    return np.array(cells, np.uint64)
+    return cells
 
 
 def cover_cap(

@@ -92,7 +92,7 @@ def place_of(text: str) -> tuple[int, int, int, int]:
 
 def degrees(twice: int, bits: int, most: int) -> float:
     """Where, of cells of which there are 2**bits, half number `twice` lies in [-most, most]."""
-    return (twice - 2**bits) * (most / 2**bits)
+    return float((twice - 2**bits) * (most / 2**bits))
 
 
 def read(gh: Any, low: int = 1, high: int = MOST) -> tuple[Batch, list[str]]:
