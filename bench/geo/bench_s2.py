@@ -184,7 +184,9 @@ def bench_one(lib: S2, timed: Timed) -> None:
     _time_each(lib, timed, 30)
 
 
-@work("`latlng_to_cell(lats, lngs)`", "1 M points, level 30; peers: a call per point", headline=True)
+@work(
+    "`latlng_to_cell(lats, lngs)`", "1 M points, level 30; peers: a call per point", headline=True
+)
 def bench_many(lib: S2, timed: Timed, quick: bool) -> None:
     """Points in one call."""
     _time_many(lib, timed, 30, quick)
@@ -210,7 +212,9 @@ def bench_centers(lib: S2, timed: Timed, quick: bool) -> None:
 def bench_cap(lib: S2, timed: Timed, quick: bool) -> None:
     """Coverings one by one."""
     lats, lngs = sphere_points(1000)
-    points = list(zip(lats.tolist(), lngs.tolist(), strict=True))[: 10 if lib.role == "pure" else 1000]
+    points = list(zip(lats.tolist(), lngs.tolist(), strict=True))[
+        : 10 if lib.role == "pure" else 1000
+    ]
     expect(1 <= lib.cap(*points[0], 1000.0) <= 8, "the number of cells")
 
     def each() -> None:

@@ -21,7 +21,11 @@ LEAVES = NATIVE.latlng_to_cell(LATS, LNGS)
 SPECIAL = [
     *[(lat, lng) for lat in (90.0, -90.0) for lng in (0.0, 17.0, -180.0, 180.0)],
     *[(lat, lng) for lat in (0.0, 45.0, -45.0, 31.5) for lng in (0.0, 45.0, -135.0, 180.0, -180.0)],
-    *[(s * math.degrees(math.atan(math.sqrt(0.5))), lng) for s in (1, -1) for lng in (45, -45, 135)],
+    *[
+        (s * math.degrees(math.atan(math.sqrt(0.5))), lng)
+        for s in (1, -1)
+        for lng in (45, -45, 135)
+    ],
     (5e-324, -5e-324),
     (1e-15, 44.99999999999999),
 ]
@@ -117,9 +121,18 @@ def test_areas_add_up(impl):
 def test_native_and_pure_agree():
     cells = np.array(sample(300), np.uint64)
     pure = fastblocks.pure.geo.s2
-    for name in ("cell_to_latlng", "cell_to_token", "level", "boundary", "cell_area", "all_neighbors"):
+    for name in (
+        "cell_to_latlng",
+        "cell_to_token",
+        "level",
+        "boundary",
+        "cell_area",
+        "all_neighbors",
+    ):
         mine, theirs = getattr(NATIVE, name)(cells), getattr(pure, name)(cells)
-        for a, b in zip(*((x if isinstance(x, tuple) else (x,)) for x in (mine, theirs)), strict=True):
+        for a, b in zip(
+            *((x if isinstance(x, tuple) else (x,)) for x in (mine, theirs)), strict=True
+        ):
             assert a.dtype == b.dtype
             assert a.tolist() == b.tolist()
 
@@ -148,7 +161,7 @@ def test_normalize(impl):
     for _ in range(30):
         cells = [s2.parent(int(c), int(rng.integers(0, 6))) for c in rng.choice(LEAVES, 40)]
         theirs = s2geometry.S2CellUnion()
-        theirs.Init([c for c in cells])
+        theirs.Init(list(cells))
         cells += [child for c in cells[:5] for child in s2.children(c)]
         found = s2.normalize(np.array(cells, np.uint64)).tolist()
         assert found == [c.id() for c in theirs.cell_ids()]
@@ -160,7 +173,19 @@ def test_normalize(impl):
 
 def test_is_valid(impl):
     s2 = impl.geo.s2
-    numbers = [0, 1, 2, 3, 4, 8, 1 << 60, 1 << 61, 6 << 61 | 1 << 60, 2**64 - 1, *LEAVES[:5].tolist()]
+    numbers = [
+        0,
+        1,
+        2,
+        3,
+        4,
+        8,
+        1 << 60,
+        1 << 61,
+        6 << 61 | 1 << 60,
+        2**64 - 1,
+        *LEAVES[:5].tolist(),
+    ]
     expected = [n != 0 and s2geometry.S2CellId(n).is_valid() for n in numbers]
     assert s2.is_valid(np.array(numbers, np.uint64)).tolist() == expected
     assert [s2.is_valid(n) for n in numbers] == expected
@@ -194,7 +219,10 @@ def test_arrays_of_every_kind(impl):
 
 @pytest.mark.parametrize("n", [0, 1, 127, 128, 129, 511, 512, 600])
 def test_batches_of_every_length(n):
-    expected = [NATIVE.latlng_to_cell(*p, 17) for p in zip(LATS[:n].tolist(), LNGS[:n].tolist(), strict=True)]
+    expected = [
+        NATIVE.latlng_to_cell(*p, 17)
+        for p in zip(LATS[:n].tolist(), LNGS[:n].tolist(), strict=True)
+    ]
     assert NATIVE.latlng_to_cell(LATS[:n], LNGS[:n], 17).tolist() == expected
 
 
@@ -242,14 +270,26 @@ def test_out(impl):
         (lambda s: s.level(-1), ValueError, "cell must be in"),
         (lambda s: s.level(1.0), TypeError, "cell must be an int"),
         (lambda s: s.level(np.array([1.0])), TypeError, "cell must be an int"),
-        (lambda s: s.parent(1 << 60), ValueError, "cell must be a valid S2 cell of level 1 or more"),
-        (lambda s: s.parent(1 << 60, 3), ValueError, "cell must be a valid S2 cell of level 3 or more"),
+        (
+            lambda s: s.parent(1 << 60),
+            ValueError,
+            "cell must be a valid S2 cell of level 1 or more",
+        ),
+        (
+            lambda s: s.parent(1 << 60, 3),
+            ValueError,
+            "cell must be a valid S2 cell of level 3 or more",
+        ),
         (lambda s: s.children(1), ValueError, "cell must be a valid S2 cell of level 29 or less"),
         (lambda s: s.children(1, 3), ValueError, "cell must be a valid S2 cell of level 3 or less"),
         (lambda s: s.children([[1 << 60]]), ValueError, "cell must be 1-D here"),
         (lambda s: s.contains(1, 2), ValueError, "b must be a valid S2 cell, not 2"),
         (lambda s: s.cell_area(1, "acres"), ValueError, "unit must be 'km"),
-        (lambda s: s.token_to_cell(""), ValueError, "token must be the token of an S2 cell, not ''"),
+        (
+            lambda s: s.token_to_cell(""),
+            ValueError,
+            "token must be the token of an S2 cell, not ''",
+        ),
         (lambda s: s.token_to_cell("1" * 17), ValueError, "token must be the token"),
         (lambda s: s.token_to_cell("zz"), ValueError, "token must be the token"),
         (lambda s: s.token_to_cell("2"), ValueError, "token must be the token"),

@@ -1,4 +1,4 @@
-"""Coverings: they hold the region, keep the limits, and on the whole are no larger than s2geometry's."""
+"""Coverings hold the region, keep the limits, and on the whole are no larger than s2geometry's."""
 
 import math
 
@@ -76,7 +76,9 @@ def test_caps(limits):
     rng = np.random.default_rng(1)
     comparison = Comparison(limits[0])
     places = [(90, 0), (-90, 5), (0, 180), (0, 0), (45, 45), (35.26438968, 45)]
-    places += [(math.degrees(math.asin(rng.uniform(-1, 1))), rng.uniform(-180, 180)) for _ in range(40)]
+    places += [
+        (math.degrees(math.asin(rng.uniform(-1, 1))), rng.uniform(-180, 180)) for _ in range(40)
+    ]
     for lat, lng in places:
         radius = 10 ** rng.uniform(0, 7.3)
         angle = min(radius / RADIUS_M, math.pi)
@@ -114,7 +116,7 @@ def test_rectangles(limits):
 
 
 def star(rng, lat, lng, size, n):
-    """A ring around a point, its corners at random distances; and points inside and on its edges."""
+    """A ring around a point, its corners at random distances; points inside and on its edges."""
     bearings = np.linspace(0, 2 * math.pi, n, endpoint=False) + rng.uniform(0, 1 / n, n)
     lats, lngs = around(lat, lng, size * rng.uniform(0.4, 1, n), bearings)
     phi, theta = np.radians(lats), np.radians(lngs)
@@ -138,7 +140,9 @@ def test_polygons(limits):
     rng = np.random.default_rng(3)
     comparison = Comparison(limits[0])
     places = [(89.9, 0), (-89.5, 10), (0, 180), (20, -179.99), (0, 0), (45, 45)]
-    places += [(math.degrees(math.asin(rng.uniform(-1, 1))), rng.uniform(-180, 180)) for _ in range(30)]
+    places += [
+        (math.degrees(math.asin(rng.uniform(-1, 1))), rng.uniform(-180, 180)) for _ in range(30)
+    ]
     for lat, lng in places:
         ring, inside = star(rng, lat, lng, 10 ** rng.uniform(-4, 0), int(rng.integers(5, 40)))
         cells = NATIVE.cover_polygon(ring, (), *limits)
@@ -165,14 +169,13 @@ def test_native_and_pure_agree():
         assert NATIVE.cover_rect(*args).tolist() == PURE.cover_rect(*args).tolist()
         ring, _ = star(rng, lat, lng, 10 ** rng.uniform(-4, 0), 12)
         hole = [(lat + 0.3 * (a - lat), lng + 0.3 * (b - lng)) for a, b in ring]
-        try:
-            mine = NATIVE.cover_polygon(ring, [hole], *limits).tolist()
-        except ValueError as error:  # across the antimeridian the hole is no hole
-            with pytest.raises(ValueError, match="must not cross") as caught:
-                PURE.cover_polygon(ring, [hole], *limits)
-            assert str(caught.value) == str(error)
-        else:
-            assert mine == PURE.cover_polygon(ring, [hole], *limits).tolist()
+        results = []
+        for cover in (NATIVE.cover_polygon, PURE.cover_polygon):
+            try:
+                results.append(cover(ring, [hole], *limits).tolist())
+            except ValueError as error:  # across the antimeridian the hole is no hole
+                results.append(str(error))
+        assert results[0] == results[1]
 
 
 # ---- shapes of every kind ------------------------------------------------------------------------
@@ -251,7 +254,11 @@ def test_whole_sphere_and_points(impl):
         (lambda s: s.cover_cap(0, 0, -1), ValueError, "radius_m must be in"),
         (lambda s: s.cover_cap(0, 0, math.nan), ValueError, "radius_m must be in"),
         (lambda s: s.cover_cap(0, 0, 1, 0), ValueError, "max_cells must be in"),
-        (lambda s: s.cover_cap(0, 0, 1, 8, 5, 4), ValueError, r"min_level must be in \[0, 4\], not 5"),
+        (
+            lambda s: s.cover_cap(0, 0, 1, 8, 5, 4),
+            ValueError,
+            r"min_level must be in \[0, 4\], not 5",
+        ),
         (lambda s: s.cover_cap(0, 0, 1, 8, 0, 31), ValueError, r"max_level must be in \[0, 30\]"),
         (lambda s: s.cover_rect(2, 0, 1, 0), ValueError, "south must not be above north"),
         (lambda s: s.cover_rect(0, math.inf, 1, 0), ValueError, "west must be finite"),
@@ -260,9 +267,21 @@ def test_whole_sphere_and_points(impl):
         (lambda s: s.cover_polygon(5), TypeError, "outer must be a sequence of"),
         (lambda s: s.cover_polygon([1, 2, 3]), TypeError, r"outer\[0\] must be a pair"),
         (lambda s: s.cover_polygon([(1, 2, 3)] * 3), ValueError, r"outer\[0\] must be a pair"),
-        (lambda s: s.cover_polygon(np.zeros((3, 3))), ValueError, r"outer must have shape \(n, 2\)"),
-        (lambda s: s.cover_polygon([(0, 0), (0, 1), (99, 0)]), ValueError, r"outer, lat\[2\] must be in"),
-        (lambda s: s.cover_polygon(SQUARE, [HOLE[:2]]), ValueError, r"holes\[0\] must have at least"),
+        (
+            lambda s: s.cover_polygon(np.zeros((3, 3))),
+            ValueError,
+            r"outer must have shape \(n, 2\)",
+        ),
+        (
+            lambda s: s.cover_polygon([(0, 0), (0, 1), (99, 0)]),
+            ValueError,
+            r"outer, lat\[2\] must be in",
+        ),
+        (
+            lambda s: s.cover_polygon(SQUARE, [HOLE[:2]]),
+            ValueError,
+            r"holes\[0\] must have at least",
+        ),
         (lambda s: s.cover_polygon({"type": "Point"}), ValueError, "must be a Polygon"),
         (
             lambda s: s.cover_polygon([SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]]),
