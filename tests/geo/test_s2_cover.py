@@ -169,13 +169,16 @@ def test_native_and_pure_agree():
         assert NATIVE.cover_rect(*args).tolist() == PURE.cover_rect(*args).tolist()
         ring, _ = star(rng, lat, lng, 10 ** rng.uniform(-4, 0), 12)
         hole = [(lat + 0.3 * (a - lat), lng + 0.3 * (b - lng)) for a, b in ring]
-        results = []
-        for cover in (NATIVE.cover_polygon, PURE.cover_polygon):
-            try:
-                results.append(cover(ring, [hole], *limits).tolist())
-            except ValueError as error:  # across the antimeridian the hole is no hole
-                results.append(str(error))
+        results = [outcome(s2, ring, hole, limits) for s2 in (NATIVE, PURE)]
         assert results[0] == results[1]
+
+
+def outcome(s2, ring, hole, limits):
+    """The covering, or what is wrong: across the antimeridian the hole is no hole."""
+    try:
+        return s2.cover_polygon(ring, [hole], *limits).tolist()
+    except ValueError as error:
+        return str(error)
 
 
 # ---- shapes of every kind ------------------------------------------------------------------------

@@ -2,6 +2,9 @@ from typing import Any
 
 from fastblocks._core.types import Column
 
+RADIUS_M: float
+UNITS: dict[str, float]
+
 def latlng_to_cell(lat: Column, lng: Column, level: int = 30, out: Any = None) -> Any: ...
 def cell_to_latlng(cell: Column, out: Any = None) -> Any: ...
 def cell_to_token(cell: Column) -> Any: ...

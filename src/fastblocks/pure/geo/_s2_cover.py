@@ -226,8 +226,8 @@ class Polygon:
     """What is inside an outer ring and in none of its holes; of several polygons, in any of them.
 
     A ring is closed by itself, its edges are arcs of great circles, and its inside is the smaller
-    of the two parts of the sphere. Whether a point is inside is told by the edges that the arc from an
-    anchor, a point far from all edges, to it crosses.
+    of the two parts of the sphere. Whether a point is inside is told by the edges that the
+    arc from an anchor, a point far from all edges, to it crosses.
     """
 
     def __init__(self, rings: list[list[Point]], outer: list[bool]) -> None:
