@@ -7,7 +7,9 @@
  * The covering [1]. Cells that may still be divided wait in a heap, the largest first, and of those the one
  * with the fewest children that are not apart from the region, and the most that need dividing. One is
  * divided if it has a single such child, if it is above min_level, or if there are then no more than
- * max_cells cells. At last cells of which there are all four are put together.
+ * max_cells cells. At last cells of which there are all four are put together. Which of cells that are equal
+ * in all this is divided first is chance; it is done both ways, from the first cell and from the last, and the
+ * smaller covering kept.
  *
  * Cap. The distance from the center to a cell is that to the nearest vertex or the foot of a perpendicular
  * on a side; beyond a half sphere the opposite cap is asked.
@@ -499,6 +501,7 @@ typedef struct {
     look_t *look;
     fb_s2_limits_t limits;
     fb_s2_found_t *found;
+    bool last; /* of equal cells the last is divided first */
     waiting_t *heap;
     size_t n, room;
 } coverer_t;
@@ -520,11 +523,12 @@ static fb_status_t find(fb_s2_found_t *found, uint64_t cell) {
     return FB_OK;
 }
 
-static bool is_before(const waiting_t *a, const waiting_t *b) {
+static bool is_before(const coverer_t *c, size_t first, size_t second) {
+    const waiting_t *a = &c->heap[first], *b = &c->heap[second];
     if (a->level != b->level) return a->level < b->level;
     if (a->n != b->n) return a->n < b->n;
     if (a->finals != b->finals) return a->finals < b->finals;
-    return a->cell < b->cell;
+    return c->last ? a->cell > b->cell : a->cell < b->cell;
 }
 
 static void swap(waiting_t *a, waiting_t *b) {
@@ -543,7 +547,7 @@ static fb_status_t heap_push(coverer_t *c, const waiting_t *one) {
     }
     size_t k = c->n++;
     c->heap[k] = *one;
-    for (; k > 0 && is_before(&c->heap[k], &c->heap[(k - 1) / 2]); k = (k - 1) / 2)
+    for (; k > 0 && is_before(c, k, (k - 1) / 2); k = (k - 1) / 2)
         swap(&c->heap[k], &c->heap[(k - 1) / 2]);
     return FB_OK;
 }
@@ -554,7 +558,7 @@ static waiting_t heap_pop(coverer_t *c) {
     for (size_t k = 0;;) {
         size_t least = k;
         for (size_t child = 2 * k + 1; child <= 2 * k + 2 && child < c->n; child++)
-            if (is_before(&c->heap[child], &c->heap[least])) least = child;
+            if (is_before(c, child, least)) least = child;
         if (least == k) return first;
         swap(&c->heap[k], &c->heap[least]);
         k = least;
@@ -618,9 +622,9 @@ static fb_status_t finish(fb_s2_found_t *found, int min_level) {
     return FB_OK;
 }
 
-static fb_status_t cover(const void *region, look_t *look, edges_t all, fb_s2_limits_t limits,
-                         fb_s2_found_t *found) {
-    coverer_t c = {.region = region, .look = look, .limits = limits, .found = found};
+static fb_status_t divide(const void *region, look_t *look, edges_t all, fb_s2_limits_t limits,
+                          bool last, fb_s2_found_t *found) {
+    coverer_t c = {.region = region, .look = look, .limits = limits, .found = found, .last = last};
     fb_status_t status = FB_OK;
     for (uint64_t face = 0; face < 6 && status == FB_OK; face++) {
         const uint64_t cell = face << 61 | (uint64_t)1 << 60;
@@ -645,6 +649,27 @@ static fb_status_t cover(const void *region, look_t *look, edges_t all, fb_s2_li
     for (size_t k = 0; k < c.n; k++) free_children(&c.heap[k]);
     free(c.heap);
     return status == FB_OK ? finish(found, limits.min_level) : status;
+}
+
+static double area_of(const fb_s2_found_t *found) {
+    double area = 0;
+    for (size_t k = 0; k < found->n; k++) area += fb_s2_area(found->cells[k]);
+    return area;
+}
+
+/* The smaller of two coverings. */
+static fb_status_t cover(const void *region, look_t *look, edges_t all, fb_s2_limits_t limits,
+                         fb_s2_found_t *found) {
+    fb_s2_found_t other = {NULL, 0, 0};
+    fb_status_t status = divide(region, look, all, limits, false, found);
+    if (status == FB_OK) status = divide(region, look, all, limits, true, &other);
+    if (status == FB_OK && area_of(&other) < area_of(found)) {
+        const fb_s2_found_t before = *found;
+        *found = other;
+        other = before;
+    }
+    fb_s2_found_free(&other);
+    return status;
 }
 
 fb_status_t fb_s2_cover_cap(double lat, double lng, double angle, fb_s2_limits_t limits,

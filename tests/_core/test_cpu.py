@@ -116,6 +116,15 @@ for n in [*range(40), 257, 5000]:
     for part in distance.destination(lat1, lng1, way, metres):
         digest.update(part.tobytes())
 """
+S2 = """
+from fastblocks.geo import s2
+for n in [*range(20), 127, 128, 129, 5000]:
+    lats, lngs = rng.uniform(-90, 90, n), rng.uniform(-200, 200, n)
+    for level in (0, 7, 30):
+        digest.update(s2.latlng_to_cell(lats, lngs, level).tobytes())
+lats, lngs = np.mgrid[-90:90.1:1.5, -180:180.1:1.5]
+digest.update(s2.latlng_to_cell(lats, lngs).tobytes())
+"""
 PROGRAMS = {
     "hashing": (HASHING, "fbaf2fbb97262d9a3de5f84c02fcd35bd5afcefcb82d1f50c4e24737a049927e"),
     "bloom": (BLOOM, "f616b445a37b323b47ab496443d3324feefd159ed04306a144fd0930055dfed1"),
@@ -135,6 +144,7 @@ PROGRAMS = {
     "rendezvous": (RENDEZVOUS, "fdb3c1eac8da658311d9b269aada724d015eb40f651cd26569cf5997d4572ec7"),
     "geohash": (GEOHASH, "ff7e89886fbaa8c944f338ee6a0f17d1cd139f5b3c90c46276983f1bc2764e42"),
     "distance": (DISTANCE, "ecd4e086095c7fb2dca3b13426829ca45d296546c804102529a9c646bc8f7fe9"),
+    "s2": (S2, "f65a96195ba645a811cbbec4a3dff37c71ecb18208b2e883ece297126fbde571"),
     "frequency": (FREQUENCY, "06e8db9ff609fa2bb5dba4739aff197ab0179cec8e30410356e841e388c3d8cb"),
 }
 

@@ -84,7 +84,9 @@ def polygons(outer: Any, holes: Any) -> list[list[Ring]]:
         rings = [ring(f"holes[{k}]", hole) for k, hole in enumerate(holes)]
         return [[ring("outer", outer), *rings]]
     if len(holes):
-        raise ValueError("holes must be empty if outer has a __geo_interface__, which holds its own")
+        raise ValueError(
+            "holes must be empty if outer has a __geo_interface__, which holds its own"
+        )
     if shape.get("type") == "Feature":
         shape = shape.get("geometry") or {}
     kind = shape.get("type")
@@ -116,7 +118,9 @@ def ring(name: str, points: Any) -> Ring:
                 kind = type(point).__name__
                 raise TypeError(f"{name}[{k}] must be a pair (lat, lng), not {kind}")
             if len(point) != 2:
-                raise ValueError(f"{name}[{k}] must be a pair (lat, lng), not of length {len(point)}")
+                raise ValueError(
+                    f"{name}[{k}] must be a pair (lat, lng), not of length {len(point)}"
+                )
         points = [(lat, lng) for lat, lng in points]
     elif points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"{name} must have shape (n, 2), not {points.shape}")

@@ -1,4 +1,4 @@
-"""Geo: grids of cells on the sphere, distances, and spatial indexes. Scalars and arrays in, the same out."""
+"""Geo: grids of cells, distances and spatial indexes. Scalars or arrays in, the same out."""
 
 from . import distance, geohash, h3, s2
 from .rtree import RTree

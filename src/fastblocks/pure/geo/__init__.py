@@ -1,4 +1,4 @@
-"""Grids of cells on the sphere, distances, and spatial indexes, in plain Python."""
+"""Grids of cells, distances and spatial indexes, in plain Python."""
 
 from . import distance, geohash, h3, s2
 from .rtree import RTree

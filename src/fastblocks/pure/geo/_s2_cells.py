@@ -15,7 +15,7 @@ from fastblocks._core import check
 from fastblocks._core.columns import Batch
 
 MAX_LEVEL = 30
-SIZE = 2**MAX_LEVEL  # leaf cells along the side of a face
+SIZE = 1 << MAX_LEVEL  # leaf cells along the side of a face
 RADIUS_M = 6371008.8
 UNITS = {"km^2": (RADIUS_M / 1000) ** 2, "m^2": RADIUS_M**2, "rads^2": 1.0}
 SWAP, INVERT = 1, 2  # how the Hilbert curve lies in a cell: i and j exchanged, both mirrored
@@ -44,10 +44,9 @@ def point_to_latlng(x: float, y: float, z: float) -> tuple[float, float]:
 
 def face_of(x: float, y: float, z: float) -> int:
     """Return the face of the cube that a point is on: the one of its largest coordinate."""
-    if abs(x) > abs(y):
-        axis = 0 if abs(x) > abs(z) else 2
-    else:
-        axis = 1 if abs(y) > abs(z) else 2
+    axis = 0 if abs(x) > abs(y) else 1
+    if abs((x, y)[axis]) <= abs(z):
+        axis = 2
     return axis + 3 if (x, y, z)[axis] < 0 else axis
 
 
@@ -192,12 +191,10 @@ def triangle(area: float, a: float, b: float, c: float, ab: float, bc: float, ca
 
 def steradians(cell: int) -> float:
     """Return the area of a cell on the unit sphere: that of two triangles."""
-    face, i, j, size = place_of(cell)
+    _, i, j, size = place_of(cell)
     _, u0, u1, v0, v1 = bounds(cell)
     area = span(i, size) * span(j, size)
-    a, b, c, d = (
-        math.sqrt(1 + u * u + v * v) for u, v in ((u0, v0), (u1, v0), (u1, v1), (u0, v1))
-    )
+    a, b, c, d = (math.sqrt(1 + u * u + v * v) for u, v in ((u0, v0), (u1, v0), (u1, v1), (u0, v1)))
     ab, bc = 1 + u0 * u1 + v0 * v0, 1 + u1 * u1 + v0 * v1
     cd, da = 1 + u0 * u1 + v1 * v1, 1 + u0 * u0 + v0 * v1
     ca = 1 + u0 * u1 + v0 * v1
@@ -285,9 +282,7 @@ def map_cells(function: Callable[[int], Any], cells: Any, dtype: Any, out: Any =
     return batch.apply(function, dtype, out)
 
 
-def lists(
-    function: Callable[[int], Any], cells: Any, low: int = 0, high: int = MAX_LEVEL
-) -> Any:
+def lists(function: Callable[[int], Any], cells: Any, low: int = 0, high: int = MAX_LEVEL) -> Any:
     """Return what `function` gives for one cell as a list, for many as (values, offsets)."""
     import numpy as np
 

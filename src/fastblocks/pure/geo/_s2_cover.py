@@ -1,9 +1,9 @@
 """Coverings: the few cells that together hold a region.
 
 A region looks at a cell and says whether it is apart from it, meets it, or contains it. Cells and
-regions are closed, and PAD is added to all of them: who is nearer than that touches, so that rounding
-never opens a gap. The covering itself is made as S2's coverer makes it: of the cells so far the largest
-is divided, as long as there are no more than `max_cells`.
+regions are closed, and PAD is added to all of them: who is nearer than that touches, so that
+rounding never opens a gap. The covering itself is made as S2's coverer makes it: of the cells so
+far the largest is divided, as long as there are no more than `max_cells`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ._s2_cells import (
     level_of,
     low_bit,
     normal_form,
+    steradians,
     to_face,
     triangle,
     unit,
@@ -30,6 +31,7 @@ from ._s2_cells import (
 )
 
 Point = tuple[float, float, float]
+Corners = list[tuple[Point, Point | None]]
 
 PAD = 1e-14  # radians: 64 nanometres on Earth; a leaf cell is a million times as wide
 APART, MEETS, CONTAINED = range(3)
@@ -138,7 +140,7 @@ class Rect:
     def look(self, cell: int, _: Any) -> tuple[int, Any]:
         normals = sides(cell)
         corners = vertices(cell)
-        quad = list(zip(corners, normals, strict=True))
+        quad: Corners = list(zip(corners, normals, strict=True))
         if self.inside is None:
             parts = [quad]
         else:
@@ -170,12 +172,11 @@ def lunes(west: float, east: float) -> list[list[Point]]:
     ]
 
 
-def clipped(
-    polygon: list[tuple[Point, Point | None]], planes: list[Point], pad: float
-) -> list[tuple[Point, Point | None]]:
+def clipped(polygon: Corners, planes: list[Point], pad: float) -> Corners:
     """Return the part of a convex polygon that is above all planes, or at most `pad` below.
 
-    A polygon is its vertices, each with the normal of the side that leaves it; None along a meridian.
+    A polygon is its vertices, each with the normal of the side that leaves it; None if that is a
+    part of a meridian.
     """
     for plane in planes:
         heights = [dot(plane, point) + pad for point, _ in polygon]
@@ -192,9 +193,7 @@ def clipped(
     return polygon
 
 
-def latitudes(
-    polygon: list[tuple[Point, Point | None]], poles: list[bool]
-) -> tuple[float, float]:
+def latitudes(polygon: Corners, poles: list[bool]) -> tuple[float, float]:
     """Return the range of the latitudes of a polygon, in radians."""
     each = [math.atan2(p[2], math.sqrt(p[0] * p[0] + p[1] * p[1])) for p, _ in polygon]
     low, high = min(each), max(each)
@@ -226,9 +225,9 @@ ANCHORS += [(-x, -y, -z) for x, y, z in ANCHORS]
 class Polygon:
     """What is inside an outer ring and in none of its holes; of several polygons, in any of them.
 
-    A ring is closed by itself, its edges are arcs of great circles, and its inside is the smaller of
-    the two parts of the sphere. Whether a point is inside is told by the edges that the arc from an
-    anchor, a point far from all edges, to it crosses.
+    A ring is closed by itself, its edges are arcs of great circles, and its inside is the smaller
+    of the two parts of the sphere. Whether a point is inside is told by the edges that the
+    arc from an anchor, a point far from all edges, to it crosses.
     """
 
     def __init__(self, rings: list[list[Point]], outer: list[bool]) -> None:
@@ -387,10 +386,17 @@ def plane_of(a: Point, b: Point) -> Point:
 # ---- the covering --------------------------------------------------------------------------------
 
 
-def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> Any:
-    """Return cells that hold a region, in order."""
+def covering(region: Any, *limits: int) -> Any:
+    """Return cells that hold a region, in order: the smaller of two coverings."""
     import numpy as np
 
+    cells, others = (divided(region, order, *limits) for order in (1, -1))
+    smaller = min(cells, others, key=lambda found: sum(map(steradians, found)))
+    return np.array(smaller, np.uint64)
+
+
+def divided(region: Any, order: int, max_cells: int, min_level: int, max_level: int) -> list[int]:
+    """Return cells that hold a region; of equal ones the first, or the last, is divided first."""
     found: list[int] = []
     # To be divided: level, number of children, how many of them are final; the largest comes first,
     # and of those the one whose children are few, and need little more.
@@ -414,7 +420,7 @@ def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> Any
         if finals == 4 and level >= min_level:
             found.append(cell)
         elif children:
-            heapq.heappush(waiting, (level, len(children), finals, cell, children))
+            heapq.heappush(waiting, (level, len(children), finals, order * cell, children))
 
     for face in FACES:
         relation, near = region.look(face, None)
@@ -426,11 +432,11 @@ def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> Any
             for child in children:
                 add(*child)
         else:
-            found.append(cell)
-    cells = []
+            found.append(order * cell)
+    cells: list[int] = []
     for cell in normal_form(found):
         cells += descendants(cell, max(level_of(cell), min_level))
-    return np.array(cells, np.uint64)
+    return cells
 
 
 def cover_cap(
