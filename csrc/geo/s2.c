@@ -176,8 +176,7 @@ fb_s2_bounds_t fb_s2_bounds(uint64_t cell) {
     };
 }
 
-void fb_s2_vertices(uint64_t cell, double points[4][3]) {
-    const fb_s2_bounds_t b = fb_s2_bounds(cell);
+void fb_s2_vertices(fb_s2_bounds_t b, double points[4][3]) {
     for (int k = 0; k < 4; k++) {
         const double uvw[3] = {k == 1 || k == 2 ? b.right : b.left, k >= 2 ? b.upper : b.lower, 1};
         double *p = points[k];
@@ -457,7 +456,7 @@ void fb_s2_all_neighbors(const uint64_t *cells, size_t n, uint64_t *neighbors, i
 void fb_s2_boundaries(const uint64_t *cells, size_t n, double *points) {
     for (size_t k = 0; k < n; k++) {
         double vertices[4][3];
-        fb_s2_vertices(cells[k], vertices);
+        fb_s2_vertices(fb_s2_bounds(cells[k]), vertices);
         for (int v = 0; v < 4; v++, points += 2) point_latlng(vertices[v], points, points + 1);
     }
 }

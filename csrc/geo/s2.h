@@ -65,7 +65,7 @@ void fb_s2_to_face(int face, const double point[3], double uvw[3]);
 void fb_s2_from_face(int face, const double uvw[3], double point[3]);
 
 /* The vertices as points of the unit sphere, counter-clockwise from the lower left. */
-void fb_s2_vertices(uint64_t cell, double points[4][3]);
+void fb_s2_vertices(fb_s2_bounds_t bounds, double points[4][3]);
 
 /* The solid angle of three vectors: from their determinant, lengths and dot products. */
 double fb_s2_triangle(double volume, double a, double b, double c, double ab, double bc, double ca);

@@ -89,7 +89,7 @@ static shape_t shape_of(uint64_t cell) {
     shape_t s;
     double points[4][3];
     const fb_s2_bounds_t b = s.bounds = fb_s2_bounds(cell);
-    fb_s2_vertices(cell, points);
+    fb_s2_vertices(b, points);
     for (int k = 0; k < 4; k++)
         s.vertices[k] = (point_t){points[k][0], points[k][1], points[k][2]};
     s.sides[0] = from_face(b.face, 0, 1, -b.lower);
@@ -501,7 +501,8 @@ typedef struct {
     look_t *look;
     fb_s2_limits_t limits;
     fb_s2_found_t *found;
-    bool last; /* of equal cells the last is divided first */
+    bool last;    /* of equal cells the last is divided first */
+    bool refused; /* a cell could not be divided, so that the order matters */
     waiting_t *heap;
     size_t n, room;
 } coverer_t;
@@ -623,7 +624,7 @@ static fb_status_t finish(fb_s2_found_t *found, int min_level) {
 }
 
 static fb_status_t divide(const void *region, look_t *look, edges_t all, fb_s2_limits_t limits,
-                          bool last, fb_s2_found_t *found) {
+                          bool last, bool *refused, fb_s2_found_t *found) {
     coverer_t c = {.region = region, .look = look, .limits = limits, .found = found, .last = last};
     fb_status_t status = FB_OK;
     for (uint64_t face = 0; face < 6 && status == FB_OK; face++) {
@@ -642,12 +643,14 @@ static fb_status_t divide(const void *region, look_t *look, edges_t all, fb_s2_l
                 status = add(&c, one.children[k].cell, one.children[k].relation,
                              one.children[k].near);
         } else {
+            c.refused = true;
             status = find(found, one.cell);
         }
         free_children(&one);
     }
     for (size_t k = 0; k < c.n; k++) free_children(&c.heap[k]);
     free(c.heap);
+    *refused = c.refused;
     return status == FB_OK ? finish(found, limits.min_level) : status;
 }
 
@@ -661,9 +664,11 @@ static double area_of(const fb_s2_found_t *found) {
 static fb_status_t cover(const void *region, look_t *look, edges_t all, fb_s2_limits_t limits,
                          fb_s2_found_t *found) {
     fb_s2_found_t other = {NULL, 0, 0};
-    fb_status_t status = divide(region, look, all, limits, false, found);
-    if (status == FB_OK) status = divide(region, look, all, limits, true, &other);
-    if (status == FB_OK && area_of(&other) < area_of(found)) {
+    bool refused;
+    fb_status_t status = divide(region, look, all, limits, false, &refused, found);
+    if (status == FB_OK && refused)
+        status = divide(region, look, all, limits, true, &refused, &other);
+    if (status == FB_OK && other.n > 0 && area_of(&other) < area_of(found)) {
         const fb_s2_found_t before = *found;
         *found = other;
         other = before;
