@@ -35,6 +35,9 @@ MODULES = {
     "geo.distance": ["distance"],
     "geo.geohash": ["geohash"],
     "geo._h3_geometry": ["h3_geometry", "h3_reference", "h3_tables"],
+    "geo._h3_polygon": [
+        "h3_polygon", "h3_outline", "h3_index", "h3_geometry", "h3_reference", "h3_tables",
+    ],  # fmt: skip
     "limit._local": ["rules"],
     "limit.limiter": ["memory", "rules"],
     "limit.memory": ["memory", "rules"],
