@@ -463,13 +463,13 @@ static void examine(fill_t *f, uint64_t cell, point_t center, size_t from, size_
         if (is_inside(f, center, cell)) emit(f, cell);
         return;
     }
-    if (f->mode != FB_H3_CENTER) {
+    if (res == f->res) { /* leaves of the mode FB_H3_CENTER do not come here */
+        if (cell_belongs(f, cell, center, f->stack + from + n, near)) emit(f, cell);
+        return;
+    }
+    if (f->mode != FB_H3_CENTER) { /* as the library does, which matters near the poles */
         const box_t box = cell_box(f, cell, 1.4);
         if (!overlaps(&f->rings[0].box, &box)) return;
-        if (res == f->res) {
-            if (cell_belongs(f, cell, center, f->stack + from + n, near)) emit(f, cell);
-            return;
-        }
     }
     uint64_t children[7];
     const uint64_t *end = fb_h3_children(cell, res + 1, children);

@@ -207,13 +207,11 @@ def box_of(cell: int, scale: float) -> Box:
 
 def candidates(cell: int, box: Box, res: int) -> Iterator[int]:
     """The descendants of a cell that may be in a box, ascending."""
-    if not overlaps(box_of(cell, 1.4), box):
-        return
     if cell >> 52 & 15 == res:
         yield cell
-        return
-    for child in children(cell):
-        yield from candidates(child, box, res)
+    elif overlaps(box_of(cell, 1.4), box):
+        for child in children(cell):
+            yield from candidates(child, box, res)
 
 
 def in_polygon(rings: list[Ring], p: Point) -> bool:
