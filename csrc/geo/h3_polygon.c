@@ -82,6 +82,7 @@ typedef struct {
     size_t *starts;
     size_t n_strips;
     double south, north, per_strip;
+    edge_t around; /* from corner to corner of the box around the outer ring */
     int res;
     fb_h3_containment_t mode;
     uint64_t first;       /* the cell of the first point */
@@ -279,6 +280,15 @@ static bool edge_is_near(const edge_t *e, const zone_t *zone) {
            meets(e, zone, up, right + PI_2);
 }
 
+/* Whether the box around the outer ring meets a zone. */
+static bool outer_is_near(const fill_t *f, const zone_t *zone) {
+    const edge_t *e = &f->around;
+    const double wide = zone->wide + 0.5 * e->run;
+    const double right = fabs(e->lng + 0.5 * e->run - zone->lng);
+    return fabs(e->lat + 0.5 * e->rise - zone->lat) <= zone->high + 0.5 * e->rise &&
+           (right <= wide || fabs(right - PI_2) <= wide);
+}
+
 /* Put those of the n edges at `from` of the stack that are near a zone behind them; returns how many. */
 static size_t keep_near(fill_t *f, size_t from, size_t n, const zone_t *zone) {
     if (f->stack_room - from < 2 * n) {
@@ -457,6 +467,7 @@ static void examine_all(fill_t *f, const uint64_t *cells, size_t n_cells, size_t
 static void examine(fill_t *f, uint64_t cell, point_t center, size_t from, size_t n) {
     const int res = fb_h3_res(cell);
     const zone_t zone = zone_of(f, center, res);
+    if (res == 0 && (f->n_rings == 1 || f->mode == FB_H3_CENTER) && !outer_is_near(f, &zone)) return;
     const size_t near = keep_near(f, from, n, &zone);
     if (f->no_memory) return;
     if (near == 0) {
@@ -513,10 +524,20 @@ static void set_rings(fill_t *f, const double *points, const size_t *ends) {
             f->edges[f->n_edges++] = barrier;
         }
     }
-    f->south = f->north = f->points[0].lat;
-    for (size_t i = 0; i < total; i++) {
-        f->south = f->points[i].lat < f->south ? f->points[i].lat : f->south;
-        f->north = f->points[i].lat > f->north ? f->points[i].lat : f->north;
+    double west = f->edges[0].lng, east = west;
+    for (size_t i = 0; i < f->rings[0].n; i++) { /* as moved */
+        const double lng = moved(f->points[i].lng, f->rings[0].turn);
+        west = lng < west ? lng : west;
+        east = lng > east ? lng : east;
+    }
+    const box_t *box = &f->rings[0].box;
+    const edge_t around = {box->south, west, box->north - box->south, east - west, 0, BARRIER};
+    f->around = around;
+    f->south = box->south;
+    f->north = box->north;
+    for (size_t r = 1; r < f->n_rings; r++) {
+        f->south = f->rings[r].box.south < f->south ? f->rings[r].box.south : f->south;
+        f->north = f->rings[r].box.north > f->north ? f->rings[r].box.north : f->north;
     }
     f->south -= 1e-9;
     f->north += 1e-9;

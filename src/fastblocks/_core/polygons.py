@@ -9,6 +9,7 @@ from fastblocks._core.columns import Batch
 
 __all__ = ["check_size", "polygons_of"]
 
+MAX_CELLS = 2**30  # of one polygon: 8 GiB
 WANTED = "a ring of (latitude, longitude) pairs, or a GeoJSON-like Polygon or MultiPolygon"
 
 
@@ -54,21 +55,19 @@ def ring_of(name: str, points: Any, *, swapped: bool = False) -> Any:
     widths = (2, 3) if swapped else (2,)
     if array.ndim != 2 or array.shape[1] not in widths:
         raise ValueError(f"{name} must be {WANTED}, not of shape {array.shape}")
-    columns = np.ascontiguousarray(array.T, np.float64)
-    lat, lng = columns[1::-1] if swapped else columns
+    ring = np.array(array[:, 1::-1] if swapped else array, np.float64, order="C")
     batch = Batch()
-    batch.latitudes(f"latitudes of {name}", lat)
-    batch.longitudes(f"longitudes of {name}", lng)
-    far = np.abs(lng) > 180
-    if far.any():
-        lng = np.where(far, np.remainder(lng + 180, 360) - 180, lng)
-    ring = np.stack([lat, lng], axis=1)
-    if len(ring) > 1 and (ring[0] == ring[-1]).all():
-        ring = ring[:-1]
-    distinct = len(np.unique(ring, axis=0))
+    batch.latitudes(f"latitudes of {name}", ring[:, 0])
+    batch.longitudes(f"longitudes of {name}", ring[:, 1])
+    lng = ring[:, 1]
+    if len(ring) and (lng.max() > 180 or lng.min() < -180):
+        ring[:, 1] = np.where(np.abs(lng) > 180, np.remainder(lng + 180, 360) - 180, lng)
+    distinct = len(set(map(tuple, ring[:9].tolist())))
+    if distinct < 3:
+        distinct = len(set(map(tuple, ring.tolist())))
     if distinct < 3:
         raise ValueError(f"{name} must have at least 3 distinct points, not {distinct}")
-    return ring
+    return ring[:-1] if (ring[0] == ring[-1]).all() else ring
 
 
 def pairs(name: str, points: Any) -> Any:
@@ -85,7 +84,9 @@ def pairs(name: str, points: Any) -> Any:
         raise ValueError(f"{name} must be {WANTED}, not of rows of several lengths") from None
 
 
-MAX_CELLS = 2**30
+def cells_on_earth(res: int) -> int:
+    """How many H3 cells a resolution has."""
+    return int(2 + 120 * 7**res)
 
 
 def check_size(rings: list[Any], res: int) -> None:
@@ -93,17 +94,19 @@ def check_size(rings: list[Any], res: int) -> None:
 
     The area of the outer ring: a straight edge sweeps the integral of sin(latitude) by longitude.
     """
+    if cells_on_earth(res) <= MAX_CELLS:
+        return
     import numpy as np
 
     lat, lng = np.radians(rings[0]).T
-    if np.abs(lng - np.roll(lng, -1)).max() > np.pi:
+    if np.abs(np.diff(lng, append=lng[0])).max() > np.pi:
         lng = np.where(lng < 0, lng + 2 * np.pi, lng)
-    rise, run = np.roll(lat, -1) - lat, np.roll(lng, -1) - lng
+    rise, run = np.diff(lat, append=lat[0]), np.diff(lng, append=lng[0])
     height = np.sin(lat + rise / 2) * np.sinc(rise / (2 * np.pi))
     share = abs(float((height * run).sum())) / (4 * np.pi)
-    cells = share * (2 + 120 * 7**res)
+    cells = share * cells_on_earth(res)
     if cells > MAX_CELLS:
-        largest = max(r for r in range(16) if r == 0 or share * (2 + 120 * 7**r) <= MAX_CELLS)
+        largest = max(r for r in range(16) if share * cells_on_earth(r) <= MAX_CELLS)
         raise ValueError(
             f"res must be in [0, {largest}] for a polygon of this size, "
             f"which has about {cells:.1e} cells, not {res}"
