@@ -59,9 +59,10 @@ def polygon_to_cells(outer, res, holes=(), containment="center"):
     """Return the cells of a polygon on the plane of latitude and longitude.
 
     Edges are straight lines between degrees, not great circles. A ring with an edge of more than 180
-    degrees of longitude crosses the antimeridian. A ring around a pole has to go along it: to 180
-    degrees, to the pole, to -180 degrees. A ring that crosses itself is inside where a ray eastwards
-    crosses it an odd number of times. Holes lie within the outer ring.
+    degrees of longitude crosses the antimeridian. So a ring around a pole has to go along the edge of
+    the map: at 180 degrees to the pole, there in steps to -180 degrees, and back. A ring that crosses
+    itself is inside where a ray eastwards crosses it an odd number of times. Holes lie within the
+    outer ring.
 
     Parameters
     ----------
