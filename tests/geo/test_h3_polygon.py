@@ -110,7 +110,9 @@ def test_antimeridian(impl: ModuleType) -> None:
     cells = fill(ring, 4)
     assert cells.tolist() == expected(ring, 4)
     lng = np.array([oracle.cell_to_latlng(cell)[1] for cell in cells.tolist()])
-    assert (lng > 177).any() and (lng < -179).any() and (abs(lng) >= 177).all()
+    assert (lng > 177).any()
+    assert (lng < -179).any()
+    assert (abs(lng) >= 177).all()
     np.testing.assert_array_equal(cells, fill([(-18.5, 177.0), (-18.5, 181.0), (-16.0, 181.0),
                                                (-16.0, 537.0)], 4))  # fmt: skip
 
@@ -151,7 +153,9 @@ def test_self_crossing_rings_are_even_odd(impl: ModuleType) -> None:
 def test_forms_of_input(impl: ModuleType) -> None:
     fill = impl.geo.h3.polygon_to_cells
     cells = fill(PARIS, 7)
-    assert cells.dtype == np.uint64 and cells.size and (np.diff(cells) > 0).all()
+    assert cells.dtype == np.uint64
+    assert cells.size > 20
+    assert (np.diff(cells) > 0).all()
     swapped = [[lng, lat] for lat, lng in PARIS]
     closed = [*swapped, swapped[0]]
     polygon = {"type": "Polygon", "coordinates": [closed]}
@@ -199,7 +203,7 @@ def test_forms_of_input(impl: ModuleType) -> None:
         (({"type": "Polygon", "coordinates": []}, 5, [PARIS]), ValueError, "holes must be empty"),
         ((PARIS, 16), ValueError, r"res must be in \[0, 15\], not 16"),
         ((PARIS, 5.0), TypeError, "res must be an int, not float"),
-        ((PARIS, 5, (), "inside"), ValueError, "containment must be 'center', 'full', 'overlap' or"),
+        ((PARIS, 5, (), "inside"), ValueError, "containment must be 'center', 'full', 'overl"),
         ((PARIS, 5, (), 1), TypeError, "containment must be a str, not int"),
         (([(0, 0), (0, 60), (60, 0)], 12), ValueError,
          r"res must be in \[0, 9\] for a polygon of this size, which has about"),
@@ -241,7 +245,8 @@ def test_threads_fill_at_once() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(got) == 4 and all((cells == want).all() for cells in got)
+    assert len(got) == 4
+    assert all((cells == want).all() for cells in got)
 
 
 def test_time_zones() -> None:

@@ -1,4 +1,7 @@
-"""The cells of a polygon: every cell near it is tested. All is plane geometry of angles in radians."""
+"""The cells of a polygon: every cell near it is tested.
+
+All is plane geometry of latitudes and longitudes in radians.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +144,7 @@ def within(a: Box, b: Box) -> bool:
 
 
 def crosses(ring: Ring, boundary: list[Point], box: Box) -> bool:
-    """Whether an edge of a boundary, which is in a box, has a point in common with one of a ring."""
+    """Whether a boundary, which is in a box, has a point in common with a ring."""
     if not overlaps(ring.box, box):
         return False
     s, t = turns(ring.box, box)
