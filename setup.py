@@ -9,6 +9,7 @@ from setuptools import Extension, setup
 
 POLICY = ["fifo", "policy", "shadows", "tinylfu", "sketches/frequency"]
 CACHE = ["cache", "index", "timers", *POLICY]
+H3 = ["h3_geometry", "h3_reference", "h3_tables"]
 # module -> the C sources that it is linked with, besides the library of csrc/core: of its family,
 # or family/name of another one
 MODULES = {
@@ -34,9 +35,10 @@ MODULES = {
     "filters.scalable_bloom": ["scalable_bloom", "bloom", "split_block"],
     "geo.distance": ["distance"],
     "geo.geohash": ["geohash"],
-    "geo._h3_index": ["h3_index", "h3_geometry", "h3_reference", "h3_tables"],
+    "geo._h3_geometry": H3,
     "geo._h3_grid": ["h3_grid", "h3_index", "h3_tables"],
-    "geo._h3_geometry": ["h3_geometry", "h3_reference", "h3_tables"],
+    "geo._h3_index": ["h3_index", *H3],
+    "geo._h3_polygon": ["h3_polygon", "h3_outline", "h3_index", *H3],
     "geo._s2_cells": ["s2"],
     "geo._s2_cover": ["s2", "s2_cover"],
     "geo.rtree": ["rtree"],

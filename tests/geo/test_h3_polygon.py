@@ -1,0 +1,278 @@
+"""Cells of polygons; the h3 package is the oracle."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import h3.api.basic_int as oracle
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fastblocks
+import fastblocks.pure
+
+MODES = ("center", "full", "overlap", "bbox_overlap")
+ZONES_RES = int(os.environ.get("FASTBLOCKS_H3_ZONES_RES", "3"))  # 5 for the exhaustive run
+EDGE = [oracle.average_hexagon_edge_length(res, "km") / 111 for res in range(16)]  # in degrees
+PARIS = [(48.80, 2.25), (48.80, 2.42), (48.91, 2.42), (48.91, 2.25)]
+
+Ring = list[tuple[float, float]]
+
+
+def expected(outer: Ring, res: int, holes: Any = (), mode: str = "center") -> list[int]:
+    """The oracle's answer."""
+    shape = oracle.LatLngPoly(outer, *holes)
+    return sorted(oracle.h3shape_to_cells_experimental(shape, res, mode))
+
+
+def star(lat: float, lng: float, radii: list[float], turn: float = 0.0) -> Ring:
+    """A ring around a point, at these distances in degrees along the ground."""
+    ring = []
+    for k, radius in enumerate(radii):
+        angle = (k + turn) * 2 * math.pi / len(radii)
+        y = min(max(lat + radius * math.sin(angle), -90.0), 90.0)
+        x = lng + radius * math.cos(angle) / max(math.cos(math.radians(lat)), 0.05)
+        ring.append((y, (x + 180) % 360 - 180))
+    return ring
+
+
+@st.composite
+def polygons(draw: st.DrawFn) -> tuple[Ring, int, list[Ring]]:
+    """A polygon of some cells, with a hole or without."""
+    res = draw(st.integers(0, 15))
+    lat = draw(st.floats(-90, 90) | st.floats(82, 90) | st.floats(-75, -60))
+    lng = draw(st.floats(-180, 180) | st.sampled_from([179.9, -179.9, 180.0, 0.0]))
+    size = EDGE[res] * draw(st.floats(0.1, 5))
+    radii = draw(st.lists(st.floats(0.5, 1), min_size=4, max_size=9))
+    outer = star(lat, lng, [size * radius for radius in radii], draw(st.floats(0, 1)))
+    hole = star(lat, lng, [size * radius / 4 for radius in radii])
+    return outer, res, [hole] if draw(st.booleans()) else []
+
+
+@settings(max_examples=400, deadline=None)
+@given(polygons(), st.sampled_from(MODES))
+def test_cells_are_those_of_the_oracle(polygon: tuple[Ring, int, list[Ring]], mode: str) -> None:
+    outer, res, holes = polygon
+    if len(set(outer)) < 3 or any(len(set(hole)) < 3 for hole in holes):
+        return
+    cells = expected(outer, res, holes, mode)
+    assert fastblocks.geo.h3.polygon_to_cells(outer, res, holes, mode).tolist() == cells
+
+
+@settings(max_examples=40, deadline=None)
+@given(polygons(), st.sampled_from(MODES))
+def test_pure_agrees(polygon: tuple[Ring, int, list[Ring]], mode: str) -> None:
+    outer, res, holes = polygon
+    if len(set(outer)) < 3 or any(len(set(hole)) < 3 for hole in holes):
+        return
+    native = fastblocks.geo.h3.polygon_to_cells(outer, res, holes, mode)
+    pure = fastblocks.pure.geo.h3.polygon_to_cells(outer, res, holes, mode)
+    assert native.dtype == pure.dtype == np.uint64
+    np.testing.assert_array_equal(native, pure)
+
+
+@pytest.mark.parametrize("res", [0, 1, 4])
+def test_points_on_edges(impl: ModuleType, res: int) -> None:
+    """Rings through centres and corners of cells: the last bits decide."""
+    rng = np.random.default_rng(res)
+    for _ in range(10 if impl is fastblocks else 3):
+        at = np.degrees(np.arcsin(rng.uniform(-1, 1))), rng.uniform(-180, 180)
+        disk = oracle.grid_ring(oracle.latlng_to_cell(*at, res), 1 if res == 0 else 2)
+        centers = [oracle.cell_to_latlng(cell) for cell in disk[::2]]
+        rings = [centers, list(oracle.cell_to_boundary(disk[0]))]
+        (a, b), (c, d) = sorted(centers[:2])
+        rings.append([(a, b), (a, d), (c, d), (c, b)])  # centres at the latitudes of edges
+        for ring in rings:
+            for mode in MODES if res else MODES[:1]:
+                got = impl.geo.h3.polygon_to_cells(ring, res, (), mode).tolist()
+                native = fastblocks.geo.h3.polygon_to_cells(ring, res, (), mode).tolist()
+                assert got == native
+                if mode == "center":
+                    assert got == expected(ring, res)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_polygon_within_one_cell(impl: ModuleType, mode: str) -> None:
+    lat, lng = oracle.cell_to_latlng(oracle.latlng_to_cell(10.0, 20.0, 4))
+    ring = [(lat + 0.01, lng + 0.01), (lat + 0.02, lng + 0.01), (lat + 0.01, lng + 0.02)]
+    assert impl.geo.h3.polygon_to_cells(ring, 4, (), mode).tolist() == expected(ring, 4, (), mode)
+
+
+def test_antimeridian(impl: ModuleType) -> None:
+    fill = impl.geo.h3.polygon_to_cells
+    ring = [(-18.5, 177.0), (-18.5, -179.0), (-16.0, -179.0), (-16.0, 177.0)]  # Fiji
+    cells = fill(ring, 4)
+    assert cells.tolist() == expected(ring, 4)
+    lng = np.array([oracle.cell_to_latlng(cell)[1] for cell in cells.tolist()])
+    assert (lng > 177).any()
+    assert (lng < -179).any()
+    assert (abs(lng) >= 177).all()
+    np.testing.assert_array_equal(cells, fill([(-18.5, 177.0), (-18.5, 181.0), (-16.0, 181.0),
+                                               (-16.0, 537.0)], 4))  # fmt: skip
+
+
+def test_whole_bands_and_poles(impl: ModuleType) -> None:
+    fill = impl.geo.h3.polygon_to_cells
+    lngs = list(range(-180, 181, 45))
+    band = [(10.0, lng) for lng in lngs] + [(25.0, lng) for lng in reversed(lngs)]
+    cap = [(70.0, lng) for lng in lngs] + [(90.0, lng) for lng in (180, 0, -180)]
+    south = [(-60.0, 120.0), (-60.0, 0.0), (-60.0, -120.0)]  # not by the rules
+    for ring in (band, cap, south):
+        for res in (0, 1, 2):
+            assert fill(ring, res).tolist() == expected(ring, res)
+    assert oracle.latlng_to_cell(90, 0, 2) in fill(cap, 2)
+
+
+def test_holes_and_islands(impl: ModuleType) -> None:
+    fill = impl.geo.h3.polygon_to_cells
+    outer = star(48.8, 2.3, [1.0] * 12)
+    holes = [star(48.8, 2.0, [0.2] * 5), star(48.9, 2.7, [0.1] * 7)]
+    for mode in MODES:
+        assert fill(outer, 6, holes, mode).tolist() == expected(outer, 6, holes, mode)
+    parts = [fill(ring, 6) for ring in (outer, *holes)]
+    np.testing.assert_array_equal(np.sort(np.concatenate([fill(outer, 6, holes), *parts[1:]])),
+                                  parts[0])  # fmt: skip
+
+
+def test_self_crossing_rings_are_even_odd(impl: ModuleType) -> None:
+    bow = [(0.0, 0.0), (3.0, 3.0), (3.0, 0.0), (0.0, 3.0)]
+    cells = impl.geo.h3.polygon_to_cells(bow, 4)
+    assert cells.tolist() == expected(bow, 4)
+    halves = [[bow[0], (1.5, 1.5), bow[3]], [bow[1], (1.5, 1.5), bow[2]]]
+    np.testing.assert_array_equal(
+        cells, np.sort(np.concatenate([impl.geo.h3.polygon_to_cells(h, 4) for h in halves]))
+    )
+
+
+def test_forms_of_input(impl: ModuleType) -> None:
+    fill = impl.geo.h3.polygon_to_cells
+    cells = fill(PARIS, 7)
+    assert cells.dtype == np.uint64
+    assert cells.size > 20
+    assert (np.diff(cells) > 0).all()
+    swapped = [[lng, lat] for lat, lng in PARIS]
+    closed = [*swapped, swapped[0]]
+    polygon = {"type": "Polygon", "coordinates": [closed]}
+    high = {"type": "Polygon", "coordinates": [[[*p, 35.0] for p in closed]]}
+    several = {"type": "MultiPolygon", "coordinates": [[closed], [swapped]]}
+    for outer in (
+        PARIS[::-1], [*PARIS, PARIS[0]], np.array(PARIS), np.array(PARIS).tolist(),
+        np.asfortranarray(PARIS), polygon, high, several, {"type": "Feature", "geometry": polygon},
+        SimpleNamespace(__geo_interface__=polygon), oracle.LatLngPoly(PARIS),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(fill(outer, 7), cells)
+    islands = {"type": "MultiPolygon", "coordinates": [[closed], [[[9, 9], [9, 10], [10, 9]]]]}
+    apart = np.concatenate([cells, fill([(9, 9), (10, 9), (9, 10)], 7)])
+    np.testing.assert_array_equal(fill(islands, 7), np.sort(apart))
+    np.testing.assert_array_equal(fill(np.array([(0, 0), (0, 3), (3, 0)], np.int32), 4),
+                                  fill([(0, 0), (0, 3), (3, 0)], 4))  # fmt: skip
+    for empty in ("Polygon", "MultiPolygon"):
+        assert fill({"type": empty, "coordinates": []}, 7).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ((PARIS[:2], 5), ValueError, "outer must have at least 3 distinct points, not 2"),
+        (([*PARIS[:2], PARIS[0]], 5), ValueError, "at least 3 distinct points, not 2"),
+        (([], 5), ValueError, "at least 3 distinct points, not 0"),
+        (([PARIS[0]] * 20, 5), ValueError, "at least 3 distinct points, not 1"),
+        (([*PARIS, (math.nan, 1.0)], 5), ValueError,
+         r"latitudes of outer\[4\] must be in \[-90, 90\], not nan"),
+        (([*PARIS, (90.5, 1.0)], 5), ValueError, r"outer\[4\] must be in \[-90, 90\], not 90.5"),
+        (([*PARIS, (9.5, math.inf)], 5), ValueError, r"longitudes of outer\[4\] must be finite"),
+        ((PARIS, 5, [PARIS, PARIS[:1]]), ValueError, r"holes\[1\] must have at least 3"),
+        ((PARIS, 5, None), TypeError, "holes must be a sequence of rings, not NoneType"),
+        (([1.0, 2.0, 3.0], 5), ValueError, r"outer must be a ring of .* not of shape \(3,\)"),
+        (([(1, 2, 3)] * 3, 5), ValueError, r"not of shape \(3, 3\)"),
+        (([(1, 2), (3, 4, 5), (6, 7)], 5), ValueError, "not of rows of several lengths"),
+        (([("a", "b")] * 3, 5), TypeError, "outer must be an array of floats, not of <U1"),
+        (("abc", 5), TypeError, "outer must be a ring of .* not str"),
+        ((7, 5), TypeError, "outer must be a ring of .* not int"),
+        (({"type": "Point", "coordinates": [1, 2]}, 5), ValueError, "not one of type 'Point'"),
+        (({"coordinates": []}, 5), ValueError, "not one of type None"),
+        (({"type": "Polygon"}, 5), TypeError, "coordinates of outer must be a sequence, not None"),
+        (({"type": "Polygon", "coordinates": [[[1, 2], [3, 4]]]}, 5), ValueError,
+         r"outer\[0\] must have at least 3 distinct points, not 2"),
+        (({"type": "Polygon", "coordinates": []}, 5, [PARIS]), ValueError, "holes must be empty"),
+        ((PARIS, 16), ValueError, r"res must be in \[0, 15\], not 16"),
+        ((PARIS, 5.0), TypeError, "res must be an int, not float"),
+        ((PARIS, 5, (), "inside"), ValueError, "containment must be 'center', 'full', 'overl"),
+        ((PARIS, 5, (), 1), TypeError, "containment must be a str, not int"),
+        (([(0, 0), (0, 60), (60, 0)], 12), ValueError,
+         r"res must be in \[0, 9\] for a polygon of this size, which has about"),
+    ],
+)  # fmt: skip
+def test_bad_input(impl: ModuleType, arguments: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        impl.geo.h3.polygon_to_cells(*arguments)
+
+
+def test_estimate_of_the_size() -> None:
+    from fastblocks._core.polygons import MAX_CELLS, cells_on_earth, check_size
+
+    ring = np.array(star(-30.0, 179.0, [8.0] * 50))
+    share = fastblocks.geo.h3.polygon_to_cells(ring, 6).size / cells_on_earth(6)
+    res = next(r for r in range(16) if share * cells_on_earth(r) > MAX_CELLS)
+    check_size([ring], res - 1)
+    with pytest.raises(ValueError, match=rf"in \[0, {res - 1}\] .* not {res}"):
+        check_size([ring], res)
+
+
+def test_large_polygons_against_single_points() -> None:
+    ring = star(46.0, 3.0, [4.0 + math.sin(7 * k) for k in range(600)])
+    cells = fastblocks.geo.h3.polygon_to_cells(ring, 7)
+    assert (np.diff(cells) > 0).all()
+    shape = oracle.LatLngPoly(ring)
+    assert cells.tolist() == sorted(oracle.h3shape_to_cells_experimental(shape, 7, "center"))
+
+
+def test_threads_fill_at_once() -> None:
+    ring = star(46.0, 3.0, [2.0] * 40)
+    want = fastblocks.geo.h3.polygon_to_cells(ring, 8)
+    got: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: got.append(fastblocks.geo.h3.polygon_to_cells(ring, 8)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 4
+    assert all((cells == want).all() for cells in got)
+
+
+def test_time_zones() -> None:
+    timezonefinder = pytest.importorskip("timezonefinder")
+    finder = timezonefinder.TimezoneFinder()
+    names = finder.timezone_names if ZONES_RES == 5 else finder.timezone_names[::12]
+    for name in names:
+        for rings in finder.get_geometry(tz_name=name, coords_as_pairs=True):
+            if ZONES_RES < 5 and sum(map(len, rings)) > 4000:
+                continue
+            rings = [[(lat, lng) for lng, lat in ring] for ring in rings]
+            cells = fastblocks.geo.h3.polygon_to_cells(rings[0], ZONES_RES, rings[1:])
+            assert cells.tolist() == sorted(
+                oracle.polygon_to_cells(oracle.LatLngPoly(*rings), ZONES_RES)
+            ), name
+
+
+def test_the_longest_edges() -> None:
+    """The table that boxes around cells are made from."""
+    from fastblocks.pure.geo import _h3_polygon
+
+    for res in range(16):
+        middles = [oracle.cell_to_center_child(cell, res) for cell in oracle.get_res0_cells()]
+        longest = max(
+            oracle.edge_length(edge, "rads")
+            for cell in middles
+            for edge in oracle.origin_to_directed_edges(cell)
+        )
+        assert abs(_h3_polygon.EDGES[res] - longest) < 1e-13
