@@ -36,6 +36,9 @@ MODULES = {
     "geo.geohash": ["geohash"],
     "geo._h3_index": ["h3_index", "h3_geometry", "h3_reference", "h3_tables"],
     "geo._h3_grid": ["h3_grid", "h3_index", "h3_tables"],
+    "geo._h3_polygon": [
+        "h3_polygon", "h3_index", "h3_geometry", "h3_reference", "h3_tables"
+    ],
     "geo._h3_geometry": ["h3_geometry", "h3_reference", "h3_tables"],
     "limit._local": ["rules"],
     "limit.limiter": ["memory", "rules"],

@@ -21,6 +21,7 @@ from fastblocks.pure.geo._h3_index import (
     str_to_int,
     uncompact_cells,
 )
+from fastblocks.pure.geo._h3_polygon import polygon_to_cells
 
 __all__ = [
     "are_neighbor_cells",
@@ -41,6 +42,7 @@ __all__ = [
     "is_pentagon",
     "is_valid_cell",
     "latlng_to_cell",
+    "polygon_to_cells",
     "str_to_int",
     "uncompact_cells",
 ]
