@@ -71,7 +71,7 @@ typedef struct {
 
 /* Room for `more` items at the end of a list, or NULL. */
 static void *grown(list_t *list, size_t more, size_t size) {
-    if (list->room - list->n < more) {
+    if (list->items == NULL || list->room - list->n < more) {
         const size_t room = list->room * 2 + more + 16;
         void *items = realloc(list->items, room * size);
         if (items == NULL) return NULL;
