@@ -19,7 +19,7 @@ def polygons_of(outer: Any, holes: Any) -> list[list[Any]]:
     A ring is a float64 array of (latitude, longitude) in degrees, longitudes in [-180, 180],
     without the repeated last point of a closed ring.
     """
-    shape = outer if isinstance(outer, dict) else getattr(outer, "__geo_interface__", None)
+    shape: Any = outer if isinstance(outer, dict) else getattr(outer, "__geo_interface__", None)
     if shape is None:
         rings = [ring_of("outer", outer)]
         if isinstance(holes, (str, bytes, dict)) or not hasattr(holes, "__iter__"):
@@ -27,7 +27,7 @@ def polygons_of(outer: Any, holes: Any) -> list[list[Any]]:
         return [[*rings, *(ring_of(f"holes[{k}]", ring) for k, ring in enumerate(holes))]]
     if not hasattr(holes, "__len__") or len(holes):
         raise ValueError("holes must be empty if outer is a GeoJSON-like object, which has its own")
-    if isinstance(shape, dict) and shape.get("type") == "Feature":
+    if isinstance(shape, dict) and shape.get("type") == "Feature":  # its shape may be missing
         shape = shape.get("geometry")
     kind = shape.get("type") if isinstance(shape, dict) else None
     if kind not in ("Polygon", "MultiPolygon"):

@@ -1,0 +1,162 @@
+"""Cells of polygons: a city (a ring of 200 points, about 20 km wide) and a country-sized region.
+
+h3ronpy takes shapely polygons and gives Arrow arrays; the h3 package takes lists of pairs. Polygons
+are made before the clock starts.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any, ClassVar
+
+from bench.model import Library, Role, Timed, Unsupported, expect, work
+
+PLACES = {"city": (48.86, 2.35, 0.1, 200), "region": (47.0, 2.5, 4.0, 2000)}
+
+
+@functools.cache
+def ring(place: str) -> list[tuple[float, float]]:
+    """A wavy ring of (latitude, longitude)."""
+    lat, lng, size, n = PLACES[place]
+    points = []
+    for k in range(n):
+        angle = 2 * math.pi * k / n
+        r = size * (1 + 0.2 * math.sin(5 * angle) + 0.05 * math.sin(47 * angle))
+        east = r * math.cos(angle) / math.cos(math.radians(lat))
+        points.append((lat + r * math.sin(angle), lng + east))
+    return points
+
+
+@functools.cache
+def count(place: str, res: int) -> int:
+    """How many cells there are, by the h3 package."""
+    import h3.api.basic_int as h3
+
+    shape = h3.LatLngPoly(ring(place))
+    return len(h3.h3shape_to_cells_experimental(shape, res, "center"))
+
+
+class Fill(Library):
+    """A library that fills polygons."""
+
+    def prepare(self, points: list[tuple[float, float]]) -> Any:
+        """The polygon in the library's form."""
+        import numpy as np
+
+        return np.array(points)
+
+    def fill(self, polygon: Any, res: int, mode: str) -> Any:
+        """The cells of the polygon."""
+        return self.api.polygon_to_cells(polygon, res, containment=mode)
+
+
+class Native(Fill):
+    """fastblocks itself."""
+
+    name = "fastblocks"
+    role: ClassVar[Role] = "native"
+    module = "fastblocks.geo.h3"
+    distribution = "fastblocks"
+
+
+class Pure(Native):
+    """The pure-Python twin."""
+
+    name = "fastblocks.pure"
+    role: ClassVar[Role] = "pure"
+    module = "fastblocks.pure.geo.h3"
+    max_keys = 20_000
+
+
+class H3(Fill):
+    """The C library's own binding."""
+
+    name = "h3"
+    module = "h3.api.basic_int"
+    distribution = "h3"
+    max_keys = 200_000
+
+    def prepare(self, points: list[tuple[float, float]]) -> Any:
+        """A polygon of its own."""
+        return self.api.LatLngPoly(points)
+
+    def fill(self, polygon: Any, res: int, mode: str) -> Any:
+        """One call."""
+        if mode == "center":
+            return self.api.polygon_to_cells(polygon, res)
+        return self.api.h3shape_to_cells_experimental(polygon, res, mode)
+
+
+class H3ronpy(Fill):
+    """A binding of the Rust port."""
+
+    name = "h3ronpy"
+    module = "h3ronpy.vector"
+    distribution = "h3ronpy"
+
+    def prepare(self, points: list[tuple[float, float]]) -> Any:
+        """A shapely polygon."""
+        import shapely
+
+        return shapely.Polygon([(lng, lat) for lat, lng in points])
+
+    def fill(self, polygon: Any, res: int, mode: str) -> Any:
+        """One call."""
+        from h3ronpy import ContainmentMode
+
+        modes = {
+            "center": ContainmentMode.ContainsCentroid,
+            "full": ContainmentMode.ContainsBoundary,
+            "overlap": ContainmentMode.IntersectsBoundary,
+        }
+        return self.api.geometry_to_cells(polygon, res, modes[mode])
+
+
+LIBRARIES = (Native, Pure, H3, H3ronpy)
+
+
+def _time(lib: Fill, timed: Timed, place: str, res: int, mode: str = "center") -> None:
+    polygon = lib.prepare(ring(place))
+    n = count(place, res)
+    if n > lib.max_keys:
+        raise Unsupported("too slow")
+    found = len(lib.fill(polygon, res, mode))
+    expect(found == n if mode == "center" else found > 0, "cells")
+    timed(lambda: lib.fill(polygon, res, mode), items=found)
+
+
+@work("`polygon_to_cells`, a city, resolution 7", "200 points", rounds=1)
+def bench_city_7(lib: Fill, timed: Timed) -> None:
+    """Some cells."""
+    _time(lib, timed, "city", 7)
+
+
+@work("`polygon_to_cells`, a city, resolution 9", "200 points", rounds=1)
+def bench_city_9(lib: Fill, timed: Timed) -> None:
+    """Thousands of cells."""
+    _time(lib, timed, "city", 9)
+
+
+@work("`polygon_to_cells`, a city, resolution 11", "200 points", rounds=1)
+def bench_city_11(lib: Fill, timed: Timed) -> None:
+    """Hundreds of thousands."""
+    _time(lib, timed, "city", 11)
+
+
+@work("`polygon_to_cells`, a city, resolution 9, every cell that overlaps", "200 points", rounds=1)
+def bench_city_9_overlap(lib: Fill, timed: Timed) -> None:
+    """Boundaries are tested."""
+    _time(lib, timed, "city", 9, "overlap")
+
+
+@work("`polygon_to_cells`, a region, resolution 5", "2000 points", rounds=1)
+def bench_region_5(lib: Fill, timed: Timed) -> None:
+    """Hundreds of cells, more points than cells."""
+    _time(lib, timed, "region", 5)
+
+
+@work("`polygon_to_cells`, a region, resolution 7", "2000 points", rounds=1)
+def bench_region_7(lib: Fill, timed: Timed) -> None:
+    """Tens of thousands."""
+    _time(lib, timed, "region", 7)
