@@ -182,6 +182,7 @@ int64_t fb_h3_distance(uint64_t a, uint64_t b) {
 
 #define LEVELS 12
 #define MAX_PLANNED 1024 /* larger radii walk: tables would take more memory than the cells */
+#define PLANNED_FROM 4   /* cells; for fewer, walking is quicker than making the tables */
 #define TURNS_AT 56      /* three bits that are 0 in a cell hold the turns of its axes */
 #define TURNS_MASK (7ull << TURNS_AT)
 
@@ -288,13 +289,14 @@ static bool plan_order(fb_h3_disk_t *disk) {
     return true;
 }
 
-fb_h3_disk_t *fb_h3_disk_new(int64_t k, bool ring) {
+fb_h3_disk_t *fb_h3_disk_new(int64_t k, bool ring, size_t n) {
     fb_h3_disk_t *disk = calloc(1, sizeof *disk);
     if (disk == NULL) return NULL;
     disk->k = k;
     disk->first_ring = ring ? k : 0;
     disk->top = -1;
-    if (k >= 1 && k <= MAX_PLANNED && !(plan_levels(disk) && plan_order(disk))) {
+    const bool plan = n >= PLANNED_FROM && k >= 1 && k <= MAX_PLANNED;
+    if (plan && !(plan_levels(disk) && plan_order(disk))) {
         fb_h3_disk_free(disk);
         return NULL;
     }

@@ -18,10 +18,11 @@ bool fb_h3_are_neighbors(uint64_t a, uint64_t b);
  * neighbouring base cells. */
 int64_t fb_h3_distance(uint64_t a, uint64_t b);
 
-/* The disks (or rings) of radius k, from 0 to FB_H3_MAX_RADIUS, around many cells. */
+/* The disks (or rings) of radius k, from 0 to FB_H3_MAX_RADIUS, around n cells. For more than a few
+ * cells tables are made first. */
 #define FB_H3_MAX_RADIUS 13780510
 typedef struct fb_h3_disk fb_h3_disk_t;
-fb_h3_disk_t *fb_h3_disk_new(int64_t k, bool ring); /* NULL: no memory */
+fb_h3_disk_t *fb_h3_disk_new(int64_t k, bool ring, size_t n); /* NULL: no memory */
 void fb_h3_disk_free(fb_h3_disk_t *disk);
 
 /* At most how many cells the disk or ring around a cell has. */

@@ -88,7 +88,8 @@ def polygon_to_cells(outer, res, holes=(), containment="center"):
     -----
     Edges are straight lines on a map with latitude and longitude as axes, as in the `h3` package.
     They go the short way round: less than 180 degrees of longitude. A ring may cross the antimeridian.
-    A ring around the Earth is completed by the pole that its corners are nearer to on average.
+    A ring around the Earth is completed by the pole that its corners are nearer to on average;
+    cells on the meridian where it begins then count as overlapping, not as full.
     What is inside an odd number of times is inside, where a ring crosses itself.
 
     A centre within rounding (1e-12 degrees) of an edge may fall to either side.
