@@ -146,7 +146,11 @@ def test_arrays_of_cells(impl):
         ("grid_disk", ([5], 1), r"cell\[0\] must be a valid H3 cell, not 5"),
         ("grid_distance", (PARIS, 3), "b must be a valid H3 cell, not 3"),
         ("grid_distance", ([PARIS], 0x8009FFFFFFFFFFF), "b must be of resolution 9 as the cell"),
-        ("grid_distance", (PARIS, 0x8900000000FFFFF), "b must be in the same base cell as the cell"),
+        (
+            "grid_distance",
+            (PARIS, 0x8900000000FFFFF),
+            "b must be in the same base cell as the cell",
+        ),
     ],
 )
 def test_bad_input(impl, name, args, words):
@@ -191,8 +195,13 @@ def test_the_whole_earth_is_its_base_cells(impl, res):
 def test_compact_and_back(cells, rng):
     top = min((oracle.get_resolution(c) for c in cells), default=0)
     res = min(top + 2, 15)
-    every = sorted({int(c) for cell in cells for c in NATIVE.cell_to_children(
-        oracle.cell_to_parent(cell, top), res)})
+    every = sorted(
+        {
+            int(c)
+            for cell in cells
+            for c in NATIVE.cell_to_children(oracle.cell_to_parent(cell, top), res)
+        }
+    )
     some = [c for c in every if rng.random() < 0.98]
     rng.shuffle(some)
     compacted = both("compact_cells", np.array(some, np.uint64))

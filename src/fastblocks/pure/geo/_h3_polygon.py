@@ -153,9 +153,7 @@ def fill(rings: list[Outline], res: int, containment: str) -> list[int]:
     return [cell for cell in cells if belongs(rings, cell, containment)]
 
 
-def polygon_to_cells(
-    outer: Any, res: int, holes: Any = (), containment: str = "center"
-) -> Any:
+def polygon_to_cells(outer: Any, res: int, holes: Any = (), containment: str = "center") -> Any:
     """Return the cells of a polygon. See `fastblocks.geo.h3.polygon_to_cells`."""
     import numpy as np
 
