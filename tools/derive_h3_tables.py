@@ -180,7 +180,7 @@ class Tables:
 
     def _beyond(self, face: int, p: Point) -> tuple[int, Point, int]:
         """A lattice point of resolution 0 beyond a side: (face, point, turns) on the next face."""
-        i, j, k = cube(p)
+        i, _, k = cube(p)
         side = 0 if k == 0 else 1 if i == 0 else 2
         other, turns, a, b = self.FACE_NEIGHBORS[face][side]
         q = turned(p, turns)
@@ -191,11 +191,14 @@ class Tables:
         axes = [self.centres[c] for c in self.corners[face]]
         i, j, k = cube(p)
         rest = (2 - i - j - k) / 3
-        return unit(combine(*(((n + rest) / 2, axis) for n, axis in zip((i, j, k), axes, strict=True))))
+        return unit(
+            combine(*(((n + rest) / 2, axis) for n, axis in zip((i, j, k), axes, strict=True)))
+        )
 
     def _base_cells(self) -> None:
         """Base cell and turns of each entry of each face; home of each base cell."""
-        points = [p for p in itertools.product(range(-2, 3), repeat=2) if max(cube(p)) <= 2]
+        near = range(-2, 3)
+        points = [(a, b) for a in near for b in near if max(cube((a, b))) <= 2]
         inside = [p for p in points if sum(cube(p)) <= 2]
         cells: list[list[int]] = [[-1] * 27 for _ in range(20)]
         found: dict[int, list[tuple[int, Point]]] = {b: [] for b in range(122)}
@@ -208,7 +211,7 @@ class Tables:
         turns = [[0] * 27 for _ in range(20)]
         for face, p in itertools.product(range(20), inside):
             home = homes[cells[face][entry(p)]][0]
-            if home != face and sum(map(bool, cube(p))) == 2:
+            if home != face and cube(p).count(0) == 1:
                 turns[face][entry(p)] = self._beyond(face, p)[2]
         for face, p in itertools.product(range(20), points):
             if p not in inside:
@@ -314,14 +317,12 @@ class Tables:
             (azimuth + n * step for n in range(-count, count + 1)), key=lambda x: abs(x - azimuth)
         )
         best: tuple[int, Vector, float] = (-1, middle, azimuth)
-        for centre in dict.fromkeys(itertools.product(*spread)):
+        for centre in {(x, y, z): None for x in spread[0] for y in spread[1] for z in spread[2]}:
             if (math.asin(centre[2]) * RAD, math.atan2(centre[1], centre[0]) * RAD) != seen[0]:
                 continue
             axes = frame(centre)
             for choice in azimuths:
-                score = sum(
-                    centre_of(centre, axes, choice, digits[n]) == seen[n] for n in order
-                )
+                score = sum(centre_of(centre, axes, choice, digits[n]) == seen[n] for n in order)
                 if score > best[0]:
                     best = (score, centre, choice)
         self.agreement = min(getattr(self, "agreement", 1.0), best[0] / len(cells))
@@ -388,12 +389,14 @@ DOUBLES = {
     "FACE_EAST": "East there.",
     "FACE_AZIMUTHS": "The azimuth of the i axis there, in radians.",
 }
-SIDES = "Beyond side 0, 1, 2 of a face, and on it (3): the face, and the affine map of places to it."
+SIDES = (
+    "Beyond side 0, 1, 2 of a face, and on it (3): the face, and the affine map of places to it."
+)
 AXES = {
     "FACE_X": "The x axis of a face: of even, then of odd resolutions.",
     "FACE_Y": "The y axis.",
     "FACE_STEPS": (
-        "The same maps to space: origin, step of a, step of b on the grid of corners of resolution 16."
+        "The same maps to space: origin, steps of a and b on the grid of corners of resolution 16."
     ),
 }
 

@@ -15,10 +15,11 @@ from bench.model import Library, Role, Timed, Unsupported, expect, work
 
 
 @functools.cache
-def points(n: int) -> tuple[Any, Any]:
+def points() -> tuple[Any, Any]:
     """Latitudes and longitudes, uniform on the sphere."""
     rng = np.random.default_rng(8)
-    return np.degrees(np.arcsin(rng.uniform(-1, 1, n))), rng.uniform(-180, 180, n)
+    lat, lng = rng.uniform(-1, 1, 1_000_000), rng.uniform(-180, 180, 1_000_000)
+    return np.degrees(np.arcsin(lat)), lng
 
 
 @functools.cache
@@ -26,8 +27,8 @@ def cells(n: int, res: int) -> Any:
     """Cells of these points, by the h3 package."""
     import h3.api.basic_int as h3
 
-    lat, lng = points(n)
-    every = map(h3.latlng_to_cell, lat.tolist(), lng.tolist(), [res] * n)
+    lat, lng = (x[:n].tolist() for x in points())
+    every = map(h3.latlng_to_cell, lat, lng, [res] * n)
     return np.fromiter(every, np.uint64, n)
 
 
@@ -154,7 +155,7 @@ def _size(lib: Cells, quick: bool) -> int:
 
 def _time_encode(lib: Cells, timed: Timed, res: int, quick: bool) -> None:
     n = _size(lib, quick)
-    lat, lng = (x[:n] for x in points(1_000_000))
+    lat, lng = (x[:n] for x in points())
     some = np.asarray(lib.encode(lat[:2000], lng[:2000], res))
     expect((some == cells(2000, res)[: len(some)]).all(), "cells")
     timed(lambda: lib.encode(lat, lng, res), items=n)
@@ -172,7 +173,7 @@ def _time_one(lib: Cells, timed: Timed, name: str, res: int) -> None:
     n = min(20_000, lib.max_keys or 20_000)
     every = cells(n, res).tolist()
     if name == "latlng_to_cell":
-        lat, lng = (x[:n].tolist() for x in points(1_000_000))
+        lat, lng = (x[:n].tolist() for x in points())
         pairs = list(zip(lat, lng, strict=True))
         expect([function(*p, res) for p in pairs[:500]] == cells(500, res).tolist(), "cells")
 

@@ -71,19 +71,29 @@ FB_INLINE int32_t fb_h3_seventh(int32_t x) { /* x / 7, rounded to the nearest; |
     return (int32_t)((sevenths + (1ll << 31)) >> 32);
 }
 
+/* Replace a lattice point by its parent; returns the digit between them. `odd`: of the point's own resolution. */
+FB_INLINE uint64_t fb_h3_ascend(int32_t *a, int32_t *b, bool odd) {
+    const int32_t u = fb_h3_seventh(odd ? 3 * *a - *b : 2 * *a + *b);
+    const int32_t v = fb_h3_seventh(odd ? *a + 2 * *b : 3 * *b - *a);
+    const int32_t step = 4 * (*a - (odd ? 2 * u + v : 3 * u - v)) +
+                         2 * (*b - (odd ? 3 * v - u : u + 2 * v));
+    *a = u;
+    *b = v;
+    return (uint64_t)(step + (7 & step >> 31));
+}
+
 /* The cell of a lattice point (a, b) of a face. */
 FB_INLINE uint64_t fb_h3_cell_of_place(int face, int64_t at_a, int64_t at_b, int res) {
     int32_t a = (int32_t)at_a, b = (int32_t)at_b;
+    int shift = 3 * (FB_H3_MAX_RES - res);
     uint64_t digits = 0;
-    for (int n = res; n > 0; n--) {
-        const bool odd = n % 2 == 1;
-        const int32_t u = fb_h3_seventh(odd ? 3 * a - b : 2 * a + b);
-        const int32_t v = fb_h3_seventh(odd ? a + 2 * b : 3 * b - a);
-        const int32_t step = 4 * (a - (odd ? 2 * u + v : 3 * u - v)) +
-                             2 * (b - (odd ? 3 * v - u : u + 2 * v));
-        digits |= (uint64_t)(step + (7 & step >> 31)) << 3 * (FB_H3_MAX_RES - n);
-        a = u;
-        b = v;
+    if (res % 2 == 1) {
+        digits = fb_h3_ascend(&a, &b, true) << shift;
+        shift += 3;
+    }
+    for (; shift < 3 * FB_H3_MAX_RES; shift += 6) {
+        digits |= fb_h3_ascend(&a, &b, false) << shift;
+        digits |= fb_h3_ascend(&a, &b, true) << (shift + 3);
     }
     const int32_t lower = a < b ? a : b, low = lower & lower >> 31;
     const int32_t place = 9 * a + 3 * b - 13 * low;

@@ -79,23 +79,14 @@ FB_INLINE void sine_cosine(double angle, double *sine, double *cosine) {
     const uint64_t quadrant = bits_of(shifted);
     const double x = (angle - k * 1.5707963267341256) - k * 6.077100506506192e-11;
     const double z = x * x;
-    double s = -1.0 / 1307674368000;
-    s = s * z + 1.0 / 6227020800;
-    s = s * z - 1.0 / 39916800;
-    s = s * z + 1.0 / 362880;
-    s = s * z - 1.0 / 5040;
-    s = s * z + 1.0 / 120;
-    s = s * z - 1.0 / 6;
-    s = s * z * x + x;
-    double c = 1.0 / 20922789888000;
-    c = c * z - 1.0 / 87178291200;
-    c = c * z + 1.0 / 479001600;
-    c = c * z - 1.0 / 3628800;
-    c = c * z + 1.0 / 40320;
-    c = c * z - 1.0 / 720;
-    c = c * z + 1.0 / 24;
-    c = c * z - 0.5;
-    c = c * z + 1.0;
+    const double z2 = z * z, z4 = z2 * z2; /* in pairs, which wait less than Horner's scheme */
+    double s = (-1.0 / 6 + z * (1.0 / 120)) + z2 * (-1.0 / 5040 + z * (1.0 / 362880));
+    s += z4 * ((-1.0 / 39916800 + z * (1.0 / 6227020800)) - z2 * (1.0 / 1307674368000));
+    s = x + x * z * s;
+    double c = (-0.5 + z * (1.0 / 24)) + z2 * (-1.0 / 720 + z * (1.0 / 40320));
+    c += z4 * ((-1.0 / 3628800 + z * (1.0 / 479001600)) +
+               z2 * (-1.0 / 87178291200 + z * (1.0 / 20922789888000)));
+    c = 1.0 + z * c;
     const uint64_t swap = 0 - (quadrant & 1), sb = bits_of(s), cb = bits_of(c);
     *sine = of_bits(((cb & swap) | (sb & ~swap)) ^ (quadrant & 2) << 62);
     *cosine = of_bits(((sb & swap) | (cb & ~swap)) ^ ((quadrant + 1) & 2) << 62);

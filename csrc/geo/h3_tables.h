@@ -53,7 +53,7 @@ extern const double fb_h3_face_x[2][20][3];
 /* The y axis. */
 extern const double fb_h3_face_y[2][20][3];
 
-/* The same maps to space: origin, step of a, step of b on the grid of corners of resolution 16. */
+/* The same maps to space: origin, steps of a and b on the grid of corners of resolution 16. */
 extern const double fb_h3_face_steps[20][4][9];
 
 #endif

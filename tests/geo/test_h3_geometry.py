@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -57,7 +58,7 @@ def border_points(res: int) -> list[tuple[float, float]]:
     points = []
     for lat, lng in zip(*uniform(40, res), strict=True):
         ring = oracle.cell_to_boundary(oracle.latlng_to_cell(lat, lng, res))
-        for (a, b), (c, d) in zip(ring, ring[1:], strict=False):
+        for (a, b), (c, d) in pairwise(ring):
             points += [(a, b), ((a + c) / 2, (b + d) / 2)]
     return points
 
@@ -75,8 +76,8 @@ def gap(a: Any, b: Any) -> float:
     """The largest difference of points in degrees along the ground."""
     a, b = np.asarray(a), np.asarray(b)
     lng = np.abs(a[..., 1] - b[..., 1])
-    return float(max(np.abs(a[..., 0] - b[..., 0]).max(),
-                     (np.minimum(lng, 360 - lng) * np.cos(np.radians(b[..., 0]))).max()))  # fmt: skip
+    east = np.minimum(lng, 360 - lng) * np.cos(np.radians(b[..., 0]))
+    return float(max(np.abs(a[..., 0] - b[..., 0]).max(), east.max()))
 
 
 @pytest.mark.parametrize("res", RESOLUTIONS)
@@ -117,7 +118,8 @@ def test_centres_boundaries_and_areas(impl: ModuleType, res: int) -> None:
     # the oracle's arcsine loses digits towards the poles
     assert gap(np.stack([lat, lng], 1), centres) < 1e-11
     values, offsets = h3.cell_to_boundary(cells)
-    assert offsets.dtype == np.int64 and values.dtype == np.float64
+    assert offsets.dtype == np.int64
+    assert values.dtype == np.float64
     for at, cell in enumerate(cells):
         expected = oracle.cell_to_boundary(cell)
         ring = values[offsets[at] : offsets[at + 1]]
@@ -184,7 +186,8 @@ def test_shapes_and_kinds(impl: ModuleType) -> None:
     assert h3.latlng_to_cell([], [], 3).dtype == np.uint64
     assert [x.shape for x in h3.cell_to_latlng([[cell, cell]])] == [(1, 2)] * 2
     values, offsets = h3.cell_to_boundary([])
-    assert values.shape == (0, 2) and offsets.tolist() == [0]
+    assert values.shape == (0, 2)
+    assert offsets.tolist() == [0]
     assert h3.cell_to_boundary(np.uint64(cell)) == h3.cell_to_boundary(cell)
     pandas = pytest.importorskip("pandas")
     lat = pandas.Series([1.0, 2.0], index=["a", "b"])
@@ -199,7 +202,8 @@ def test_out(impl: ModuleType) -> None:
     assert cells.tolist() == h3.latlng_to_cell(lat, lng, 6).tolist()
     pair = np.zeros(700), np.zeros(700)
     given = h3.cell_to_latlng(cells, out=pair)
-    assert given[0] is pair[0] and given[1] is pair[1]
+    assert given[0] is pair[0]
+    assert given[1] is pair[1]
     area = np.zeros(700)
     assert h3.cell_area(cells, "m^2", out=area) is area
     assert area.tolist() == h3.cell_area(cells, "m^2").tolist()

@@ -66,9 +66,9 @@ def latlng_to_cell(lat, lng, res, *, out=None):
     --------
     >>> from fastblocks.geo import h3
     >>> hex(h3.latlng_to_cell(48.8584, 2.2945, 9))
-    '0x891fb467423ffff'
+    '0x891fb46741bffff'
     >>> h3.latlng_to_cell([48.8584, 40.6892], [2.2945, -74.0445], 9)
-    array([617550523461828607, 617733150801756159], dtype=uint64)
+    array([617550903940743167, 617733151067471871], dtype=uint64)
     """
     cdef double y, x
     cdef int depth = resolution(res)
@@ -132,9 +132,9 @@ def cell_to_latlng(cell, *, out=None):
     Examples
     --------
     >>> from fastblocks.geo import h3
-    >>> lat, lng = h3.cell_to_latlng(0x891fb467423ffff)
+    >>> lat, lng = h3.cell_to_latlng(0x891fb46741bffff)
     >>> round(lat, 6), round(lng, 6)
-    (48.857856, 2.294139)
+    (48.857353, 2.294139)
     """
     cdef uint64_t one
     cdef double y, x
@@ -182,9 +182,9 @@ def cell_to_boundary(cell):
     Examples
     --------
     >>> from fastblocks.geo import h3
-    >>> len(h3.cell_to_boundary(0x891fb467423ffff))
+    >>> len(h3.cell_to_boundary(0x891fb46741bffff))
     6
-    >>> values, offsets = h3.cell_to_boundary([0x891fb467423ffff, 0x8009fffffffffff])
+    >>> values, offsets = h3.cell_to_boundary([0x891fb46741bffff, 0x8009fffffffffff])
     >>> values.shape, offsets
     ((11, 2), array([ 0,  6, 11]))
     """
@@ -240,8 +240,8 @@ def cell_area(cell, unit="km^2", *, out=None):
     Examples
     --------
     >>> from fastblocks.geo import h3
-    >>> round(h3.cell_area(0x891fb467423ffff), 4)
-    0.0943
+    >>> round(h3.cell_area(0x891fb46741bffff), 4)
+    0.094
     """
     cdef uint64_t one
     cdef double area, factor

@@ -2,9 +2,9 @@
 
 A point is projected from the centre of the sphere onto the nearest of the 20 faces of an
 icosahedron (gnomonic projection), and rounded to the hexagonal lattice of its resolution there.
-Lattice points are (a, b), standing for a*u(0 degrees) + b*u(120 degrees); the digits of the cell are
-the steps from one resolution to the next. Cells of a base cell that lies on a side of a face spill
-over to the next face: `onto_face` takes them there.
+Lattice points are (a, b), standing for a*u(0 degrees) + b*u(120 degrees); the digits of the cell
+are the steps from one resolution to the next. Cells of a base cell that lies on a side of a face
+spill over to the next face: `onto_face` takes them there.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def onto_face(face: int, p: Point, res: int, yielded: int) -> tuple[int, Point]:
 
 
 def unproject(face: int, x: float, y: float, res: int, corners: bool = False) -> Vector:
-    """The unit vector of a place on a face; `corners`: on the grid of corners, three times as fine."""
+    """The unit vector of a place on a face; `corners`: on the grid of corners, 3 times as fine."""
     r = math.sqrt(x * x + y * y)
     c, north, east = tables.FACE_CENTERS[face], tables.FACE_NORTH[face], tables.FACE_EAST[face]
     if r < 1e-16:
@@ -250,8 +250,8 @@ def decode(cell: int) -> tuple[float, float]:
 def corner_ring(cell: int) -> list[tuple[int, float, float]]:
     """Corners of a cell, counter-clockwise, as (face, x, y) on the grid of corners.
 
-    An edge that crosses a side of a face bends there: at odd resolutions such points are among them.
-    At even ones the sides pass through corners only.
+    An edge that crosses a side of a face bends there: at odd resolutions such points are among
+    them. At even ones the sides pass through corners only.
     """
     res = cell >> 52 & 15
     odd = res % 2 == 1
