@@ -1,7 +1,7 @@
 """H3 cells as a grid: disks, compact sets, children, parents, polygons.
 
-Cells are of resolution 9, spread evenly over the sphere. Batches of a library are in the form that it
-takes fastest: NumPy arrays, Arrow arrays for h3ronpy, lists for h3.
+Cells are of resolution 9, spread evenly over the sphere. Batches of a library are in the form that
+it takes fastest: NumPy arrays, Arrow arrays for h3ronpy, lists for h3.
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@
  * are opened, level by level, so that the centres of a whole level are computed in one batch.
  *
  * Whether a point is inside is told by the edges east of it that cross its latitude (an edge from a
- * to b does if one of a.lat <= lat and b.lat <= lat holds): their number is odd. Edges that lie east
- * of a whole box count by their ends' latitudes alone, and two neighbours have one end in
+ * to b does if one of a.lat <= lat and b.lat <= lat holds): their number is odd. Edges that lie
+ * east of a whole box count by their ends' latitudes alone, and two neighbours have one end in
  * common, which counts twice, that is not at all. So what is left of a ring for a box is: the edges
- * that touch it, some latitudes, and a parity for the rest. These lists shrink on the way down, and the answer is, to the bit,
- * the one that all edges give.
+ * that touch it, some latitudes, and a parity for the rest. These lists shrink on the way down, and
+ * the answer is, to the bit, the one that all edges give.
  *
  * Boxes: adjacent centres at resolution r are at most UNIT / sqrt(7)^r apart, where a face touches
  * the sphere. Centres of descendants are at most the sum of the finer steps away, which is
@@ -81,7 +81,9 @@ static void *grown(list_t *list, size_t more, size_t size) {
     return (char *)list->items + list->n * size;
 }
 
-static void empty_level(level_t *level) { level->nodes.n = level->parts.n = level->edges.n = level->lats.n = 0; }
+static void empty_level(level_t *level) {
+    level->nodes.n = level->parts.n = level->edges.n = level->lats.n = 0;
+}
 
 static void free_level(level_t *level) {
     free(level->nodes.items);
@@ -92,19 +94,24 @@ static void free_level(level_t *level) {
 
 /* ---- rings -------------------------------------------------------------------------------- */
 
+/* How many turns it saves to go on across the antimeridian: 1, 0 or -1. */
+FB_INLINE int jump(double before, double after) {
+    return (after - before > 180) - (after - before < -180);
+}
+
 size_t fb_h3_ring(const double *lats, const double *lngs, size_t n, double *out) {
     corner_t *ring = (corner_t *)out;
     size_t m = 0;
     double turns = 0, sum = 0;
     if (n == 0) return 0;
     for (size_t i = 0; i < n; i++) {
-        if (i > 0) turns -= (double)(lngs[i] - lngs[i - 1] > 180) - (double)(lngs[i] - lngs[i - 1] < -180);
+        if (i > 0) turns -= jump(lngs[i - 1], lngs[i]);
         const corner_t corner = {lats[i], lngs[i] + 360 * turns};
         if (m > 0 && ring[m - 1].lat == corner.lat && ring[m - 1].lng == corner.lng) continue;
         ring[m++] = corner;
         sum += lats[i];
     }
-    turns -= (double)(lngs[0] - lngs[n - 1] > 180) - (double)(lngs[0] - lngs[n - 1] < -180);
+    turns -= jump(lngs[n - 1], lngs[0]);
     if (turns != 0) { /* around the Earth: on to where it began, and there by way of the pole */
         const double pole = sum < 0 ? -90 : 90;
         ring[m++] = (corner_t){ring[0].lat, ring[0].lng + 360 * turns};
@@ -191,7 +198,8 @@ static bool narrow(const fill_t *fill, const level_t *level, const part_t *from,
         ends_of(fill, from->ring, edges[i], &a, &b);
         const bool up = a.lat < b.lat, right = a.lng < b.lng;
         const double south = up ? a.lat : b.lat, north = up ? b.lat : a.lat;
-        if (south > box->north || north < box->south || (right ? b.lng : a.lng) < box->west) continue;
+        if (south > box->north || north < box->south) continue;
+        if ((right ? b.lng : a.lng) < box->west) continue;
         bool east = (right ? a.lng : b.lng) > box->east;
         if (!east) { /* how far the middle of the box is left of the edge, if that points north */
             const double dy = north - south, dx = up ? b.lng - a.lng : a.lng - b.lng;
@@ -221,16 +229,16 @@ static bool narrow(const fill_t *fill, const level_t *level, const part_t *from,
 
 /* The same list again, for a box that a ring may meet in two places. */
 static bool keep(const level_t *level, const part_t *from, level_t *to, part_t *part) {
+    const size_t *old_edges = (const size_t *)level->edges.items + from->edges;
+    const double *old_lats = (const double *)level->lats.items + from->lats;
     size_t *edges = grown(&to->edges, from->n_edges, sizeof *edges);
     double *lats = grown(&to->lats, from->n_lats, sizeof *lats);
     if (edges == NULL || lats == NULL) return false;
     *part = *from;
     part->edges = to->edges.n;
     part->lats = to->lats.n;
-    if (from->n_edges > 0)
-        memcpy(edges, (const size_t *)level->edges.items + from->edges, from->n_edges * sizeof *edges);
-    if (from->n_lats > 0)
-        memcpy(lats, (const double *)level->lats.items + from->lats, from->n_lats * sizeof *lats);
+    if (from->n_edges > 0) memcpy(edges, old_edges, from->n_edges * sizeof *edges);
+    if (from->n_lats > 0) memcpy(lats, old_lats, from->n_lats * sizeof *lats);
     to->edges.n += from->n_edges;
     to->lats.n += from->n_lats;
     return true;
@@ -401,7 +409,8 @@ static bool sort_out(const fill_t *fill, const level_t *level, const node_t *par
     for (size_t i = 0; i < n; i++) {
         const int res = fb_h3_res(cells[i]);
         if (res == fill->res && fill->mode == FB_H3_CENTER) {
-            if (belongs(fill, level, parent, cells[i], lats[i], lngs[i]) && !add_cell(whole, cells[i]))
+            if (belongs(fill, level, parent, cells[i], lats[i], lngs[i]) &&
+                !add_cell(whole, cells[i]))
                 return false;
             continue;
         }

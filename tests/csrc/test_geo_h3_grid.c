@@ -78,7 +78,7 @@ static void test_polygons(void) {
         size_t n;
         CHECK(fb_h3_fill(corners, starts, 1, 4, (fb_h3_containment_t)mode, &cells, &n) == FB_OK);
         CHECK(fb_h3_first_invalid(cells, n) == n && n > 100);
-        if (mode != FB_H3_CENTER && mode != FB_H3_FULL) CHECK(n > before);
+        if (mode != FB_H3_CENTER && mode != FB_H3_FULL) CHECK(n >= before);
         before = n;
         free(cells);
     }

@@ -1,6 +1,7 @@
-"""H3 cells as numbers and as a grid: parents, children, sets, disks, distances; the oracle is h3."""
+"""H3 cells as numbers and as a grid: families, sets, disks, distances; the oracle is h3."""
 
 import random
+from itertools import pairwise
 
 import h3.api.numpy_int as oracle
 import numpy as np
@@ -247,7 +248,7 @@ def test_order_of_a_disk(impl):
     disk = impl.geo.h3.grid_disk(PARIS, 2).tolist()
     for first, size in ((1, 6), (7, 12)):
         ring = disk[first : first + size]
-        assert all(oracle.are_neighbor_cells(a, b) for a, b in zip(ring, ring[1:], strict=False))
+        assert all(oracle.are_neighbor_cells(a, b) for a, b in pairwise(ring))
     pentagon = int(oracle.get_pentagons(9)[0])
     disk = impl.geo.h3.grid_disk(pentagon, 2).tolist()
     assert disk[1:6] == sorted(disk[1:6])

@@ -406,8 +406,8 @@ def cell_to_children(cell, res=None):
     --------
     >>> from fastblocks.geo import h3
     >>> h3.cell_to_children(0x8009fffffffffff)
-    array([581250224954015743, 581267817140060159, 581276613233082367,
-           581285409326104575, 581294205419126783, 581303001512148991],
+    array([581109487465660415, 581118283558682623, 581122681605193727,
+           581127079651704831, 581131477698215935, 581135875744727039],
           dtype=uint64)
     """
     cdef int to = resolution_or_next(res)
@@ -535,7 +535,7 @@ def str_to_int(text, *, out=None):
     --------
     >>> from fastblocks.geo import h3
     >>> h3.str_to_int("891fb467423ffff")
-    617550523461828607
+    617550903941267455
     """
     cdef Batch batch = Batch()
     batch.texts("text", text)
@@ -574,7 +574,7 @@ def int_to_str(cell, *, out=None):
     Examples
     --------
     >>> from fastblocks.geo import h3
-    >>> h3.int_to_str(617550523461828607)
+    >>> h3.int_to_str(617550903941267455)
     '891fb467423ffff'
     """
     cdef uint64_t one

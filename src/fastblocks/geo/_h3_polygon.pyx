@@ -87,7 +87,8 @@ def polygon_to_cells(outer, res, holes=(), containment="center"):
     Notes
     -----
     Edges are straight lines on a map with latitude and longitude as axes, as in the `h3` package.
-    They go the short way round: less than 180 degrees of longitude. A ring may cross the antimeridian.
+    They go the short way round: less than 180 degrees of longitude, so that a ring may cross the
+    antimeridian.
     A ring around the Earth is completed by the pole that its corners are nearer to on average;
     cells on the meridian where it begins then count as overlapping, not as full.
     What is inside an odd number of times is inside, where a ring crosses itself.
@@ -99,7 +100,7 @@ def polygon_to_cells(outer, res, holes=(), containment="center"):
     >>> from fastblocks.geo import h3
     >>> city = [(48.90, 2.26), (48.90, 2.41), (48.82, 2.41), (48.82, 2.26)]
     >>> len(h3.polygon_to_cells(city, 9)), len(h3.polygon_to_cells(city, 9, containment="overlap"))
-    (951, 1062)
+    (1039, 1119)
     """
     cdef int depth = check.integer("res", res, 0, 15)
     cdef int mode = polygons.MODES.index(check.choice("containment", containment, polygons.MODES))

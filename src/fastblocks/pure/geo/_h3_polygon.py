@@ -1,8 +1,8 @@
 """Cells of polygons in plain Python.
 
-Rings lie on a plane on which latitude and longitude are Cartesian; longitudes go on past 180 degrees
-where a ring crosses the antimeridian. Cells are searched from the base cells down, where their boxes
-meet that of the polygon; those of the resolution are compared with all edges.
+Rings lie on a plane on which latitude and longitude are Cartesian; longitudes go on past 180
+degrees where a ring crosses the antimeridian. Cells are searched from the base cells down, where
+their boxes meet that of the polygon; those of the resolution are compared with all edges.
 """
 
 from __future__ import annotations
