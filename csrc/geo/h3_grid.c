@@ -6,8 +6,8 @@
  *
  * A pentagon is a hexagon without the sector of first digit 1: its sides, towards the sectors 3 and
  * 5, are glued together. What a step leads into the missing sector from 3 is turned
- * counter-clockwise into 5, from 5 clockwise into 3. A neighbouring base cell of a pentagon takes part
- * as if it were in the sector that it faces.
+ * counter-clockwise into 5, from 5 clockwise into 3. A neighbouring base cell of a pentagon takes
+ * part as if it were in the sector that it faces.
  *
  * Disks. Most cells around a cell share all their coarse digits. So the disk of radius k is made
  * from the disk of radius about k / sqrt(7) around the parent, which has all parents, down from the

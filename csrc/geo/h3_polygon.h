@@ -20,9 +20,9 @@ typedef enum {
 #define FB_H3_RING_ROOM(n) ((n) + 4)
 
 /* Lays out a ring of n corners (lats in [-90, 90], lngs in [-180, 180]) for the fill: edges go the
- * short way round, longitudes are made continuous, equal corners in turn and the closing one are dropped; a
- * ring around a pole gets the way to the nearer pole. Returns the corners of the result, which are
- * fewer than 3 if nothing is inside. `out` is pairs of latitude and longitude. */
+ * short way round, longitudes are made continuous, equal corners in turn and the closing one are
+ * dropped; a ring around a pole gets the way to the nearer pole. Returns the corners of the result,
+ * which are fewer than 3 if nothing is inside. `out` is pairs of latitude and longitude. */
 size_t fb_h3_ring(const double *lats, const double *lngs, size_t n, double *out);
 
 /* Cells at a resolution, ascending, in memory from malloc (NULL if there are none). `starts` are

@@ -1,5 +1,6 @@
 """H3 cells as numbers: parents, children, compact sets; the public names are in geo.h3."""
 
+from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from fastblocks._core import check
@@ -64,7 +65,15 @@ cdef Batch cells_of(object cell, str name="cell"):
 
 
 cdef int resolution_or_next(object res) except -2:
-    return -1 if res is None else check.integer("res", res, 0, 15)
+    cdef int overflow
+    cdef long value
+    if res is None:
+        return -1
+    if PyLong_CheckExact(res):
+        value = PyLong_AsLongAndOverflow(res, &overflow)
+        if 0 <= value <= 15 and not overflow:
+            return <int>value
+    return check.integer("res", res, 0, 15)
 
 
 cdef object ragged(Batch batch, object values, object offsets):
