@@ -5,9 +5,9 @@
  * first digit leads to a neighbouring base cell, whose axes may be turned.
  *
  * A pentagon is a hexagon without the sector of first digit 1: its sides, towards the sectors 3 and
- * 5, are glued together. What a step leads into the missing sector from 3 is turned counter-clockwise into
- * 5, from 5 clockwise into 3. A neighbouring base cell of a pentagon takes part as if it were in
- * the sector that it faces.
+ * 5, are glued together. What a step leads into the missing sector from 3 is turned
+ * counter-clockwise into 5, from 5 clockwise into 3. A neighbouring base cell of a pentagon takes
+ * part as if it were in the sector that it faces.
  *
  * Disks. Most cells around a cell share all their coarse digits. So the disk of radius k is made
  * from the disk of radius about k / sqrt(7) around the parent, which has all parents, down from the
@@ -20,8 +20,8 @@
  * along the rings follows the axes from cell to cell; and if it meets a pentagon, the rings are
  * found as the neighbours of the ring before, without order: so they are sorted.
  *
- * Distances are those on the plane, onto which two neighbouring base cells can be unfolded. Around a
- * pentagon there are two ways, either side of it, and the shorter one counts.
+ * Distances are those on the plane, onto which two neighbouring base cells can be unfolded. Around
+ * a pentagon there are two ways, either side of it, and the shorter one counts.
  */
 #include "h3_grid.h"
 
@@ -182,13 +182,14 @@ int64_t fb_h3_distance(uint64_t a, uint64_t b) {
 
 #define LEVELS 12
 #define MAX_PLANNED 1024 /* larger radii walk: tables would take more memory than the cells */
+#define PLANNED_FROM 4   /* cells; for fewer, walking is quicker than making the tables */
 #define TURNS_AT 56      /* three bits that are 0 in a cell hold the turns of its axes */
 #define TURNS_MASK (7ull << TURNS_AT)
 
 /* A disk around the ancestor of so many levels up. Its cells are in a square grid of positions. */
 typedef struct {
     int radius, width;   /* 2 * radius + 1 */
-    uint32_t *quotients; /* by parity, position and a border of 1: index in the grid above, remainder */
+    uint32_t *quotients; /* by parity and position, with a border of 1: index above, remainder */
     uint64_t *grid;
 } level_t;
 
@@ -206,7 +207,10 @@ static uint64_t disk_size(int64_t k) { return 3 * (uint64_t)k * (uint64_t)(k + 1
 
 static int norm_of(int a, int b) { return (int)steps_between((point_t){a, b}, (point_t){0, 0}); }
 
-FB_INLINE int rounded_seventh(int x) { return (2 * x + 7 + 14 * MAX_PLANNED * 4) / 14 - MAX_PLANNED * 4; }
+FB_INLINE int rounded_seventh(int x) {
+    const int most = 4 * MAX_PLANNED;
+    return (2 * x + 7 + 14 * most) / 14 - most;
+}
 
 /* The parent of a lattice point whose resolution is odd or not. */
 FB_INLINE void coarser(int a, int b, bool odd, int *pa, int *pb) {
@@ -288,13 +292,14 @@ static bool plan_order(fb_h3_disk_t *disk) {
     return true;
 }
 
-fb_h3_disk_t *fb_h3_disk_new(int64_t k, bool ring) {
+fb_h3_disk_t *fb_h3_disk_new(int64_t k, bool ring, size_t n) {
     fb_h3_disk_t *disk = calloc(1, sizeof *disk);
     if (disk == NULL) return NULL;
     disk->k = k;
     disk->first_ring = ring ? k : 0;
     disk->top = -1;
-    if (k >= 1 && k <= MAX_PLANNED && !(plan_levels(disk) && plan_order(disk))) {
+    const bool plan = n >= PLANNED_FROM && k >= 1 && k <= MAX_PLANNED;
+    if (plan && !(plan_levels(disk) && plan_order(disk))) {
         fb_h3_disk_free(disk);
         return NULL;
     }
@@ -321,7 +326,7 @@ uint64_t fb_h3_disk_room(const fb_h3_disk_t *disk, uint64_t cell) {
     return most < all + 2 ? most : all + 2;
 }
 
-/* The seven cells of radius 1 around a cell into a grid, with their turns; false near a pentagon. */
+/* The seven cells around and at a cell into a grid, with their turns; false near a pentagon. */
 static bool seed_grid(uint64_t cell, uint64_t *grid) {
     if (fb_h3_is_pentagon(cell)) return false;
     grid[position(0, 0, 1)] = cell;

@@ -7,8 +7,8 @@
  * Compacting walks over the sorted cells with a stack. Seven cells (six in a pentagon) on its top
  * that are the children of one cell become that cell, which may then complete the next family. In
  * sorted order a family is complete when its last child comes, so each is looked at once. Sorting
- * is by radix, a byte at a time, skipping bytes that are the same in all ids: cells of one resolution
- * differ in few. Both are O(n).
+ * is by radix, a byte at a time, skipping bytes that are the same in all ids: cells of one
+ * resolution differ in few. Both are O(n).
  */
 #include "h3_index.h"
 
@@ -44,9 +44,11 @@ uint64_t *fb_h3_children(uint64_t cell, int res, uint64_t *children) {
     const uint64_t center = fb_h3_center_child(cell, res);
     if (!fb_h3_is_pentagon(cell)) return whole_family(center, res - from, res, children);
     *children++ = center; /* then, from the innermost pentagon out, its five hexagons */
-    for (int r = res; r > from; r--)
+    for (int r = res; r > from; r--) {
+        const uint64_t step = 1ull << 3 * (FB_H3_MAX_RES - r);
         for (uint64_t d = 2; d < 7; d++)
-            children = whole_family(center + (d << 3 * (FB_H3_MAX_RES - r)), res - r, res, children);
+            children = whole_family(center + d * step, res - r, res, children);
+    }
     return children;
 }
 

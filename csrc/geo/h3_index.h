@@ -49,8 +49,8 @@ void fb_h3_resolutions(const uint64_t *cells, size_t n, uint8_t *resolutions);
 void fb_h3_base_cells(const uint64_t *cells, size_t n, uint8_t *base_cells);
 void fb_h3_pentagon_cells(const uint64_t *cells, size_t n, uint8_t *pentagons);
 
-/* Texts of `width` characters, padded with NUL: hexadecimal digits, 16 at most, behind 0x or not. Returns the
- * index of the first that is something else, or n. */
+/* Texts of `width` characters, padded with NUL: hexadecimal digits, 16 at most, behind 0x or not.
+ * Returns the index of the first that is something else, or n. */
 size_t fb_h3_parse(const char *texts, size_t width, size_t n, uint64_t *ids);
 
 /* Ids as hexadecimal digits without leading zeros, 16 characters each, padded with NUL. */

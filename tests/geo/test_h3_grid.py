@@ -1,6 +1,7 @@
-"""H3 cells as numbers and as a grid: parents, children, sets, disks, distances; the oracle is h3."""
+"""H3 cells as numbers and as a grid: families, sets, disks, distances; the oracle is h3."""
 
 import random
+from itertools import pairwise
 
 import h3.api.numpy_int as oracle
 import numpy as np
@@ -146,7 +147,11 @@ def test_arrays_of_cells(impl):
         ("grid_disk", ([5], 1), r"cell\[0\] must be a valid H3 cell, not 5"),
         ("grid_distance", (PARIS, 3), "b must be a valid H3 cell, not 3"),
         ("grid_distance", ([PARIS], 0x8009FFFFFFFFFFF), "b must be of resolution 9 as the cell"),
-        ("grid_distance", (PARIS, 0x8900000000FFFFF), "b must be in the same base cell as the cell"),
+        (
+            "grid_distance",
+            (PARIS, 0x8900000000FFFFF),
+            "b must be in the same base cell as the cell",
+        ),
     ],
 )
 def test_bad_input(impl, name, args, words):
@@ -191,8 +196,13 @@ def test_the_whole_earth_is_its_base_cells(impl, res):
 def test_compact_and_back(cells, rng):
     top = min((oracle.get_resolution(c) for c in cells), default=0)
     res = min(top + 2, 15)
-    every = sorted({int(c) for cell in cells for c in NATIVE.cell_to_children(
-        oracle.cell_to_parent(cell, top), res)})
+    every = sorted(
+        {
+            int(c)
+            for cell in cells
+            for c in NATIVE.cell_to_children(oracle.cell_to_parent(cell, top), res)
+        }
+    )
     some = [c for c in every if rng.random() < 0.98]
     rng.shuffle(some)
     compacted = both("compact_cells", np.array(some, np.uint64))
@@ -238,7 +248,7 @@ def test_order_of_a_disk(impl):
     disk = impl.geo.h3.grid_disk(PARIS, 2).tolist()
     for first, size in ((1, 6), (7, 12)):
         ring = disk[first : first + size]
-        assert all(oracle.are_neighbor_cells(a, b) for a, b in zip(ring, ring[1:], strict=False))
+        assert all(oracle.are_neighbor_cells(a, b) for a, b in pairwise(ring))
     pentagon = int(oracle.get_pentagons(9)[0])
     disk = impl.geo.h3.grid_disk(pentagon, 2).tolist()
     assert disk[1:6] == sorted(disk[1:6])

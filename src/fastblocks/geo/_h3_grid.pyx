@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from fastblocks._core import check
 
-from fastblocks._core.arrays cimport data_of
+from fastblocks._core.arrays cimport data_of, out_array
 from fastblocks._core.columns cimport RELEASE_GIL_FROM, Batch, plain_id
 from fastblocks._core.status cimport check_status, fb_status_t
 from fastblocks.geo._h3_index cimport fb_h3_is_valid, fb_h3_res, ragged, with_cells
@@ -16,7 +16,7 @@ cdef extern from "geo/h3_grid.h" nogil:
         pass
     bint fb_h3_are_neighbors(uint64_t a, uint64_t b)
     int64_t fb_h3_distance(uint64_t a, uint64_t b)
-    fb_h3_disk_t *fb_h3_disk_new(int64_t k, bint ring)
+    fb_h3_disk_t *fb_h3_disk_new(int64_t k, bint ring, size_t n)
     void fb_h3_disk_free(fb_h3_disk_t *disk)
     uint64_t fb_h3_disk_room(const fb_h3_disk_t *disk, uint64_t cell)
     fb_status_t fb_h3_disks(
@@ -26,10 +26,37 @@ cdef extern from "geo/h3_grid.h" nogil:
 cdef uint64_t MOST = 1 << 59  # cells: 2**62 bytes
 
 
+cdef object one_disk(uint64_t cell, int64_t k, bint ring):
+    """The disk or ring around one cell."""
+    cdef fb_h3_disk_t *disk = fb_h3_disk_new(k, ring, 1)
+    cdef fb_status_t status
+    cdef uint64_t room
+    cdef int64_t ends[2]
+    cdef uint64_t *to
+    if disk == NULL:
+        raise MemoryError
+    try:
+        room = fb_h3_disk_room(disk, cell)
+        values = out_array(None, <Py_ssize_t>room, "uint64")
+        if room < RELEASE_GIL_FROM:
+            status = fb_h3_disks(disk, &cell, 1, <uint64_t *>data_of(values), ends)
+        else:
+            to = <uint64_t *>data_of(values)
+            with nogil:
+                status = fb_h3_disks(disk, &cell, 1, to, ends)
+        check_status(status, "grid_disk")
+    finally:
+        fb_h3_disk_free(disk)
+    return values if <uint64_t>ends[1] == room else values[:ends[1]].copy()
+
+
 cdef object disks(object cell, object k, bint ring):
     import numpy as np
 
     cdef int64_t radius = check.integer("k", k, 0, FB_H3_MAX_RADIUS)
+    cdef uint64_t one
+    if plain_id(cell, &one) and fb_h3_is_valid(one):
+        return one_disk(one, radius, ring)
     cdef Batch batch = with_cells(Batch(), "cell", cell)
     batch.broadcast()
     if batch.shape != ():
@@ -38,7 +65,7 @@ cdef object disks(object cell, object k, bint ring):
     cdef uint64_t room = 0
     cdef fb_status_t status
     cdef const uint64_t *cells = <const uint64_t *>batch.data(0)
-    cdef fb_h3_disk_t *disk = fb_h3_disk_new(radius, ring)
+    cdef fb_h3_disk_t *disk = fb_h3_disk_new(radius, ring, n)
     if disk == NULL:
         raise MemoryError
     cdef uint64_t *to
@@ -165,7 +192,7 @@ def grid_distance(a, b, *, out=None):
     >>> from fastblocks.geo import h3
     >>> paris, london = h3.latlng_to_cell([48.8584, 51.5007], [2.2945, -0.1246], 9)
     >>> h3.grid_distance(paris, london)
-    1178
+    1032
     """
     cdef uint64_t one, other
     cdef int64_t steps

@@ -1,5 +1,6 @@
 """H3 cells as numbers: parents, children, compact sets; the public names are in geo.h3."""
 
+from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from fastblocks._core import check
@@ -64,7 +65,15 @@ cdef Batch cells_of(object cell, str name="cell"):
 
 
 cdef int resolution_or_next(object res) except -2:
-    return -1 if res is None else check.integer("res", res, 0, 15)
+    cdef int overflow
+    cdef long value
+    if res is None:
+        return -1
+    if PyLong_CheckExact(res):
+        value = PyLong_AsLongAndOverflow(res, &overflow)
+        if 0 <= value <= 15 and not overflow:
+            return <int>value
+    return check.integer("res", res, 0, 15)
 
 
 cdef object ragged(Batch batch, object values, object offsets):
@@ -406,8 +415,8 @@ def cell_to_children(cell, res=None):
     --------
     >>> from fastblocks.geo import h3
     >>> h3.cell_to_children(0x8009fffffffffff)
-    array([581250224954015743, 581267817140060159, 581276613233082367,
-           581285409326104575, 581294205419126783, 581303001512148991],
+    array([581109487465660415, 581118283558682623, 581122681605193727,
+           581127079651704831, 581131477698215935, 581135875744727039],
           dtype=uint64)
     """
     cdef int to = resolution_or_next(res)
@@ -535,7 +544,7 @@ def str_to_int(text, *, out=None):
     --------
     >>> from fastblocks.geo import h3
     >>> h3.str_to_int("891fb467423ffff")
-    617550523461828607
+    617550903941267455
     """
     cdef Batch batch = Batch()
     batch.texts("text", text)
@@ -574,7 +583,7 @@ def int_to_str(cell, *, out=None):
     Examples
     --------
     >>> from fastblocks.geo import h3
-    >>> h3.int_to_str(617550523461828607)
+    >>> h3.int_to_str(617550903941267455)
     '891fb467423ffff'
     """
     cdef uint64_t one
