@@ -1,11 +1,10 @@
-/* Families of H3 cells, compact sets, disks near pentagons, polygons. */
+/* Families of H3 cells, compact sets, disks near pentagons. */
 #include "check.h"
 
 #include <stdlib.h>
 
 #include "geo/h3_geometry.h"
 #include "geo/h3_grid.h"
-#include "geo/h3_polygon.h"
 
 static uint64_t base_cell(uint64_t n) { return 1ull << 59 | n << 45 | FB_H3_DIGITS; }
 
@@ -67,27 +66,9 @@ static void test_distances(void) {
     }
 }
 
-static void test_polygons(void) {
-    const double lats[] = {10, 10, 20, 20, 10}, lngs[] = {175, -175, -175, 175, 175};
-    double corners[2 * FB_H3_RING_ROOM(5)];
-    const size_t starts[] = {0, fb_h3_ring(lats, lngs, 5, corners)};
-    CHECK(starts[1] == 4 && corners[3] == 185);
-    size_t before = 0;
-    for (int mode = FB_H3_CENTER; mode <= FB_H3_BBOX_OVERLAP; mode++) {
-        uint64_t *cells;
-        size_t n;
-        CHECK(fb_h3_fill(corners, starts, 1, 4, (fb_h3_containment_t)mode, &cells, &n) == FB_OK);
-        CHECK(fb_h3_first_invalid(cells, n) == n && n > 100);
-        if (mode != FB_H3_CENTER && mode != FB_H3_FULL) CHECK(n >= before);
-        before = n;
-        free(cells);
-    }
-}
-
 int main(void) {
     test_families();
     test_disks();
     test_distances();
-    test_polygons();
     return check_report();
 }
