@@ -19,7 +19,7 @@ def polygons_of(outer: Any, holes: Any) -> list[list[Any]]:
     A ring is a float64 array of (latitude, longitude) in degrees, longitudes in [-180, 180],
     without the repeated last point of a closed ring.
     """
-    shape = outer if isinstance(outer, dict) else getattr(outer, "__geo_interface__", None)
+    shape: Any = outer if isinstance(outer, dict) else getattr(outer, "__geo_interface__", None)
     if shape is None:
         rings = [ring_of("outer", outer)]
         if isinstance(holes, (str, bytes, dict)) or not hasattr(holes, "__iter__"):

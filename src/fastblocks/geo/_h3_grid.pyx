@@ -165,7 +165,7 @@ def grid_distance(a, b, *, out=None):
     >>> from fastblocks.geo import h3
     >>> paris, london = h3.latlng_to_cell([48.8584, 51.5007], [2.2945, -0.1246], 9)
     >>> h3.grid_distance(paris, london)
-    1178
+    1032
     """
     cdef uint64_t one, other
     cdef int64_t steps

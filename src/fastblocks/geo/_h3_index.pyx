@@ -405,10 +405,9 @@ def cell_to_children(cell, res=None):
     Examples
     --------
     >>> from fastblocks.geo import h3
-    >>> h3.cell_to_children(0x8009fffffffffff)
-    array([581250224954015743, 581267817140060159, 581276613233082367,
-           581285409326104575, 581294205419126783, 581303001512148991],
-          dtype=uint64)
+    >>> [hex(cell) for cell in h3.cell_to_children(0x8009fffffffffff)]
+    ['0x81083ffffffffff', '0x8108bffffffffff', '0x8108fffffffffff', '0x81093ffffffffff',
+     '0x81097ffffffffff', '0x8109bffffffffff']
     """
     cdef int to = resolution_or_next(res)
     cdef Batch batch = cells_of(cell)
@@ -535,7 +534,7 @@ def str_to_int(text, *, out=None):
     --------
     >>> from fastblocks.geo import h3
     >>> h3.str_to_int("891fb467423ffff")
-    617550523461828607
+    617550903941267455
     """
     cdef Batch batch = Batch()
     batch.texts("text", text)
@@ -574,7 +573,7 @@ def int_to_str(cell, *, out=None):
     Examples
     --------
     >>> from fastblocks.geo import h3
-    >>> h3.int_to_str(617550523461828607)
+    >>> h3.int_to_str(617550903941267455)
     '891fb467423ffff'
     """
     cdef uint64_t one

@@ -98,10 +98,10 @@ def polygon_to_cells(outer, res, holes=(), containment="center"):
     >>> from fastblocks.geo import h3
     >>> ring = [(48.80, 2.25), (48.80, 2.42), (48.91, 2.42), (48.91, 2.25)]
     >>> h3.polygon_to_cells(ring, 6)
-    array([604189371075133439, 604189371209351167, 604189372551528447,
-           604189376175407103], dtype=uint64)
+    array([604040104318599167, 604040104855470079, 604040105123905535,
+           604040109016219647], dtype=uint64)
     >>> [len(h3.polygon_to_cells(ring, 6, containment=mode)) for mode in ("full", "overlap")]
-    [0, 11]
+    [1, 11]
     """
     cdef int depth = check.integer("res", res, 0, 15)
     cdef fb_h3_containment_t mode = CONTAINMENTS[

@@ -2,8 +2,8 @@
 
 Cells of one base cell lie on a plane lattice. A step adds a unit vector to the last digit, with a
 carry to the digit before, as numbers are added; what is carried out of the first digit leads to a
-neighbouring base cell, whose axes may be turned. A pentagon is a hexagon without the sector of first
-digit 1, whose sides, towards the sectors 3 and 5, are glued together.
+neighbouring base cell, whose axes may be turned. A pentagon is a hexagon without the sector of
+first digit 1, whose sides, towards the sectors 3 and 5, are glued together.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def turned_cell(cell: int, turns: int) -> int:
 
 
 def neighbor(cell: int, digit: int) -> tuple[int, int]:
-    """The neighbour in the direction of a digit, and how its axes are turned; 0 if there is none."""
+    """The neighbour in the direction of a digit, 0 if none, and how its axes are turned."""
     base, sector, carry = base_cell_of(cell), first_digit(cell), digit
     digits = digits_of(cell)
     for n in range(len(digits) - 1, -1, -1):

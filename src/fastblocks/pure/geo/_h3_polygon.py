@@ -261,7 +261,8 @@ def fill(polygon: list[Any], res: int, mode: str) -> list[int]:
         Ring.of([(lat * geometry.RADIANS, lng * geometry.RADIANS) for lat, lng in ring.tolist()])
         for ring in polygon
     ]
-    first = geometry.encode(*polygon[0][0].tolist(), res)
+    lat, lng = polygon[0][0].tolist()
+    first = geometry.encode(lat, lng, res)
     bases = (8 << 56 | base << 45 | (1 << 45) - 1 for base in range(122))
     near = (cell for base in bases for cell in candidates(base, rings[0].box, res))
     if mode == "center":
