@@ -257,8 +257,8 @@ def test_time_zones(exhaustive: bool) -> None:
                 continue
             rings = [[(lat, lng) for lng, lat in ring] for ring in rings]
             cells = fastblocks.geo.h3.polygon_to_cells(rings[0], res, rings[1:])
-            expected = oracle.polygon_to_cells(oracle.LatLngPoly(*rings), res)
-            assert cells.tolist() == sorted(expected), name
+            wanted = oracle.polygon_to_cells(oracle.LatLngPoly(*rings), res)
+            assert cells.tolist() == sorted(wanted), name
 
 
 def test_the_longest_edges() -> None:
