@@ -101,7 +101,7 @@ def test_docstrings(name):
         parameters = set(inspect.signature(value).parameters) - {"self", "cls"}
         assert ("Parameters\n----------" in doc) == bool(parameters)
         for parameter in parameters - {"others"}:
-            assert re.search(rf"^{parameter} : ", doc, re.MULTILINE), parameter
+            assert re.search(rf"^(\w+, )*{parameter}(, \w+)* : ", doc, re.MULTILINE), parameter
 
 
 @pytest.mark.parametrize("name", [n for n, v in PUBLIC.items() if ">>>" in (v.__doc__ or "")])

@@ -124,7 +124,22 @@ class PyGeohash(Geohash):
         self.neighbors = around
 
 
-LIBRARIES = (Native, Pure, PythonGeohash, PyGeohash)
+class Sum(Geohash):
+    """One pass of NumPy over the arrays: what reading and writing them costs."""
+
+    name = "lat + lng"
+    role: ClassVar[Role] = "floor"
+    only = ("many_int",)
+
+    def check(self) -> None:
+        """There is nothing to compare with."""
+
+    def to_int(self, lat: Any, lng: Any) -> Any:
+        """Add."""
+        return lat + lng
+
+
+LIBRARIES = (Native, Pure, PythonGeohash, PyGeohash, Sum)
 
 
 def _points(lib: Geohash, n: int) -> tuple[list[float], list[float]]:

@@ -1,4 +1,4 @@
-"""H3 cells as a grid: disks, compact sets, children, parents.
+"""H3 cells as a grid: disks, compact sets, children, parents, polygons.
 
 Cells are of resolution 9, spread evenly over the sphere. Batches of a library are in the form that
 it takes fastest: NumPy arrays, Arrow arrays for h3ronpy, lists for h3.
@@ -7,12 +7,12 @@ it takes fastest: NumPy arrays, Arrow arrays for h3ronpy, lists for h3.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from bench.geo import bench_h3
-from bench.model import Timed, expect, work
+from bench.model import Role, Timed, expect, work
 
 
 class Grid:
@@ -33,6 +33,14 @@ class Grid:
     def parents(self, every: Any, res: int) -> Any:
         """The ancestors of cells."""
         return self.api.cell_to_parent(every, res)  # type: ignore[attr-defined]
+
+    def shape(self, ring: Any) -> Any:
+        """A ring of latitudes and longitudes in the library's form."""
+        return ring
+
+    def fill(self, shape: Any, res: int) -> Any:
+        """The cells whose centres are in a polygon."""
+        return self.api.polygon_to_cells(shape, res)  # type: ignore[attr-defined]
 
 
 class Native(Grid, bench_h3.Native):
@@ -57,6 +65,16 @@ class H3(bench_h3.H3, Grid):
     def parents(self, every: Any, res: int) -> Any:
         """Loop."""
         return [self.api.cell_to_parent(cell, res) for cell in every]
+
+    def shape(self, ring: Any) -> Any:
+        """Its polygon."""
+        import h3
+
+        return h3.LatLngPoly([tuple(corner) for corner in ring])
+
+    def fill(self, shape: Any, res: int) -> Any:
+        """One call."""
+        return self.api.h3shape_to_cells(shape, res)
 
 
 class H3ronpy(bench_h3.H3ronpy, Grid):
@@ -85,6 +103,34 @@ class H3ronpy(bench_h3.H3ronpy, Grid):
         import h3ronpy
 
         return h3ronpy.change_resolution(every, res)
+
+    def shape(self, ring: Any) -> Any:
+        """Well-known binary."""
+        import pyarrow
+        import shapely
+
+        return pyarrow.array([shapely.to_wkb(shapely.Polygon([(x, y) for y, x in ring]))])
+
+    def fill(self, shape: Any, res: int) -> Any:
+        """One call."""
+        return self.api.wkb_to_cells(
+            shape, res, containment_mode=self.api.ContainmentMode.ContainsCentroid, flatten=True
+        )
+
+
+class Copied(bench_h3.Cells, Grid):
+    """A copy of the cells by NumPy: what reading and writing them costs."""
+
+    name = "cells.copy()"
+    role: ClassVar[Role] = "floor"
+    only = ("parents",)
+
+    def parents(self, every: Any, res: int) -> Any:
+        """Copy."""
+        return every.copy()
+
+
+LIBRARIES = (Native, Pure, H3, H3ronpy, Copied)
 
 
 @functools.cache
@@ -131,7 +177,7 @@ def bench_compact(lib: Any, timed: Timed, quick: bool) -> None:
     small = quick or lib.role == "pure"
     cells = family(6 if small else 9)
     every = lib.prepare(cells)
-    expect(len(lib.compact(every)) < len(cells) / 3, "cells")
+    expect(len(lib.compact(every)) < len(cells) / 10, "cells")
     timed(lambda: lib.compact(every), items=len(cells))
 
 
@@ -150,3 +196,12 @@ def bench_parents(lib: Any, timed: Timed, quick: bool) -> None:
     n = min(2000 if quick else 1_000_000, lib.max_keys or 1_000_000)
     every = lib.prepare(bench_h3.cells(n, 9))
     timed(lambda: lib.parents(every, 5), items=n)
+
+
+@work("`polygon_to_cells`, resolution 9", "cells of a ring of 2,000 corners", rounds=1)
+def bench_polygon(lib: Any, timed: Timed, quick: bool) -> None:
+    """A fill by centres."""
+    res = 6 if quick or lib.role == "pure" else 9
+    shape = lib.shape(coast(100 if lib.role == "pure" else 2000))
+    n = len(lib.fill(shape, res))
+    timed(lambda: lib.fill(shape, res), items=n)

@@ -16,13 +16,14 @@ from bench.geo.rtree_libraries import (
     GeoIndex,
     Native,
     Pure,
+    RowsCopied,
     Rtree,
     Shapely,
     boxes,
 )
 from bench.model import Timed, expect, work
 
-LIBRARIES = (Native, Pure, Shapely, Rtree, GeoIndex, CKDTree)
+LIBRARIES = (Native, Pure, Shapely, Rtree, GeoIndex, CKDTree, RowsCopied)
 MILLION = 1_000_000
 SMALL = 2_000
 SIDE, QUERY = 1e-3, 3e-3

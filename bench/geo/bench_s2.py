@@ -159,7 +159,26 @@ class S2Cell(S2):
         return lat, lng
 
 
-LIBRARIES = (Native, Pure, S2Geometry, S2Sphere, S2Cell)
+class Sum(S2):
+    """One pass of NumPy over the arrays: what reading and writing them costs."""
+
+    name = "lat + lng"
+    role: ClassVar[Role] = "floor"
+    only = ("many", "many_15")
+
+    def check(self) -> None:
+        """There is nothing to compare with."""
+
+    def one(self, lat: float, lng: float, level: int) -> int:
+        """Add."""
+        return int(lat + lng)
+
+    def many(self, lats: Any, lngs: Any, level: int) -> Any:
+        """Add."""
+        return lats + lngs
+
+
+LIBRARIES = (Native, Pure, S2Geometry, S2Sphere, S2Cell, Sum)
 
 
 def _time_each(lib: S2, timed: Timed, level: int) -> None:

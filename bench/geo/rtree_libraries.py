@@ -182,3 +182,18 @@ class CKDTree(Boxes):
     def nearest_many(self, index: Any, points: Any, k: int) -> Any:
         """On one thread."""
         return index.query(points, k=k)[0]
+
+
+class RowsCopied(Boxes):
+    """A copy of the array by NumPy: what reading and writing it costs."""
+
+    name = "rows.copy()"
+    role: ClassVar[Role] = "floor"
+    only = ("build",)
+
+    def build(self, rows: Any) -> Any:
+        """Copy."""
+        return rows.copy()
+
+    def check(self, index: Any, rows: Any, asked: Any) -> None:
+        """There is nothing to compare with."""

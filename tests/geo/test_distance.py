@@ -125,9 +125,7 @@ def test_matrix(impl):
     assert block.distance_matrix([], [], [1], [1]).shape == (0, 1)
     with pytest.raises(TypeError, match="lat2 and lng2 must be given together"):
         block.distance_matrix(lat1, lng1, lat2)
-    with pytest.raises(
-        ValueError, match=r"lat1, lng1 must be a scalar or 1-D|lat1, lng1 must be 1-D"
-    ):
+    with pytest.raises(ValueError, match="lat1, lng1 must be 1-D"):
         block.distance_matrix([[1.0]], [[1.0]])
 
 

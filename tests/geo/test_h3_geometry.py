@@ -21,7 +21,6 @@ from fastblocks._core import cpu
 
 ROOT = Path(__file__).resolve().parents[2]
 RESOLUTIONS = range(16)
-POINTS = int(os.environ.get("FASTBLOCKS_H3_POINTS", "1500"))  # 1000000 for the exhaustive run
 EIFFEL = (48.8584, 2.2945)
 
 
@@ -81,8 +80,8 @@ def gap(a: Any, b: Any) -> float:
 
 
 @pytest.mark.parametrize("res", RESOLUTIONS)
-def test_cells_are_those_of_the_oracle(impl: ModuleType, res: int) -> None:
-    count = POINTS if impl is fastblocks else min(POINTS, 300)
+def test_cells_are_those_of_the_oracle(impl: ModuleType, res: int, exhaustive: bool) -> None:
+    count = 300 if impl is fastblocks.pure else 1_000_000 if exhaustive else 1_500
     lat, lng = uniform(count, res)
     points = [*zip(lat.tolist(), lng.tolist(), strict=True), *border_points(res)]
     if impl is fastblocks or res in (0, 9, 15):

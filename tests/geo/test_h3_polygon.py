@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -18,7 +17,6 @@ import fastblocks
 import fastblocks.pure
 
 MODES = ("center", "full", "overlap", "bbox_overlap")
-ZONES_RES = int(os.environ.get("FASTBLOCKS_H3_ZONES_RES", "3"))  # 5 for the exhaustive run
 EDGE = [oracle.average_hexagon_edge_length(res, "km") / 111 for res in range(16)]  # in degrees
 PARIS = [(48.80, 2.25), (48.80, 2.42), (48.91, 2.42), (48.91, 2.25)]
 
@@ -249,19 +247,18 @@ def test_threads_fill_at_once() -> None:
     assert all((cells == want).all() for cells in got)
 
 
-def test_time_zones() -> None:
+def test_time_zones(exhaustive: bool) -> None:
     timezonefinder = pytest.importorskip("timezonefinder")
     finder = timezonefinder.TimezoneFinder()
-    names = finder.timezone_names if ZONES_RES == 5 else finder.timezone_names[::12]
+    res, names = (5, finder.timezone_names) if exhaustive else (3, finder.timezone_names[::12])
     for name in names:
         for rings in finder.get_geometry(tz_name=name, coords_as_pairs=True):
-            if ZONES_RES < 5 and sum(map(len, rings)) > 4000:
+            if not exhaustive and sum(map(len, rings)) > 4000:
                 continue
             rings = [[(lat, lng) for lng, lat in ring] for ring in rings]
-            cells = fastblocks.geo.h3.polygon_to_cells(rings[0], ZONES_RES, rings[1:])
-            assert cells.tolist() == sorted(
-                oracle.polygon_to_cells(oracle.LatLngPoly(*rings), ZONES_RES)
-            ), name
+            cells = fastblocks.geo.h3.polygon_to_cells(rings[0], res, rings[1:])
+            wanted = oracle.polygon_to_cells(oracle.LatLngPoly(*rings), res)
+            assert cells.tolist() == sorted(wanted), name
 
 
 def test_the_longest_edges() -> None:

@@ -136,9 +136,9 @@ def given_together(name: str, value: Any, other: str, its_value: Any) -> None:
 
 
 def one_dimension(name: str, shape: tuple[int, ...]) -> None:
-    """Raise unless `shape` is of one dimension: ragged results are for these."""
+    """Raise unless `shape` is of one dimension."""
     if len(shape) != 1:
-        raise ValueError(f"{name} must be a scalar or 1-D, not of shape {shape}")
+        raise ValueError(f"{name} must be 1-D, not of shape {shape}")
 
 
 def seed64(value: Any) -> int:
@@ -278,9 +278,3 @@ def out_pair(out: Any) -> tuple[Any, Any]:
         shown = f"one of {len(out)}" if isinstance(out, tuple) else type(out).__name__
         raise TypeError(f"out must be a tuple of two NumPy arrays, not {shown}")
     return out
-
-
-def one_dimension(name: str, shape: tuple[int, ...]) -> None:
-    """Raise naming `name` if an array has more dimensions than one."""
-    if len(shape) != 1:
-        raise ValueError(f"{name} must have one dimension, not {len(shape)}")

@@ -414,10 +414,9 @@ def cell_to_children(cell, res=None):
     Examples
     --------
     >>> from fastblocks.geo import h3
-    >>> h3.cell_to_children(0x8009fffffffffff)
-    array([581109487465660415, 581118283558682623, 581122681605193727,
-           581127079651704831, 581131477698215935, 581135875744727039],
-          dtype=uint64)
+    >>> [hex(cell) for cell in h3.cell_to_children(0x8009fffffffffff)]
+    ['0x81083ffffffffff', '0x8108bffffffffff', '0x8108fffffffffff', '0x81093ffffffffff',
+     '0x81097ffffffffff', '0x8109bffffffffff']
     """
     cdef int to = resolution_or_next(res)
     cdef Batch batch = cells_of(cell)

@@ -85,12 +85,6 @@ cdef Batch cells_batch(object cells, int low=0, int high=FB_S2_MAX):
     return batch
 
 
-cdef int one_dimension(str name, tuple shape) except -1:
-    if len(shape) != 1:
-        raise ValueError(f"{name} must be 1-D here, not of shape {shape}")
-    return 0
-
-
 cdef bint one_cell(object x, uint64_t *cell) noexcept:
     """Whether x is an int that is a valid cell: the quick way."""
     return plain_id(x, cell) and fb_s2_is_valid(cell[0])
@@ -359,7 +353,7 @@ def children(cell, level=None):
     import numpy as np
 
     if batch.shape != ():
-        one_dimension("cell", batch.shape)
+        check.one_dimension("cell", batch.shape)
     offsets = np.empty(batch.n + 1, np.int64)
     cdef const uint64_t *cells = <const uint64_t *>batch.data(0)
     cdef int64_t *ends = <int64_t *>data_of(offsets)
@@ -430,7 +424,7 @@ def all_neighbors(cell):
     import numpy as np
 
     if batch.shape != ():
-        one_dimension("cell", batch.shape)
+        check.one_dimension("cell", batch.shape)
     values, offsets = np.empty(8 * batch.n, np.uint64), np.empty(batch.n + 1, np.int64)
     cdef const uint64_t *cells = <const uint64_t *>batch.data(0)
     cdef uint64_t *neighbors = <uint64_t *>data_of(values)
@@ -644,7 +638,7 @@ def normalize(cells):
     cdef Batch batch = Batch()
     read_cells(batch, "cells", cells)
     batch.broadcast()
-    one_dimension("cells", batch.shape)
+    check.one_dimension("cells", batch.shape)
     result = batch.arrays[0].copy()
     cdef uint64_t *data = <uint64_t *>data_of(result)
     cdef size_t n = batch.n, kept

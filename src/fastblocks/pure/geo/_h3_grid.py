@@ -45,7 +45,7 @@ def turned_cell(cell: int, turns: int) -> int:
 
 
 def neighbor(cell: int, digit: int) -> tuple[int, int]:
-    """The neighbour in the direction of a digit, and how its axes are turned; 0 if none."""
+    """The neighbour in the direction of a digit, 0 if none, and how its axes are turned."""
     base, sector, carry = base_cell_of(cell), first_digit(cell), digit
     digits = digits_of(cell)
     for n in range(len(digits) - 1, -1, -1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from itertools import pairwise
 from typing import Any
@@ -211,7 +212,7 @@ def compact_cells(cells: Any) -> Any:
         if resolution_of(one) != resolution_of(given[0]):
             raise batch.bad(0, at, f"of resolution {resolution_of(given[0])} as cells[0] is")
     ordered = sorted(given)
-    for before, after in pairwise(ordered):
+    for before, after in itertools.pairwise(ordered):
         if before == after:
             raise ValueError(f"cells must be distinct: {after} is there twice")
     return np.array(compact(given), np.uint64)

@@ -291,16 +291,10 @@ def lists(function: Callable[[int], Any], cells: Any, low: int = 0, high: int = 
     batch.broadcast()
     if batch.shape == ():
         return list(function(batch.rows()[0][0]))
-    one_dimension("cell", batch.shape)
+    check.one_dimension("cell", batch.shape)
     each = [list(function(cell)) for (cell,) in batch.rows()]
     offsets = np.cumsum([0, *map(len, each)], dtype=np.int64)
     return np.array([item for items in each for item in items], np.uint64), offsets
-
-
-def one_dimension(name: str, shape: tuple[int, ...]) -> None:
-    """Raise if a column is not 1-D."""
-    if len(shape) != 1:
-        raise ValueError(f"{name} must be 1-D here, not of shape {shape}")
 
 
 def latlng_to_cell(lat: Any, lng: Any, level: int = MAX_LEVEL, out: Any = None) -> Any:
@@ -440,5 +434,5 @@ def normalize(cells: Any) -> Any:
     batch = Batch()
     read_cells(batch, "cells", cells)
     batch.broadcast()
-    one_dimension("cells", batch.shape)
+    check.one_dimension("cells", batch.shape)
     return np.array(normal_form([cell for (cell,) in batch.rows()]), np.uint64)
