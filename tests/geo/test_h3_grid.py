@@ -2,7 +2,6 @@
 
 import itertools
 import random
-from itertools import pairwise
 
 import h3.api.numpy_int as oracle
 import numpy as np
