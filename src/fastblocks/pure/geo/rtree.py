@@ -116,6 +116,15 @@ def nodes_of(n: int) -> int:
     return total
 
 
+def nearest_of(
+    boxes: dict[int, Box], x: float, y: float, k: int, most: float
+) -> list[tuple[float, int]]:
+    """(distance, id) of the k nearest boxes, nearest first."""
+    squares = [(square(box, x, y), id) for id, box in boxes.items()]
+    near = sorted(item for item in squares if math.sqrt(item[0]) <= most)
+    return [(math.sqrt(square), id) for square, id in near[:k]]
+
+
 class RTree(Flat):
     """Boxes in the plane; see `fastblocks.RTree`."""
 
@@ -199,16 +208,11 @@ class RTree(Flat):
 
         x, y = checks.number_of("x", x), checks.number_of("y", y)
         k, most = checks.k_of(k), checks.max_distance_of(max_distance)
-        found = self._nearest(x, y, k, most)
+        found = nearest_of(self._boxes, x, y, k, most)
         return (
             np.array([id for _, id in found], np.int64),
             np.array([distance for distance, _ in found], np.float64),
         )
-
-    def _nearest(self, x: float, y: float, k: int, most: float) -> list[tuple[float, int]]:
-        squares = [(square(box, x, y), id) for id, box in self._boxes.items()]
-        near = sorted(item for item in squares if math.sqrt(item[0]) <= most)
-        return [(math.sqrt(square), id) for square, id in near[:k]]
 
     def nearest_many(
         self, points: ArrayLike, k: int = 1, max_distance: float = math.inf
@@ -219,10 +223,11 @@ class RTree(Flat):
         rows = checks.point_array("points", points)
         checks.first_bad_point("points", rows)
         k, most = checks.k_of(k), checks.max_distance_of(max_distance)
+        mine = self._boxes
         ids = np.full((len(rows), k), -1, np.int64)
         distances = np.full((len(rows), k), np.inf)
         for i, (x, y) in enumerate(rows.tolist()):
-            for j, (distance, id) in enumerate(self._nearest(x, y, k, most)):
+            for j, (distance, id) in enumerate(nearest_of(mine, x, y, k, most)):
                 ids[i, j], distances[i, j] = id, distance
         return ids, distances
 
