@@ -61,9 +61,7 @@ def in_arrow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """
     for batch in batches:
         cells = h3.latlng_to_cell(batch["lat"], batch["lng"], RES)
-        yield pa.RecordBatch.from_arrays(
-            [batch["lat"], batch["lng"], cells.cast(pa.int64())], ["lat", "lng", "cell"]
-        )
+        yield batch.append_column("cell", cells.cast(pa.int64()))
 
 
 @contextmanager
