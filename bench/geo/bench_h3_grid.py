@@ -177,7 +177,7 @@ def bench_compact(lib: Any, timed: Timed, quick: bool) -> None:
     small = quick or lib.role == "pure"
     cells = family(6 if small else 9)
     every = lib.prepare(cells)
-    expect(len(lib.compact(every)) < len(cells) / 10, "cells")
+    expect(len(lib.compact(every)) < len(cells) / 3, "cells")
     timed(lambda: lib.compact(every), items=len(cells))
 
 

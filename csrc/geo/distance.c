@@ -17,10 +17,9 @@
  * (cos lat cos s - sin lat sin s cos b, sin s sin b, sin lat cos s + cos lat sin s cos b), s being the
  * angle travelled and b the bearing; its latitude and longitude are arc tangents, good at the poles too.
  *
- * Sine and cosine. The argument, in degrees, is taken to [-45, 45] by a multiple of 90, exactly; so
- * multiples of 90 degrees have exact values. Then polynomials of degrees 13 and 14 in radians, and for the
- * arc tangent, beyond tan 22.5 reduced by tan(x - 45) = (t - 1) / (t + 1), one of degree 23: near-minimax
- * (Chebyshev), with errors below 5e-17. All is + - * / and square roots, each rounded once, and
+ * Sine and cosine are those of sphere.h: multiples of 90 degrees have exact values. The arc tangent,
+ * beyond tan 22.5 reduced by tan(x - 45) = (t - 1) / (t + 1), is a polynomial of degree 23: near-minimax
+ * (Chebyshev), with an error below 5e-17. All is + - * / and square roots, each rounded once, and
  * written once, for lanes: so every dispatch level, and every platform, has the same bits.
  *
  * Complexity. O(1) per point.
@@ -33,55 +32,24 @@
 
 #include "columns.h"
 #include "cpu.h"
+#include "sphere.h"
 
 enum { BLOCK = 128 };
 
 #define RADIAN 57.29577951308232       /* degrees */
-#define DEGREE 0.017453292519943295    /* radians */
 #define EIGHTH 0.7853981633974483      /* of a turn, radians */
 
 /* ---- functions of one number ------------------------------------------------------------------------ */
-
-FB_INLINE uint64_t bits_of(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-FB_INLINE double of_bits(uint64_t bits) {
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
 
 typedef struct {
     double sin, cos;
 } sincos_t;
 
-/* Of degrees, of a few turns at most. */
+/* Of degrees. */
 FB_INLINE sincos_t sincos_of(double x) {
-    const double magic = 6755399441055744.0; /* 1.5 * 2^52: leaves an integer in the lowest bits */
-    const double shifted = x * (1.0 / 90.0) + magic;
-    const uint64_t quarter = bits_of(shifted);
-    const double t = (x - (shifted - magic) * 90.0) * DEGREE, z = t * t;
-    const double s =
-        t + t * z *
-                (-0.16666666666666666 +
-                 z * (0.008333333333330948 +
-                      z * (-0.00019841269836756774 +
-                           z * (2.7557316101617874e-06 +
-                                z * (-2.5051131650235178e-08 + z * 1.5918115263265747e-10)))));
-    const double c =
-        1.0 - (0.5 * z -
-               z * z *
-                   (0.041666666666666664 +
-                    z * (-0.0013888888888887398 +
-                         z * (2.480158729876456e-05 +
-                              z * (-2.7557317271144996e-07 +
-                                   z * (2.0876146146534444e-09 - z * 1.1382623646050126e-11))))));
-    const uint64_t odd = 0 - (quarter & 1), change = (bits_of(s) ^ bits_of(c)) & odd;
-    return (sincos_t){of_bits(bits_of(s) ^ change ^ (quarter >> 1 & 1) << 63),
-                      of_bits(bits_of(c) ^ change ^ ((quarter + 1) >> 1 & 1) << 63)};
+    sincos_t both;
+    fb_sincos_degrees(x, &both.sin, &both.cos);
+    return both;
 }
 
 /* The arc tangent of y / x, 0 <= y <= x and x not 0, in a unit: `eighth` of a turn, `radian`. */

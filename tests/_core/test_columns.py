@@ -2,6 +2,8 @@
 
 import gc
 import re
+import sys
+import types
 
 import duckdb
 import numpy as np
@@ -282,3 +284,10 @@ def test_errors_of_later_checks_name_the_item():
     single.ids("cell", 5)
     single.broadcast()
     assert str(single.bad(0, 0, "a cell")) == "cell must be a cell, not 5"
+
+
+def test_libraries_that_another_thread_is_importing(monkeypatch):
+    for name in ("pandas", "polars", "pyarrow"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    assert passed("finite", NUMBERS).tolist() == NUMBERS
+    assert passed("finite", pl.Series(NUMBERS)).tolist() == NUMBERS

@@ -21,6 +21,7 @@ __all__ = [
     "is_pandas_column",
     "is_prime",
     "key_array",
+    "loaded_classes",
     "one_dimension",
     "one_of",
     "out_array",
@@ -211,10 +212,18 @@ def counts(value: Any, n: int, high: int, name: str = "counts", low: int = 0) ->
     return np.ascontiguousarray(array, dtype=np.uint64)
 
 
+def loaded_classes(module: str, *names: str) -> tuple[Any, ...]:
+    """Return classes of a module without importing it, as far as there are any.
+
+    Another thread may be about to import it: then there is a module, without its classes.
+    """
+    found = sys.modules.get(module)
+    return tuple(getattr(found, name) for name in names if hasattr(found, name))
+
+
 def is_pandas_column(keys: Any) -> bool:
     """Tell whether `keys` is a pandas Series or Index (without importing pandas to find out)."""
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(keys, (pandas.Series, pandas.Index))
+    return isinstance(keys, loaded_classes("pandas", "Series", "Index"))
 
 
 def is_numpy_column(keys: Any) -> bool:

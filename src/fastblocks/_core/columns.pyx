@@ -9,7 +9,6 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport strcmp
 
-import sys
 
 from fastblocks._core import check
 
@@ -453,10 +452,9 @@ class PyArrowKind:
 
 cdef object arrow_kind(x):
     """How results are given back for a column that exports itself as Arrow data."""
-    polars, pyarrow = sys.modules.get("polars"), sys.modules.get("pyarrow")
-    if polars is not None and isinstance(x, polars.Series):
+    if isinstance(x, check.loaded_classes("polars", "Series")):
         return PolarsKind(x)
-    if pyarrow is not None and isinstance(x, (pyarrow.Array, pyarrow.ChunkedArray)):
+    if isinstance(x, check.loaded_classes("pyarrow", "Array", "ChunkedArray")):
         return PyArrowKind(x)
     return None
 

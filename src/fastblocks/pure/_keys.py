@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import sys
 from typing import TYPE_CHECKING, Any
 
 from fastblocks._core import check, errors
@@ -67,8 +66,7 @@ def _bytes_of_items(items: Any, nulls: bool) -> list[bytes]:
 
 def items_of(keys: Any) -> tuple[Any, bool]:
     """The keys of a batch as Python objects, and whether None among them is an Arrow null."""
-    np = sys.modules.get("numpy")
-    if np is not None and isinstance(keys, np.ndarray):
+    if isinstance(keys, check.loaded_classes("numpy", "ndarray")):
         return items_of_array(keys), False
     if isinstance(keys, (str, bytes, bytearray, memoryview)):
         raise errors.bare_string(keys)
