@@ -10,23 +10,26 @@ from __future__ import annotations
 
 import heapq
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastblocks._core import coverings, errors
 
 from ._s2_cells import (
     MAX_LEVEL,
+    ancestor,
     bounds,
     descendants,
     from_face,
+    holds,
     latlng_to_point,
+    leaf_of_point,
     level_of,
     low_bit,
     normal_form,
-    steradians,
     to_face,
     triangle,
     unit,
+    vertex_neighbors_of,
     vertices,
 )
 
@@ -87,7 +90,11 @@ class Cap:
     def __init__(self, center: Point, angle: float) -> None:
         self.large = angle > math.pi / 2
         self.center = (-center[0], -center[1], -center[2]) if self.large else center
+        self.angle = angle
         self.chord = 2 * math.sin(0.5 * (math.pi - angle if self.large else angle))
+
+    def bound(self) -> tuple[Point, float]:
+        return self.center, self.angle
 
     def look(self, cell: int, _: Any) -> tuple[int, Any]:
         near = self.distance(cell)
@@ -130,6 +137,7 @@ class Rect:
     """The points between two parallels, and `width` to the east of a meridian, in radians."""
 
     def __init__(self, south: float, west: float, north: float, width: float) -> None:
+        self.box = south, west, north, width
         self.south, self.north = south - PAD, north + PAD
         self.inside: list[list[Point]] | None = None
         self.outside: list[list[Point]] = []
@@ -137,7 +145,26 @@ class Rect:
             self.inside = lunes(west, west + width)
             self.outside = lunes(west + width, west + 2 * math.pi)
 
+    def bound(self) -> tuple[Point, float]:
+        return box_bound(*self.box)
+
     def look(self, cell: int, _: Any) -> tuple[int, Any]:
+        south, west, north, width = self.box
+        low, left, high, span = box_of(cell)
+        if low > north + PAD or high < south - PAD:
+            return APART, None
+        inside = max(low - PAD, -math.pi/2) >= south and min(high + PAD, math.pi/2) <= north
+        if width < math.inf:
+            after = (left - west) % (2 * math.pi)  # of the cell's western side
+            if span == math.inf:
+                inside = False
+            elif after > width + PAD and after + span < 2 * math.pi - PAD:
+                return APART, None
+            elif after < PAD or after + span > width - PAD:
+                inside = False
+        return CONTAINED if inside else MEETS, None
+
+    def look0(self, cell: int, _: Any) -> tuple[int, Any]:
         normals = sides(cell)
         corners = vertices(cell)
         quad: Corners = list(zip(corners, normals, strict=True))
@@ -155,6 +182,36 @@ class Rect:
         if any(clipped(quad, lune, -PAD) for lune in self.outside):
             return MEETS, None
         return CONTAINED, None
+
+
+def spherical(lat, lng):
+    return math.cos(lng)*math.cos(lat), math.sin(lng)*math.cos(lat), math.sin(lat)
+
+def box_bound(south, west, north, width):
+    pole, pole_angle = (1.0, math.pi/2 - south) if south + north >= 0 else (-1.0, math.pi/2+north)
+    if width <= math.pi:
+        lat, lng = (south+north)/2, west + width/2
+        c = spherical(lat, lng)
+        far = max(length(minus(c, spherical(a, b))) for a in (south,north) for b in (west,west+width))
+        angle = 2*math.asin(min(1.0, far/2))
+        if angle < pole_angle: return c, angle
+    return (0.0,0.0,pole), pole_angle
+
+
+def box_of(cell):
+    corners = vertices(cell)
+    if level_of(cell) == 0:
+        face = cell >> 61
+        if face == 2: return math.asin(math.sqrt(1/3)), 0.0, math.pi/2, math.inf
+        if face == 5: return -math.pi/2, 0.0, -math.asin(math.sqrt(1/3)),  math.inf
+        lng = {0: 0, 1: 1, 3: 2, 4: 3}[face]*math.pi/2 - math.pi/4
+        return -math.pi/4, lng, math.pi/4, math.pi/2
+    lats = [math.atan2(z, math.sqrt(x*x+y*y)) for x,y,z in corners]
+    if max(map(abs, lats)) >= math.pi/2 - PAD:
+        return min(lats), 0.0, max(lats), math.inf
+    lngs = [math.atan2(y, x) for x, y, _ in corners]
+    rel = [math.remainder(l - lngs[0], 2*math.pi) for l in lngs]
+    return min(lats), lngs[0] + min(rel), max(lats), max(rel) - min(rel)
 
 
 def lunes(west: float, east: float) -> list[list[Point]]:
@@ -243,6 +300,37 @@ class Polygon:
         at_first = [abs(fan(opposite, ring)) > 2 * math.pi for ring in rings]
         self.within = [at_first]
         self.within.append(self.rings_around(self.anchors[1]))
+
+    def bound(self) -> tuple[Point, float]:
+        def lat(p): return math.atan2(p[2], math.hypot(p[0], p[1]))
+        def lng(p): return math.atan2(p[1], p[0])
+        lats = []; lngs=[]; 
+        full = False
+        rings = [r for r, o in zip(self.rings, self.outer) if o]
+        low, high = 9, -9
+        spans = []
+        for ring in rings:
+            turn = 0.0; at = lng(ring[0]); lo = hi = at
+            for k in range(len(ring)):
+                a, b = ring[k], ring[(k+1) % len(ring)]
+                low=min(low, lat(a)); high=max(high, lat(a))
+                n = cross(a, b)
+                rise, fall = n[0]*a[1]-n[1]*a[0], n[0]*b[1]-n[1]*b[0]
+                top = math.atan2(math.hypot(n[0], n[1]), abs(n[2]))
+                if rise > 0 > fall: high=max(high, top)
+                if rise < 0 < fall: low = min(low, -top)
+                d = math.remainder(lng(b)-lng(a), 2*math.pi)
+                turn += d; at += d
+                lo=min(lo,at); hi=max(hi,at)
+            spans.append((lo,hi))
+            if abs(turn) > 3:
+                full = True
+        if full:
+            if self.inside((0.0,0.0,1.0)): high = math.pi/2
+            if self.inside((0.0,0.0,-1.0)): low = -math.pi/2
+            return box_bound(low, 0.0, high, math.inf)
+        lo, hi = spans[0]
+        return box_bound(low, lo, high, hi-lo)
 
     def rings_around(self, point: Point) -> list[bool]:
         """Return for every ring whether a point, which is far from all edges, is inside."""
@@ -386,21 +474,63 @@ def plane_of(a: Point, b: Point) -> Point:
 # ---- the covering --------------------------------------------------------------------------------
 
 
-def covering(region: Any, *limits: int) -> Any:
-    """Return cells that hold a region, in order: the smaller of two coverings."""
+class Waiting(NamedTuple):
+    """A cell to be divided, and its children that are not apart from the region.
+
+    The largest comes first, and of those the one whose children are few, and need little more. Of
+    equal ones the heap decides, so it has to be the one of heapq.
+    """
+
+    order: int
+    cell: int
+    children: list[tuple[int, int, Any]]
+
+    def __lt__(self, other: tuple[Any, ...]) -> bool:
+        return self[0] < other[0]
+
+
+def candidates(center: Point, angle: float, max_cells: int, max_level: int) -> list[int]:
+    """Return the cells from which dividing starts: few that hold a cap."""
+    level = widest_level(angle) - 1
+    if level < 0:
+        return FACES
+    around = vertex_neighbors_of(leaf_of_point(*center), level)
+    cells = normal_form([ancestor(cell, min(level, max_level)) for cell in around])
+    while len(cells) > max_cells:
+        pairs = [
+            (common_level(a, b), -k) for k, (a, b) in enumerate(zip(cells, cells[1:], strict=False))
+        ]
+        level, k = max(pairs)
+        if level < 0:
+            break
+        whole = ancestor(cells[-k], level)
+        cells = [cell for cell in cells if not holds(whole, cell)] + [whole]
+        cells.sort()
+    return cells
+
+
+def common_level(a: int, b: int) -> int:
+    """Return the level of the smallest cell that holds two; -1 if there is none."""
+    level = min(level_of(a), level_of(b))
+    while level >= 0 and ancestor(a, level) != ancestor(b, level):
+        level -= 1
+    return level
+
+
+def widest_level(angle: float) -> int:
+    """Return the last level whose cells are all at least as wide as an angle, or 30."""
+    if angle <= 0:
+        return MAX_LEVEL
+    return min(MAX_LEVEL, max(0, math.frexp(2 * math.sqrt(2) / 3 / angle)[1] - 1)) 
+
+
+def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> Any:
+    """Return cells that hold a region, in order."""
     import numpy as np
 
-    cells, others = (divided(region, order, *limits) for order in (1, -1))
-    smaller = min(cells, others, key=lambda found: sum(map(steradians, found)))
-    return np.array(smaller, np.uint64)
-
-
-def divided(region: Any, order: int, max_cells: int, min_level: int, max_level: int) -> list[int]:
-    """Return cells that hold a region; of equal ones the first, or the last, is divided first."""
     found: list[int] = []
-    # To be divided: level, number of children, how many of them are final; the largest comes first,
-    # and of those the one whose children are few, and need little more.
-    waiting: list[tuple[int, int, int, int, list[tuple[int, int, Any]]]] = []
+    count = 0
+    waiting: list[Waiting] = []
 
     def final(cell: int, relation: int) -> bool:
         level = level_of(cell)
@@ -420,23 +550,24 @@ def divided(region: Any, order: int, max_cells: int, min_level: int, max_level: 
         if finals == 4 and level >= min_level:
             found.append(cell)
         elif children:
-            heapq.heappush(waiting, (level, len(children), finals, order * cell, children))
+            heapq.heappush(waiting, Waiting(16 * level + 4 * len(children) + finals, cell, children))
 
-    for face in FACES:
-        relation, near = region.look(face, None)
+    for cell in candidates(*region.bound(), min(max_cells, 4), max_level):
+        relation, near = region.look(cell, None)
         if relation != APART:
-            add(face, relation, near)
+            add(cell, relation, near)
     while waiting:
-        level, n, _, cell, children = heapq.heappop(waiting)
-        if level < min_level or n == 1 or len(found) + len(waiting) + n <= max_cells:
+        _, cell, children = heapq.heappop(waiting)
+        n = len(children)
+        if level_of(cell) < min_level or n == 1 or len(found) + len(waiting) + n <= max_cells:
             for child in children:
                 add(*child)
         else:
-            found.append(order * cell)
+            found.append(cell)
     cells: list[int] = []
     for cell in normal_form(found):
         cells += descendants(cell, max(level_of(cell), min_level))
-    return cells
+    return np.array(cells, np.uint64)
 
 
 def cover_cap(
