@@ -8,18 +8,26 @@ from typing import Any
 from . import check
 from .columns import Batch
 
-__all__ = ["cap", "edge_name", "limits", "polygons", "rectangle"]
+__all__ = ["MOST_CELLS", "cap", "edge_name", "limits", "polygons", "rectangle", "too_many"]
 
 RADIUS_M = 6371008.8
+MOST_CELLS = 2**22  # of a covering
 
 Ring = list[tuple[float, float]]
 
 
 def limits(max_cells: Any, min_level: Any, max_level: Any) -> tuple[int, int, int]:
     """Return the limits of a covering."""
-    most = check.integer("max_cells", max_cells, 1, 2**31 - 1)
+    most = check.integer("max_cells", max_cells, 1, MOST_CELLS)
     deepest = check.integer("max_level", max_level, 0, 30)
     return most, check.integer("min_level", min_level, 0, deepest), deepest
+
+
+def too_many(min_level: int) -> ValueError:
+    """Return the error of a covering of more than MOST_CELLS."""
+    return ValueError(
+        f"min_level must be so low that {MOST_CELLS} cells cover the region, not {min_level}"
+    )
 
 
 def latitude(name: str, value: Any) -> float:
