@@ -39,6 +39,10 @@
 
 typedef enum { APART, MEETS, CONTAINED } relation_t;
 
+/* As fmin and fmax, of numbers. */
+static double least(double a, double b) { return a < b ? a : b; }
+static double greatest(double a, double b) { return a > b ? a : b; }
+
 /* ---- vectors ---- */
 
 typedef struct {
@@ -130,31 +134,34 @@ static double side_distance(double u, double v, double w, double side, double lo
     const double along = (w + side * u) / (1 + side * side);
     if (along <= 0 || !(low * along <= v && v <= high * along)) return 2;
     const double sine = fabs(u - side * w) / sqrt(1 + side * side);
-    return sine * sqrt(2 / (1 + sqrt(fmax(0.0, 1 - sine * sine))));
+    return sine * sqrt(2 / (1 + sqrt(greatest(0.0, 1 - sine * sine))));
 }
 
 static relation_t look_cap(const void *shape, uint64_t cell, edges_t none) {
     const cap_t *cap = shape;
     const fb_s2_bounds_t b = fb_s2_bounds(cell);
-    double near = 2, far = 0, p[3], vertices[4][3];
+    const double rim = cap->chord + (cap->large ? -PAD : PAD);
+    double near = 4, far = 0, p[3], vertices[4][3];
     (void)none;
     fb_s2_vertices(b, vertices);
     for (int k = 0; k < 4; k++) {
         const point_t vertex = {vertices[k][0], vertices[k][1], vertices[k][2]};
-        const double chord = length(minus(vertex, cap->center));
-        near = fmin(near, chord);
-        far = fmax(far, chord);
+        const point_t away = minus(vertex, cap->center);
+        near = least(near, dot(away, away));
+        far = greatest(far, dot(away, away));
     }
+    if (cap->large ? sqrt(far) < rim : sqrt(far) <= rim) return cap->large ? APART : CONTAINED;
+    near = sqrt(near);
+    if (near < rim) return MEETS;
     fb_s2_to_face(b.face, (const double[3]){cap->center.x, cap->center.y, cap->center.z}, p);
     const double u = p[0], v = p[1], w = p[2];
     if (b.left * w <= u && u <= b.right * w && b.lower * w <= v && v <= b.upper * w) near = 0;
-    near = fmin(near, side_distance(u, v, w, b.left, b.lower, b.upper));
-    near = fmin(near, side_distance(u, v, w, b.right, b.lower, b.upper));
-    near = fmin(near, side_distance(v, u, w, b.lower, b.left, b.right));
-    near = fmin(near, side_distance(v, u, w, b.upper, b.left, b.right));
-    if (cap->large)
-        return far < cap->chord - PAD ? APART : near >= cap->chord - PAD ? CONTAINED : MEETS;
-    return near > cap->chord + PAD ? APART : far <= cap->chord + PAD ? CONTAINED : MEETS;
+    if (u < b.left * w) near = least(near, side_distance(u, v, w, b.left, b.lower, b.upper));
+    if (u > b.right * w) near = least(near, side_distance(u, v, w, b.right, b.lower, b.upper));
+    if (v < b.lower * w) near = least(near, side_distance(v, u, w, b.lower, b.left, b.right));
+    if (v > b.upper * w) near = least(near, side_distance(v, u, w, b.upper, b.left, b.right));
+    if (cap->large) return near >= rim ? CONTAINED : MEETS;
+    return near > rim ? APART : MEETS;
 }
 
 /* ---- rectangles ---- */
@@ -230,14 +237,14 @@ static void latitudes(const corners_t *polygon, const bool poles[2], double *low
     for (int k = 0; k < polygon->n; k++) {
         const point_t p = polygon->points[k], end = polygon->points[(k + 1) % polygon->n];
         const double lat = latitude_of(p.x, p.y, p.z);
-        *low = fmin(*low, lat);
-        *high = fmax(*high, lat);
+        *low = least(*low, lat);
+        *high = greatest(*high, lat);
         if (polygon->plain[k]) continue;
         const point_t side = polygon->sides[k];
         const double rise = side.x * p.y - side.y * p.x, fall = side.x * end.y - side.y * end.x;
         const double top = atan2(sqrt(side.x * side.x + side.y * side.y), fabs(side.z));
-        if (rise > 0 && fall < 0) *high = fmax(*high, top);
-        if (rise < 0 && fall > 0) *low = fmin(*low, -top);
+        if (rise > 0 && fall < 0) *high = greatest(*high, top);
+        if (rise < 0 && fall > 0) *low = least(*low, -top);
     }
     if (poles[0]) *high = PI / 2;
     if (poles[1]) *low = -PI / 2;
@@ -286,14 +293,14 @@ static rect_t box_of(uint64_t cell) {
     fb_s2_vertices(fb_s2_bounds(cell), vertices);
     for (int k = 0; k < 4; k++) {
         const double *p = vertices[k], lat = latitude_of(p[0], p[1], p[2]), lng = atan2(p[1], p[0]);
-        box.south = fmin(box.south, lat);
-        box.north = fmax(box.north, lat);
+        box.south = least(box.south, lat);
+        box.north = greatest(box.north, lat);
         if (k == 0) first = lng;
-        left = fmin(left, remainder(lng - first, 2 * PI));
-        right = fmax(right, remainder(lng - first, 2 * PI));
+        left = least(left, remainder(lng - first, 2 * PI));
+        right = greatest(right, remainder(lng - first, 2 * PI));
     }
     box.west = first + left;
-    box.width = fmax(-box.south, box.north) >= PI / 2 - PAD ? INFINITY : right - left;
+    box.width = greatest(-box.south, box.north) >= PI / 2 - PAD ? INFINITY : right - left;
     return box;
 }
 
@@ -302,8 +309,8 @@ static relation_t look_box(const void *shape, uint64_t cell, edges_t none) {
     const rect_t *rect = shape, box = box_of(cell);
     (void)none;
     if (box.south > rect->north + PAD || box.north < rect->south - PAD) return APART;
-    bool inside = fmax(box.south - PAD, -PI / 2) >= rect->south &&
-                  fmin(box.north + PAD, PI / 2) <= rect->north;
+    bool inside = greatest(box.south - PAD, -PI / 2) >= rect->south &&
+                  least(box.north + PAD, PI / 2) <= rect->north;
     if (!rect->whole) {
         double west = fmod(box.west - rect->west, 2 * PI);
         if (west < 0) west += 2 * PI;
@@ -328,9 +335,9 @@ static void bound_rect(double south, double west, double north, double width, re
     double far = 0;
     for (int k = 0; k < 4; k++) {
         const point_t p = at_radians(k / 2 ? north : south, k % 2 ? west + width : west);
-        far = fmax(far, length(minus(center, p)));
+        far = greatest(far, length(minus(center, p)));
     }
-    const double angle = 2 * asin(fmin(1, 0.5 * far));
+    const double angle = 2 * asin(least(1, 0.5 * far));
     if (angle >= region->angle) return;
     region->center = center;
     region->angle = angle;
@@ -347,15 +354,25 @@ typedef struct {
     bool *within[2];    /* for every ring, whether the anchor is inside */
 } polygon_t;
 
-/* Whether an edge meets a cell that is larger by `pad` on every side. */
-static bool meets(const polygon_t *p, uint32_t edge, const shape_t *s, double pad) {
-    const point_t a = p->points[edge], b = p->points[p->next[edge]];
+/* How far a point is above the planes of the sides of a cell. */
+FB_INLINE void heights(const fb_s2_bounds_t *b, point_t p, double above[4]) {
+    double uvw[3];
+    fb_s2_to_face(b->face, (const double[3]){p.x, p.y, p.z}, uvw);
+    const double u = uvw[0], v = uvw[1], w = uvw[2];
+    above[0] = v - b->lower * w;
+    above[1] = b->right * w - u;
+    above[2] = b->upper * w - v;
+    above[3] = u - b->left * w;
+}
+
+/* Whether an edge meets a cell that is larger by `pad` on every side, from the heights of its ends. */
+FB_INLINE bool meets(const double a[4], const double b[4], double pad) {
     double start = 0, end = 1;
     for (int k = 0; k < 4; k++) {
-        const double at_a = dot(s->sides[k], a) + pad, at_b = dot(s->sides[k], b) + pad;
+        const double at_a = a[k] + pad, at_b = b[k] + pad;
         if (at_a < 0 && at_b < 0) return false;
-        if (at_a < 0) start = fmax(start, at_a / (at_a - at_b));
-        else if (at_b < 0) end = fmin(end, at_a / (at_a - at_b));
+        if (at_a < 0) start = greatest(start, at_a / (at_a - at_b));
+        else if (at_b < 0) end = least(end, at_a / (at_a - at_b));
     }
     return start <= end;
 }
@@ -365,7 +382,7 @@ static double arc_distance(point_t p, point_t a, point_t b) {
     const point_t normal = cross(a, b);
     if (dot(cross(normal, a), p) > 0 && dot(cross(b, normal), p) > 0)
         return fabs(dot(normal, p)) / length(normal);
-    return fmin(length(minus(p, a)), length(minus(p, b)));
+    return least(length(minus(p, a)), length(minus(p, b)));
 }
 
 /* The signed area of the part of the sphere that a ring bounds opposite to -center. */
@@ -422,12 +439,17 @@ static bool is_inside(const polygon_t *p, point_t point) {
 
 /* The edges of `near` that meet a cell: into *own, for the caller to free. */
 static fb_status_t keep_meeting(const polygon_t *p, uint64_t cell, edges_t near, edges_t *own) {
-    const shape_t s = shape_of(cell);
+    const fb_s2_bounds_t bounds = fb_s2_bounds(cell);
     own->n = 0;
     own->edges = malloc((near.n + 1) * sizeof *own->edges);
     if (!own->edges) return FB_NO_MEMORY;
-    for (size_t k = 0; k < near.n; k++)
-        if (meets(p, near.edges[k], &s, PAD)) own->edges[own->n++] = near.edges[k];
+    for (size_t k = 0; k < near.n; k++) {
+        double a[4], b[4];
+        heights(&bounds, p->points[near.edges[k]], a);
+        heights(&bounds, p->points[p->next[near.edges[k]]], b);
+        own->edges[own->n] = near.edges[k];
+        own->n += meets(a, b, PAD);
+    }
     uint32_t *fitting = realloc(own->edges, (own->n + 1) * sizeof *own->edges);
     if (fitting) own->edges = fitting;
     return FB_OK;
@@ -435,16 +457,18 @@ static fb_status_t keep_meeting(const polygon_t *p, uint64_t cell, edges_t near,
 
 static relation_t look_polygon(const void *shape, uint64_t cell, edges_t near) {
     const polygon_t *p = shape;
-    const shape_t s = shape_of(cell);
+    const fb_s2_bounds_t bounds = fb_s2_bounds(cell);
     bool touched = false;
     for (size_t k = 0; k < near.n; k++) {
-        if (!meets(p, near.edges[k], &s, PAD)) continue;
-        if (meets(p, near.edges[k], &s, -PAD)) return MEETS;
+        double a[4], b[4];
+        heights(&bounds, p->points[near.edges[k]], a);
+        heights(&bounds, p->points[p->next[near.edges[k]]], b);
+        if (!meets(a, b, PAD)) continue;
+        if (meets(a, b, -PAD)) return MEETS;
         touched = true;
     }
-    const fb_s2_bounds_t b = s.bounds;
-    const double u = 0.5 * (b.left + b.right), v = 0.5 * (b.lower + b.upper);
-    if (is_inside(p, unit(from_face(b.face, u, v, 1)))) return CONTAINED;
+    const double u = 0.5 * (bounds.left + bounds.right), v = 0.5 * (bounds.lower + bounds.upper);
+    if (is_inside(p, unit(from_face(bounds.face, u, v, 1)))) return CONTAINED;
     return touched ? MEETS : APART;
 }
 
@@ -458,8 +482,8 @@ static bool edges_cross(const polygon_t *p, uint32_t one, uint32_t other) {
     const point_t ab = plane_of(a, b), cd = plane_of(c, d);
     const double at_c = dot(ab, minus(c, a)), at_d = dot(ab, minus(d, a));
     const double at_a = dot(cd, minus(a, c)), at_b = dot(cd, minus(b, c));
-    if (fmin(fabs(at_c), fabs(at_d)) <= 1e-15 * length(ab)) return false;
-    if (fmin(fabs(at_a), fabs(at_b)) <= 1e-15 * length(cd)) return false;
+    if (least(fabs(at_c), fabs(at_d)) <= 1e-15 * length(ab)) return false;
+    if (least(fabs(at_a), fabs(at_b)) <= 1e-15 * length(cd)) return false;
     return (at_c > 0) != (at_d > 0) && (at_c > 0) == (at_b > 0) && (at_c > 0) != (at_a > 0);
 }
 
@@ -514,7 +538,7 @@ static void drop_anchors(polygon_t *p) {
         const point_t anchor = k < 3 ? axes[k] : opposite(axes[k - 3]);
         clear[k] = 4;
         for (size_t e = 0; e < p->n; e++)
-            clear[k] = fmin(clear[k], arc_distance(anchor, p->points[e], p->points[p->next[e]]));
+            clear[k] = least(clear[k], arc_distance(anchor, p->points[e], p->points[p->next[e]]));
         if (clear[k] > clear[first]) first = k;
     }
     for (int k = 0; k < 6; k++)
@@ -539,24 +563,24 @@ static void bound_polygon(polygon_t *p, region_t *region) {
             const point_t a = p->points[k], b = p->points[p->next[k]], side = cross(a, b);
             const double lat = latitude_of(a.x, a.y, a.z), after = atan2(b.y, b.x);
             const double rise = side.x * a.y - side.y * a.x, fall = side.x * b.y - side.y * b.x;
-            south = fmin(south, lat);
-            north = fmax(north, lat);
+            south = least(south, lat);
+            north = greatest(north, lat);
             if ((rise > 0 && fall < 0) || (rise < 0 && fall > 0)) {
                 const double top = atan2(sqrt(side.x * side.x + side.y * side.y), fabs(side.z));
-                if (rise > 0) north = fmax(north, top);
-                else south = fmin(south, -top);
+                if (rise > 0) north = greatest(north, top);
+                else south = least(south, -top);
             }
             turn += remainder(after - lng, 2 * PI);
-            left = fmin(left, turn);
-            right = fmax(right, turn);
+            left = least(left, turn);
+            right = greatest(right, turn);
             lng = after;
         }
         around = around || fabs(turn) > 3;
         const double middle = 0.5 * (west + east);
         lng = r == 0 ? lng : middle + remainder(lng + 0.5 * (left + right) - middle, 2 * PI) -
                                  0.5 * (left + right);
-        west = r == 0 ? lng + left : fmin(west, lng + left);
-        east = r == 0 ? lng + right : fmax(east, lng + right);
+        west = r == 0 ? lng + left : least(west, lng + left);
+        east = r == 0 ? lng + right : greatest(east, lng + right);
     }
     if (!around) bound_rect(south, west, north, east - west, region);
     if (!around && region->angle < 1) {
@@ -747,7 +771,7 @@ static uint64_t common(uint64_t a, uint64_t b) {
 static size_t candidates(const region_t *region, size_t most, int max_level, uint64_t cells[7]) {
     int level;
     size_t n;
-    (void)frexp(2 * sqrt(2) / 3 / fmax(region->angle, 1e-10), &level);
+    (void)frexp(2 * sqrt(2) / 3 / greatest(region->angle, 1e-10), &level);
     level = level > 31 ? 29 : level - 2; /* its cells are at least twice as wide as the angle */
     if (level < 0) {
         for (n = 0; n < 6; n++) cells[n] = (uint64_t)n << 61 | (uint64_t)1 << 60;

@@ -32,6 +32,8 @@ def too_many(min_level: int) -> ValueError:
 
 def latitude(name: str, value: Any) -> float:
     """Return degrees in [-90, 90]."""
+    if type(value) in (float, int) and -90 <= value <= 90:
+        return float(value)  # the same, quickly
     batch = Batch()
     batch.latitudes(name, value)
     return number(name, value, batch)
@@ -39,6 +41,8 @@ def latitude(name: str, value: Any) -> float:
 
 def longitude(name: str, value: Any) -> float:
     """Return finite degrees, brought to [-180, 180]."""
+    if type(value) in (float, int) and -180 <= value <= 180:
+        return float(value)
     batch = Batch()
     batch.longitudes(name, value)
     return wrapped(number(name, value, batch))
