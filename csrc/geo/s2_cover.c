@@ -4,27 +4,30 @@
  * are closed, and PAD is added to all of them: who is nearer than that touches, so that rounding never
  * opens a gap; a leaf cell is a million times as wide.
  *
- * The covering [1]. Cells that may still be divided wait in a heap, the largest first, and of those the one
- * with the fewest children that are not apart from the region, and the most that need dividing. One is
- * divided if it has a single such child, if it is above min_level, or if there are then no more than
- * max_cells cells. At last cells of which there are all four are put together. Which of cells that are equal
- * in all this is divided first is chance; it is done both ways, from the first cell and from the last, and the
- * smaller covering kept.
+ * The covering [1]. It begins with up to four cells around the vertex next to the center of a cap that holds
+ * the region, twice as wide as the cap's radius or more, or with the faces. Cells that may still be divided
+ * wait in a heap, the largest first, and of those the one with the fewest children that are not apart from the
+ * region, and the fewest of them final. One is divided if it has a single such child, if it is above
+ * min_level, or if there are then no more than max_cells cells. At last cells of which there are all four
+ * are put together. Who comes first of cells that are equal in all this is up to the heap, which
+ * moves them just as that of C++ and of Python do: coverings of caps and polygons are those of s2geometry.
  *
  * Cap. The distance from the center to a cell is that to the nearest vertex or the foot of a perpendicular
  * on a side; beyond a half sphere the opposite cap is asked.
  * Rectangle. The lune between the meridians is cut out of the cell, a convex polygon; it meets the rectangle
  * if its range of latitudes does, and contains a cell whose range is within and of which nothing is
- * outside the lune.
+ * outside the lune. s2geometry looks at the least rectangle around a cell instead. That is less sharp, but
+ * by chance leads to the smaller covering now and then: both are made and the smaller is kept.
  * Polygon. Each cell keeps the edges that meet it, found among those of its parent. If none cuts into it,
  * its middle tells for all of it: is it inside? The arc from a point far from all edges crosses each ring
  * an odd or an even number of times. Every vertex is on one side of the arc's plane or the other, by
  * the same sum for both of its edges, so that an arc through a vertex counts once; and since the middle
  * of such a cell and the far point are a million PADs away from all edges, rounding cannot matter. The far
- * point's own side is that of the larger part of the sphere, by the ring's area.
+ * point's own side is that of the larger part of the sphere, by the ring's area. If all rings are in a cap of a radian, any point at a right
+ * angle to its center is far, and outside.
  * Crossing edges are sought by dividing cells until few edges meet them.
  *
- * A covering looks at O(max_cells * levels) cells; a polygon of n edges costs O(n) for each that no edge
+ * A covering looks at O(max_cells * levels) cells, or O(cells of min_level on the border); a polygon of n edges costs O(n) for each that no edge
  * cuts.
  *
  * [1] S2 Geometry, s2geometry.io, "S2RegionCoverer".
@@ -751,12 +754,6 @@ static fb_status_t finish(fb_s2_found_t *found, int min_level) {
     return FB_OK;
 }
 
-/* Takes out the cells that `whole` holds, but for it. */
-static size_t replace(uint64_t *cells, size_t n, uint64_t whole) {
-    cells[n++] = whole;
-    return fb_s2_normalize(cells, n);
-}
-
 /* The smallest cell that holds both; 0 if there is none. */
 static uint64_t common(uint64_t a, uint64_t b) {
     const int of_a = fb_s2_level(a), of_b = fb_s2_level(b);
@@ -789,7 +786,8 @@ static size_t candidates(const region_t *region, size_t most, int max_level, uin
             if (one != 0 && (whole == 0 || fb_s2_level(one) > fb_s2_level(whole))) whole = one;
         }
         if (whole == 0) break;
-        n = replace(cells, n, whole);
+        cells[n] = whole;
+        n = fb_s2_normalize(cells, n + 1);
     }
     return n;
 }

@@ -142,7 +142,8 @@ def ring(name: str, points: Any) -> Ring:
         lats, lngs = (both[:, 0], both[:, 1]) if isinstance(both, np.ndarray) else both
         batch.latitudes(f"{name}, lat", lats)
         batch.longitudes(f"{name}, lng", lngs)
-        pairs = [(lat, wrapped(lng)) for lat, lng in batch.rows()]
+        lats, lngs = (np.asarray(x, np.float64).tolist() for x in (lats, lngs))
+        pairs = [(lat, wrapped(lng)) for lat, lng in zip(lats, lngs, strict=True)]
     else:
         pairs = []
     kept = [p for k, p in enumerate(pairs) if k == 0 or p != pairs[k - 1]]

@@ -162,8 +162,8 @@ def cover_polygon(outer, holes=(), max_cells=8, min_level=0, max_level=30):
     import numpy as np
 
     each = [ring for part in parts for ring in part]
-    points = np.array([point for ring in each for point in ring]).T.copy()
-    lats, lngs = points
+    lats = np.array([point[0] for ring in each for point in ring])
+    lngs = np.array([point[1] for ring in each for point in ring])
     starts = np.cumsum([0, *map(len, each)], dtype=np.uintp)
     outers = np.array([k == 0 for part in parts for k in range(len(part))])
     rings.lat = <const double *>data_of(lats)

@@ -2,15 +2,16 @@
 
 A region looks at a cell and says whether it is apart from it, meets it, or contains it. Cells and
 regions are closed, and PAD is added to all of them: who is nearer than that touches, so that
-rounding never opens a gap. The covering itself is made as S2's coverer makes it: of the cells so
-far the largest is divided, as long as there are no more than `max_cells`.
+rounding never opens a gap. The covering itself is made as S2's coverer makes it: from a few cells
+around the region on, the largest is divided, as long as there are no more than `max_cells`.
 """
 
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from fastblocks._core import coverings, errors
 
@@ -26,6 +27,7 @@ from ._s2_cells import (
     level_of,
     low_bit,
     normal_form,
+    steradians,
     to_face,
     triangle,
     unit,
@@ -35,6 +37,7 @@ from ._s2_cells import (
 
 Point = tuple[float, float, float]
 Corners = list[tuple[Point, Point | None]]
+Edges = list[int]  # of a polygon, by number
 
 PAD = 1e-14  # radians: 64 nanometres on Earth; a leaf cell is a million times as wide
 APART, MEETS, CONTAINED = range(3)
@@ -87,25 +90,24 @@ def sides(cell: int) -> list[Point]:
 class Cap:
     """The points within `angle` of `center`; beyond a half sphere, all but the opposite cap."""
 
+    numbers: ClassVar[Edges] = []
+
     def __init__(self, center: Point, angle: float) -> None:
         self.large = angle > math.pi / 2
         self.center = (-center[0], -center[1], -center[2]) if self.large else center
-        self.angle = angle
+        self.bound = center, angle
         self.chord = 2 * math.sin(0.5 * (math.pi - angle if self.large else angle))
 
-    def bound(self) -> tuple[Point, float]:
-        return self.center, self.angle
-
-    def look(self, cell: int, _: Any) -> tuple[int, Any]:
+    def look(self, cell: int, _: Edges) -> int:
         near = self.distance(cell)
         far = max(length(minus(vertex, self.center)) for vertex in vertices(cell))
         if self.large:
             if far < self.chord - PAD:
-                return APART, None
-            return CONTAINED if near >= self.chord - PAD else MEETS, None
+                return APART
+            return CONTAINED if near >= self.chord - PAD else MEETS
         if near > self.chord + PAD:
-            return APART, None
-        return CONTAINED if far <= self.chord + PAD else MEETS, None
+            return APART
+        return CONTAINED if far <= self.chord + PAD else MEETS
 
     def distance(self, cell: int) -> float:
         """Return the length of the straight line from the center to the nearest point of a cell."""
@@ -136,35 +138,18 @@ def side_distance(u: float, v: float, w: float, side: float, low: float, high: f
 class Rect:
     """The points between two parallels, and `width` to the east of a meridian, in radians."""
 
+    numbers: ClassVar[Edges] = []
+
     def __init__(self, south: float, west: float, north: float, width: float) -> None:
-        self.box = south, west, north, width
-        self.south, self.north = south - PAD, north + PAD
+        self.south, self.west, self.north, self.width = south, west, north, width
+        self.bound = cap_around(south, west, north, width)
         self.inside: list[list[Point]] | None = None
         self.outside: list[list[Point]] = []
         if width < math.inf:
             self.inside = lunes(west, west + width)
             self.outside = lunes(west + width, west + 2 * math.pi)
 
-    def bound(self) -> tuple[Point, float]:
-        return box_bound(*self.box)
-
-    def look(self, cell: int, _: Any) -> tuple[int, Any]:
-        south, west, north, width = self.box
-        low, left, high, span = box_of(cell)
-        if low > north + PAD or high < south - PAD:
-            return APART, None
-        inside = max(low - PAD, -math.pi/2) >= south and min(high + PAD, math.pi/2) <= north
-        if width < math.inf:
-            after = (left - west) % (2 * math.pi)  # of the cell's western side
-            if span == math.inf:
-                inside = False
-            elif after > width + PAD and after + span < 2 * math.pi - PAD:
-                return APART, None
-            elif after < PAD or after + span > width - PAD:
-                inside = False
-        return CONTAINED if inside else MEETS, None
-
-    def look0(self, cell: int, _: Any) -> tuple[int, Any]:
+    def look(self, cell: int, _: Edges) -> int:
         normals = sides(cell)
         corners = vertices(cell)
         quad: Corners = list(zip(corners, normals, strict=True))
@@ -174,44 +159,74 @@ class Rect:
             parts = [clipped(quad, lune, PAD) for lune in self.inside]
         poles = [all(pole * n[2] >= -PAD for n in normals) for pole in (1, -1)]
         ranges = [latitudes(part, poles) for part in parts if part]
-        if not any(low <= self.north and high >= self.south for low, high in ranges):
-            return APART, None
+        if not any(low <= self.north + PAD and high >= self.south - PAD for low, high in ranges):
+            return APART
         low, high = latitudes(quad, poles)
-        if low < self.south or high > self.north:
-            return MEETS, None
-        if any(clipped(quad, lune, -PAD) for lune in self.outside):
-            return MEETS, None
-        return CONTAINED, None
+        if low < self.south - PAD or high > self.north + PAD:
+            return MEETS
+        return MEETS if any(clipped(quad, lune, -PAD) for lune in self.outside) else CONTAINED
 
 
-def spherical(lat, lng):
-    return math.cos(lng)*math.cos(lat), math.sin(lng)*math.cos(lat), math.sin(lat)
+class Boxes(Rect):
+    """A rectangle that looks at the least rectangle around a cell."""
 
-def box_bound(south, west, north, width):
-    pole, pole_angle = (1.0, math.pi/2 - south) if south + north >= 0 else (-1.0, math.pi/2+north)
-    if width <= math.pi:
-        lat, lng = (south+north)/2, west + width/2
-        c = spherical(lat, lng)
-        far = max(length(minus(c, spherical(a, b))) for a in (south,north) for b in (west,west+width))
-        angle = 2*math.asin(min(1.0, far/2))
-        if angle < pole_angle: return c, angle
-    return (0.0,0.0,pole), pole_angle
+    def look(self, cell: int, _: Edges) -> int:
+        south, west, north, width = box_of(cell)
+        if south > self.north + PAD or north < self.south - PAD:
+            return APART
+        inside = (
+            max(south - PAD, -math.pi / 2) >= self.south
+            and min(north + PAD, math.pi / 2) <= self.north
+        )
+        if self.width < math.inf:
+            start = (west - self.west) % (2 * math.pi)
+            if start > self.width + PAD and start + width < 2 * math.pi - PAD:
+                return APART
+            inside = inside and start >= PAD and start + width <= self.width - PAD
+        return CONTAINED if inside else MEETS
 
 
-def box_of(cell):
-    corners = vertices(cell)
+def box_of(cell: int) -> tuple[float, float, float, float]:
+    """Return the least rectangle around a cell: south, west, north, width."""
     if level_of(cell) == 0:
-        face = cell >> 61
-        if face == 2: return math.asin(math.sqrt(1/3)), 0.0, math.pi/2, math.inf
-        if face == 5: return -math.pi/2, 0.0, -math.asin(math.sqrt(1/3)),  math.inf
-        lng = {0: 0, 1: 1, 3: 2, 4: 3}[face]*math.pi/2 - math.pi/4
-        return -math.pi/4, lng, math.pi/4, math.pi/2
-    lats = [math.atan2(z, math.sqrt(x*x+y*y)) for x,y,z in corners]
-    if max(map(abs, lats)) >= math.pi/2 - PAD:
-        return min(lats), 0.0, max(lats), math.inf
+        pole, face = math.asin(math.sqrt(1 / 3)), cell >> 61
+        if face == 2:
+            return pole, 0.0, math.pi / 2, math.inf
+        if face == 5:
+            return -math.pi / 2, 0.0, -pole, math.inf
+        west = math.pi / 2 * (face if face < 2 else face - 1) - math.pi / 4
+        return -math.pi / 4, west, math.pi / 4, math.pi / 2
+    corners = vertices(cell)
+    lats = [latitude_of(corner) for corner in corners]
     lngs = [math.atan2(y, x) for x, y, _ in corners]
-    rel = [math.remainder(l - lngs[0], 2*math.pi) for l in lngs]
-    return min(lats), lngs[0] + min(rel), max(lats), max(rel) - min(rel)
+    steps = [math.remainder(lng - lngs[0], 2 * math.pi) for lng in lngs]
+    at_pole = max(-min(lats), max(lats)) >= math.pi / 2 - PAD
+    width = math.inf if at_pole else max(steps) - min(steps)
+    return min(lats), lngs[0] + min(steps), max(lats), width
+
+
+def cap_around(south: float, west: float, north: float, width: float) -> tuple[Point, float]:
+    """Return a cap that holds a rectangle: around its middle, or around the pole next to it."""
+    up = south + north >= 0
+    angle = math.pi / 2 + (-south if up else north)
+    if width <= math.pi:
+        center = at_radians(0.5 * (south + north), west + 0.5 * width)
+        corners = [at_radians(a, b) for a in (south, north) for b in (west, west + width)]
+        far = max(length(minus(center, corner)) for corner in corners)
+        around = 2 * math.asin(min(1.0, 0.5 * far))
+        if around < angle:
+            return center, around
+    return (0.0, 0.0, 1.0 if up else -1.0), angle
+
+
+def at_radians(lat: float, lng: float) -> Point:
+    """Return the point of the unit sphere."""
+    return math.cos(lng) * math.cos(lat), math.sin(lng) * math.cos(lat), math.sin(lat)
+
+
+def latitude_of(point: Point) -> float:
+    """Return a latitude in radians."""
+    return math.atan2(point[2], math.sqrt(point[0] * point[0] + point[1] * point[1]))
 
 
 def lunes(west: float, east: float) -> list[list[Point]]:
@@ -252,7 +267,7 @@ def clipped(polygon: Corners, planes: list[Point], pad: float) -> Corners:
 
 def latitudes(polygon: Corners, poles: list[bool]) -> tuple[float, float]:
     """Return the range of the latitudes of a polygon, in radians."""
-    each = [math.atan2(p[2], math.sqrt(p[0] * p[0] + p[1] * p[1])) for p, _ in polygon]
+    each = [latitude_of(point) for point, _ in polygon]
     low, high = min(each), max(each)
     for k, (point, side) in enumerate(polygon):
         if side is None:
@@ -292,45 +307,55 @@ class Polygon:
         self.edges = [
             (ring[k], ring[(k + 1) % len(ring)]) for ring in rings for k in range(len(ring))
         ]
+        self.numbers = list(range(len(self.edges)))
+        self.bound, around = self.cap()
+        if not around and self.bound[1] < 1:
+            center = self.bound[0]
+            axis = (1.0, 0.0, 0.0) if abs(center[2]) > 0.5 else (0.0, 0.0, 1.0)
+            first = unit(*cross(center, axis))
+            self.anchors = [first, cross(center, first)]
+            self.within = [[False] * len(rings)] * 2
+            return
+        self.drop_anchors()
+        if around:
+            self.bound, _ = self.cap(*(self.inside((0.0, 0.0, pole)) for pole in (1.0, -1.0)))
+
+    def cap(self, north_pole: bool = False, south_pole: bool = False) -> tuple[Any, bool]:
+        """Return a cap that holds the rings, and whether one of them goes around a pole."""
+        low, high, west, east, around = math.pi, -math.pi, 0.0, 0.0, False
+        for r, ring in enumerate(self.rings):
+            lng, turns = math.atan2(ring[0][1], ring[0][0]), [0.0]
+            for k, a in enumerate(ring):
+                b = ring[(k + 1) % len(ring)]
+                own = latitudes([(a, cross(a, b)), (b, None)], [False, False])
+                low, high = min(low, own[0]), max(high, own[1])
+                after = math.atan2(b[1], b[0])
+                turns.append(turns[-1] + math.remainder(after - lng, 2 * math.pi))
+                lng = after
+            around = around or abs(turns[-1]) > 3
+            left, right = min(turns), max(turns)
+            if r == 0:
+                west, east = lng + left, lng + right
+                continue
+            middle, own_middle = 0.5 * (west + east), lng + 0.5 * (left + right)
+            own_middle = middle + math.remainder(own_middle - middle, 2 * math.pi)
+            lng = own_middle - 0.5 * (left + right)
+            west, east = min(west, lng + left), max(east, lng + right)
+        if not around:
+            return cap_around(low, west, high, east - west), around
+        high = math.pi / 2 if north_pole else high
+        low = -math.pi / 2 if south_pole else low
+        return cap_around(low, 0.0, high, math.inf), around
+
+    def drop_anchors(self) -> None:
+        """Choose the anchors among six, and tell in which rings they are."""
         clear = [min(arc_distance(p, a, b) for a, b in self.edges) for p in ANCHORS]
         first = max(range(6), key=clear.__getitem__)
         second = max((k for k in range(6) if k % 3 != first % 3), key=clear.__getitem__)
         self.anchors = [ANCHORS[first], ANCHORS[second]]
         opposite = ANCHORS[(first + 3) % 6]
-        at_first = [abs(fan(opposite, ring)) > 2 * math.pi for ring in rings]
-        self.within = [at_first]
+        self.within = [[abs(fan(opposite, ring)) > 2 * math.pi for ring in self.rings]]
         self.within.append(self.rings_around(self.anchors[1]))
-
-    def bound(self) -> tuple[Point, float]:
-        def lat(p): return math.atan2(p[2], math.hypot(p[0], p[1]))
-        def lng(p): return math.atan2(p[1], p[0])
-        lats = []; lngs=[]; 
-        full = False
-        rings = [r for r, o in zip(self.rings, self.outer) if o]
-        low, high = 9, -9
-        spans = []
-        for ring in rings:
-            turn = 0.0; at = lng(ring[0]); lo = hi = at
-            for k in range(len(ring)):
-                a, b = ring[k], ring[(k+1) % len(ring)]
-                low=min(low, lat(a)); high=max(high, lat(a))
-                n = cross(a, b)
-                rise, fall = n[0]*a[1]-n[1]*a[0], n[0]*b[1]-n[1]*b[0]
-                top = math.atan2(math.hypot(n[0], n[1]), abs(n[2]))
-                if rise > 0 > fall: high=max(high, top)
-                if rise < 0 < fall: low = min(low, -top)
-                d = math.remainder(lng(b)-lng(a), 2*math.pi)
-                turn += d; at += d
-                lo=min(lo,at); hi=max(hi,at)
-            spans.append((lo,hi))
-            if abs(turn) > 3:
-                full = True
-        if full:
-            if self.inside((0.0,0.0,1.0)): high = math.pi/2
-            if self.inside((0.0,0.0,-1.0)): low = -math.pi/2
-            return box_bound(low, 0.0, high, math.inf)
-        lo, hi = spans[0]
-        return box_bound(low, lo, high, hi-lo)
 
     def rings_around(self, point: Point) -> list[bool]:
         """Return for every ring whether a point, which is far from all edges, is inside."""
@@ -352,23 +377,20 @@ class Polygon:
                 found = False
         return some or found
 
-    def look(self, cell: int, near: list[int] | None) -> tuple[int, Any]:
-        if near is None:
-            near = list(range(len(self.edges)))
+    def look(self, cell: int, near: Edges) -> int:
         touching = self.meeting(near, cell)
         if any(meets(self.edges[k], cell, -PAD) for k in touching):
-            return MEETS, touching
+            return MEETS
         face, left, right, lower, upper = bounds(cell)
         middle = unit(*from_face(face, 0.5 * (left + right), 0.5 * (lower + upper)))
         if self.inside(middle):
-            return CONTAINED, touching
-        return MEETS if touching else APART, touching
+            return CONTAINED
+        return MEETS if touching else APART
 
     def crossing(self) -> tuple[int, int] | None:
         """Return two edges that cross, if there are any."""
-        everywhere = list(range(len(self.edges)))
-        for face in FACES:
-            found = self.crossing_in(face, self.meeting(everywhere, face), 0)
+        for cell in candidates(*self.bound, 4, MAX_LEVEL):
+            found = self.crossing_in(cell, self.meeting(self.numbers, cell), 0)
             if found:
                 return found
         return None
@@ -475,98 +497,115 @@ def plane_of(a: Point, b: Point) -> Point:
 
 
 class Waiting(NamedTuple):
-    """A cell to be divided, and its children that are not apart from the region.
+    """A cell to be divided: its order, the edges that meet it, the children that are not apart.
 
-    The largest comes first, and of those the one whose children are few, and need little more. Of
-    equal ones the heap decides, so it has to be the one of heapq.
+    Of equal order is first whom heapq happens to bring up; any other heap must do the same.
     """
 
     order: int
     cell: int
-    children: list[tuple[int, int, Any]]
+    near: Edges
+    children: list[tuple[int, int]]
 
     def __lt__(self, other: tuple[Any, ...]) -> bool:
-        return self[0] < other[0]
+        return bool(self.order < other[0])
 
 
-def candidates(center: Point, angle: float, max_cells: int, max_level: int) -> list[int]:
-    """Return the cells from which dividing starts: few that hold a cap."""
-    level = widest_level(angle) - 1
+def candidates(center: Point, angle: float, most: int, max_level: int) -> list[int]:
+    """Return cells that hold a cap, in order, to divide from.
+
+    They are six faces, or `most` or fewer around the vertex next to the center, at least twice as
+    wide as the angle and not below max_level. Those that have the smallest common ancestor are put
+    together if they are more.
+    """
+    exponent = math.frexp(2 * math.sqrt(2) / 3 / max(angle, 1e-10))[1]
+    level = 29 if exponent > 31 else exponent - 2
     if level < 0:
         return FACES
     around = vertex_neighbors_of(leaf_of_point(*center), level)
     cells = normal_form([ancestor(cell, min(level, max_level)) for cell in around])
-    while len(cells) > max_cells:
-        pairs = [
-            (common_level(a, b), -k) for k, (a, b) in enumerate(zip(cells, cells[1:], strict=False))
-        ]
-        level, k = max(pairs)
-        if level < 0:
+    while len(cells) > most:
+        shared = [common(a, b) for a, b in itertools.pairwise(cells)]
+        whole = max(shared, key=lambda cell: level_of(cell) if cell else -1)
+        if not whole:
             break
-        whole = ancestor(cells[-k], level)
-        cells = [cell for cell in cells if not holds(whole, cell)] + [whole]
-        cells.sort()
+        cells = normal_form([*cells, whole])
     return cells
 
 
-def common_level(a: int, b: int) -> int:
-    """Return the level of the smallest cell that holds two; -1 if there is none."""
+def common(a: int, b: int) -> int:
+    """Return the smallest cell that holds both; 0 if there is none."""
     level = min(level_of(a), level_of(b))
-    while level >= 0 and ancestor(a, level) != ancestor(b, level):
+    while level >= 0 and not holds(ancestor(a, level), b):
         level -= 1
-    return level
+    return ancestor(a, level) if level >= 0 else 0
 
 
-def widest_level(angle: float) -> int:
-    """Return the last level whose cells are all at least as wide as an angle, or 30."""
-    if angle <= 0:
-        return MAX_LEVEL
-    return min(MAX_LEVEL, max(0, math.frexp(2 * math.sqrt(2) / 3 / angle)[1] - 1)) 
+def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> list[int]:
+    """Return cells that hold a region, in order.
 
-
-def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> Any:
-    """Return cells that hold a region, in order."""
-    import numpy as np
-
+    Of the cells so far the largest is divided, of those the one with the fewest children, and of
+    those the one with the fewest that are final.
+    """
     found: list[int] = []
-    count = 0
+    count = 0  # cells found, when they are divided down to min_level
     waiting: list[Waiting] = []
+
+    def weight(cell: int) -> int:
+        return int(4 ** max(0, min_level - level_of(cell)))
 
     def final(cell: int, relation: int) -> bool:
         level = level_of(cell)
         return level >= min_level and (level == max_level or relation == CONTAINED)
 
-    def add(cell: int, relation: int, near: Any) -> None:
-        if final(cell, relation):
-            found.append(cell)
+    def take(cell: int) -> None:
+        nonlocal count
+        found.append(cell)
+        count += weight(cell)
+
+    def add(cell: int, relation: int, near: Edges) -> None:
+        if count + len(waiting) >= coverings.MOST_CELLS:
+            raise coverings.too_many(min_level)
+        # What would be divided into more than max_cells anyway is taken whole.
+        if final(cell, relation) or (relation == CONTAINED and weight(cell) > max_cells):
+            take(cell)
             return
         level = level_of(cell)
-        children = []
-        for child in descendants(cell, level + 1):
-            looked = (CONTAINED, None) if relation == CONTAINED else region.look(child, near)
-            if looked[0] != APART:
-                children.append((child, *looked))
-        finals = sum(final(child, relation) for child, relation, _ in children)
+        own = region.meeting(near, cell) if near else []
+        children = [
+            (child, CONTAINED if relation == CONTAINED else region.look(child, own))
+            for child in descendants(cell, level + 1)
+        ]
+        children = [child for child in children if child[1] != APART]
+        finals = sum(final(*child) for child in children)
         if finals == 4 and level >= min_level:
-            found.append(cell)
+            take(cell)
         elif children:
-            heapq.heappush(waiting, Waiting(16 * level + 4 * len(children) + finals, cell, children))
+            order = 16 * level + 4 * len(children) + finals
+            heapq.heappush(waiting, Waiting(order, cell, own, children))
 
-    for cell in candidates(*region.bound(), min(max_cells, 4), max_level):
-        relation, near = region.look(cell, None)
+    for cell in candidates(*region.bound, min(max_cells, 4), max_level):
+        relation = region.look(cell, region.numbers)
         if relation != APART:
-            add(cell, relation, near)
+            add(cell, relation, region.numbers)
     while waiting:
-        _, cell, children = heapq.heappop(waiting)
+        _, cell, near, children = heapq.heappop(waiting)
         n = len(children)
-        if level_of(cell) < min_level or n == 1 or len(found) + len(waiting) + n <= max_cells:
-            for child in children:
-                add(*child)
+        if level_of(cell) < min_level or n == 1 or count + len(waiting) + n <= max_cells:
+            for child, relation in children:
+                add(child, relation, near)
         else:
-            found.append(cell)
+            take(cell)
     cells: list[int] = []
     for cell in normal_form(found):
         cells += descendants(cell, max(level_of(cell), min_level))
+    return cells
+
+
+def as_array(cells: list[int]) -> Any:
+    """Return cells as an array."""
+    import numpy as np
+
     return np.array(cells, np.uint64)
 
 
@@ -581,7 +620,7 @@ def cover_cap(
     """Return cells that hold every point within a distance of a point."""
     limits = coverings.limits(max_cells, min_level, max_level)
     lat, lng, angle = coverings.cap(lat, lng, radius_m)
-    return covering(Cap(latlng_to_point(lat, lng), angle), *limits)
+    return as_array(covering(Cap(latlng_to_point(lat, lng), angle), *limits))
 
 
 def cover_rect(
@@ -595,7 +634,10 @@ def cover_rect(
 ) -> Any:
     """Return cells that hold every point between two parallels and two meridians."""
     limits = coverings.limits(max_cells, min_level, max_level)
-    return covering(Rect(*coverings.rectangle(south, west, north, east)), *limits)
+    rectangle = coverings.rectangle(south, west, north, east)
+    exact, boxes = (covering(kind(*rectangle), *limits) for kind in (Rect, Boxes))
+    areas = [sum(map(steradians, cells)) for cells in (exact, boxes)]
+    return as_array(boxes if areas[1] < areas[0] else exact)
 
 
 def cover_polygon(
@@ -616,4 +658,4 @@ def cover_polygon(
     crossing = polygon.crossing()
     if crossing:
         raise errors.crossing(*(coverings.edge_name(parts, k) for k in crossing))
-    return covering(polygon, *limits)
+    return as_array(covering(polygon, *limits))
