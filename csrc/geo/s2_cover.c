@@ -23,12 +23,12 @@
  * an odd or an even number of times. Every vertex is on one side of the arc's plane or the other, by
  * the same sum for both of its edges, so that an arc through a vertex counts once; and since the middle
  * of such a cell and the far point are a million PADs away from all edges, rounding cannot matter. The far
- * point's own side is that of the larger part of the sphere, by the ring's area. If all rings are in a cap of a radian, any point at a right
- * angle to its center is far, and outside.
+ * point's own side is that of the larger part of the sphere, by the ring's area. If all rings are in a cap
+ * of a radian, points at a right angle to its center are far, and outside.
  * Crossing edges are sought by dividing cells until few edges meet them.
  *
- * A covering looks at O(max_cells * levels) cells, or O(cells of min_level on the border); a polygon of n edges costs O(n) for each that no edge
- * cuts.
+ * A covering looks at O(max_cells * levels) cells, or O(those of min_level that are not inside); a polygon
+ * of n edges costs O(n) for each that no edge cuts.
  *
  * [1] S2 Geometry, s2geometry.io, "S2RegionCoverer".
  */
@@ -210,22 +210,27 @@ static int lunes(double west, double east, lune_t found[2]) {
 static corners_t clipped(corners_t polygon, const lune_t *lune, double pad) {
     for (int plane = 0; plane < 3; plane++) {
         double heights[CORNERS];
-        corners_t part = {.n = 0};
-        for (int k = 0; k < polygon.n; k++)
-            heights[k] = dot(lune->planes[plane], polygon.points[k]) + pad;
+        int above = 0;
+        corners_t part;
         for (int k = 0; k < polygon.n; k++) {
+            heights[k] = dot(lune->planes[plane], polygon.points[k]) + pad;
+            above += heights[k] >= 0;
+        }
+        if (above == polygon.n) continue;
+        part.n = 0;
+        for (int k = 0; above > 0 && k < polygon.n; k++) {
             const int after = (k + 1) % polygon.n;
-            const bool above = heights[k] >= 0;
-            if (above) {
+            const bool is_above = heights[k] >= 0;
+            if (is_above) {
                 part.points[part.n] = polygon.points[k];
                 part.sides[part.n] = polygon.sides[k];
                 part.plain[part.n++] = polygon.plain[k];
             }
-            if (above != (heights[after] >= 0) && part.n < CORNERS) {
+            if (is_above != (heights[after] >= 0) && part.n < CORNERS) {
                 const double t = heights[k] / (heights[k] - heights[after]);
                 part.points[part.n] = between(polygon.points[k], polygon.points[after], t);
                 part.sides[part.n] = polygon.sides[k];
-                part.plain[part.n++] = above || polygon.plain[k];
+                part.plain[part.n++] = is_above || polygon.plain[k];
             }
         }
         polygon = part;
@@ -245,9 +250,10 @@ static void latitudes(const corners_t *polygon, const bool poles[2], double *low
         if (polygon->plain[k]) continue;
         const point_t side = polygon->sides[k];
         const double rise = side.x * p.y - side.y * p.x, fall = side.x * end.y - side.y * end.x;
+        if (!((rise > 0 && fall < 0) || (rise < 0 && fall > 0))) continue;
         const double top = atan2(sqrt(side.x * side.x + side.y * side.y), fabs(side.z));
-        if (rise > 0 && fall < 0) *high = greatest(*high, top);
-        if (rise < 0 && fall > 0) *low = least(*low, -top);
+        if (rise > 0) *high = greatest(*high, top);
+        else *low = least(*low, -top);
     }
     if (poles[0]) *high = PI / 2;
     if (poles[1]) *low = -PI / 2;
@@ -299,8 +305,9 @@ static rect_t box_of(uint64_t cell) {
         box.south = least(box.south, lat);
         box.north = greatest(box.north, lat);
         if (k == 0) first = lng;
-        left = least(left, remainder(lng - first, 2 * PI));
-        right = greatest(right, remainder(lng - first, 2 * PI));
+        const double step = fabs(lng - first) <= PI ? lng - first : remainder(lng - first, 2 * PI);
+        left = least(left, step);
+        right = greatest(right, step);
     }
     box.west = first + left;
     box.width = greatest(-box.south, box.north) >= PI / 2 - PAD ? INFINITY : right - left;
