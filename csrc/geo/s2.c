@@ -188,14 +188,19 @@ void fb_s2_vertices(fb_s2_bounds_t b, double points[4][3]) {
 
 /* ---- from latitude and longitude ---- */
 
-/* S2's formula. */
-static uint64_t leaf_by_libm(double lat, double lng) {
-    double p[3], uvw[3];
-    fb_s2_point(lat, lng, p);
-    const int face = face_of(p);
-    fb_s2_to_face(face, p, uvw);
+uint64_t fb_s2_leaf(const double point[3]) {
+    double uvw[3];
+    const int face = face_of(point);
+    fb_s2_to_face(face, point, uvw);
     return leaf_of((uint32_t)face, st_to_index(uv_to_st(uvw[0] / uvw[2])),
                    st_to_index(uv_to_st(uvw[1] / uvw[2])));
+}
+
+/* S2's formula. */
+static uint64_t leaf_by_libm(double lat, double lng) {
+    double p[3];
+    fb_s2_point(lat, lng, p);
+    return fb_s2_leaf(p);
 }
 
 /* A point, by lanes' own sine and cosine. */
@@ -451,6 +456,15 @@ void fb_s2_all_neighbors(const uint64_t *cells, size_t n, uint64_t *neighbors, i
         }
         offsets[k + 1] = neighbors - first;
     }
+}
+
+void fb_s2_vertex_neighbors(uint64_t leaf, int level, uint64_t neighbors[4]) {
+    const place_t own = place_of(fb_s2_ancestor(leaf, level)), at = place_of(leaf);
+    const int32_t x = at.i - own.i >= own.size / 2 ? own.size : -own.size;
+    const int32_t y = at.j - own.j >= own.size / 2 ? own.size : -own.size;
+    for (int k = 0; k < 4; k++)
+        neighbors[k] = fb_s2_ancestor(
+            leaf_around(own.face, own.i + (k % 2) * x, own.j + (k / 2) * y), level);
 }
 
 void fb_s2_boundaries(const uint64_t *cells, size_t n, double *points) {

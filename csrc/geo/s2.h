@@ -60,6 +60,9 @@ void fb_s2_point(double lat, double lng, double point[3]);
 
 fb_s2_bounds_t fb_s2_bounds(uint64_t cell);
 
+/* The leaf cell that holds a point, which need not be of length 1. */
+uint64_t fb_s2_leaf(const double point[3]);
+
 /* A point in the axes of a face (to the right, up, out of it), and back. */
 void fb_s2_to_face(int face, const double point[3], double uvw[3]);
 void fb_s2_from_face(int face, const double uvw[3], double point[3]);
@@ -111,6 +114,10 @@ void fb_s2_edge_neighbors(const uint64_t *cells, size_t n, uint64_t *neighbors);
 /* The cells that share a side or a vertex, row by row from below, at most 8 n; those of cell i end at
  * offsets[i + 1]. */
 void fb_s2_all_neighbors(const uint64_t *cells, size_t n, uint64_t *neighbors, int64_t *offsets);
+
+/* The cells of a level, above 30, around the vertex next to a leaf cell; at a corner of the cube one
+ * comes twice. */
+void fb_s2_vertex_neighbors(uint64_t leaf, int level, uint64_t neighbors[4]);
 
 /* Latitude and longitude of four vertices each; 8 n numbers. */
 void fb_s2_boundaries(const uint64_t *cells, size_t n, double *points);

@@ -4,28 +4,31 @@
  * are closed, and PAD is added to all of them: who is nearer than that touches, so that rounding never
  * opens a gap; a leaf cell is a million times as wide.
  *
- * The covering [1]. Cells that may still be divided wait in a heap, the largest first, and of those the one
- * with the fewest children that are not apart from the region, and the most that need dividing. One is
- * divided if it has a single such child, if it is above min_level, or if there are then no more than
- * max_cells cells. At last cells of which there are all four are put together. Which of cells that are equal
- * in all this is divided first is chance; it is done both ways, from the first cell and from the last, and the
- * smaller covering kept.
+ * The covering [1]. It begins with up to four cells around the vertex next to the center of a cap that holds
+ * the region, twice as wide as the cap's radius or more, or with the faces. Cells that may still be divided
+ * wait in a heap, the largest first, and of those the one with the fewest children that are not apart from the
+ * region, and the fewest of them final. One is divided if it has a single such child, if it is above
+ * min_level, or if there are then no more than max_cells cells. At last cells of which there are all four
+ * are put together. Who comes first of cells that are equal in all this is up to the heap, which
+ * moves them just as that of C++ and of Python do: coverings of caps and polygons are those of s2geometry.
  *
  * Cap. The distance from the center to a cell is that to the nearest vertex or the foot of a perpendicular
  * on a side; beyond a half sphere the opposite cap is asked.
  * Rectangle. The lune between the meridians is cut out of the cell, a convex polygon; it meets the rectangle
  * if its range of latitudes does, and contains a cell whose range is within and of which nothing is
- * outside the lune.
+ * outside the lune. s2geometry looks at the least rectangle around a cell instead. That is less sharp, but
+ * by chance leads to the smaller covering now and then: both are made and the smaller is kept.
  * Polygon. Each cell keeps the edges that meet it, found among those of its parent. If none cuts into it,
  * its middle tells for all of it: is it inside? The arc from a point far from all edges crosses each ring
  * an odd or an even number of times. Every vertex is on one side of the arc's plane or the other, by
  * the same sum for both of its edges, so that an arc through a vertex counts once; and since the middle
  * of such a cell and the far point are a million PADs away from all edges, rounding cannot matter. The far
- * point's own side is that of the larger part of the sphere, by the ring's area.
+ * point's own side is that of the larger part of the sphere, by the ring's area. If all rings are in a cap
+ * of a radian, points at a right angle to its center are far, and outside.
  * Crossing edges are sought by dividing cells until few edges meet them.
  *
- * A covering looks at O(max_cells * levels) cells; a polygon of n edges costs O(n) for each that no edge
- * cuts.
+ * A covering looks at O(max_cells * levels) cells, or O(those of min_level that are not inside); a polygon
+ * of n edges costs O(n) for each that no edge cuts.
  *
  * [1] S2 Geometry, s2geometry.io, "S2RegionCoverer".
  */
@@ -38,6 +41,10 @@
 #define PAD 1e-14
 
 typedef enum { APART, MEETS, CONTAINED } relation_t;
+
+/* As fmin and fmax, of numbers. */
+static double least(double a, double b) { return a < b ? a : b; }
+static double greatest(double a, double b) { return a > b ? a : b; }
 
 /* ---- vectors ---- */
 
@@ -55,6 +62,8 @@ static point_t minus(point_t a, point_t b) { return (point_t){a.x - b.x, a.y - b
 static point_t plus(point_t a, point_t b) { return (point_t){a.x + b.x, a.y + b.y, a.z + b.z}; }
 static point_t opposite(point_t a) { return (point_t){-a.x, -a.y, -a.z}; }
 static double length(point_t a) { return sqrt(dot(a, a)); }
+
+static double latitude_of(double x, double y, double z) { return atan2(z, sqrt(x * x + y * y)); }
 
 static point_t unit(point_t a) {
     const double scale = 1 / sqrt(dot(a, a));
@@ -105,10 +114,15 @@ typedef struct {
     size_t n;
 } edges_t;
 
-/* What a region tells of a cell; `near` are the edges that met its parent, `own` becomes those that
- * meet it. FB_NO_MEMORY or FB_OK. */
-typedef fb_status_t look_t(const void *region, uint64_t cell, edges_t near, edges_t *own,
-                           relation_t *relation);
+/* What a region tells of a cell; `near` are edges of which those that meet the cell are some. */
+typedef relation_t look_t(const void *shape, uint64_t cell, edges_t near);
+
+typedef struct {
+    const void *shape;
+    look_t *look;
+    edges_t edges;                /* none, but for polygons */
+    point_t center; double angle; /* a cap that holds it */
+} region_t;
 
 /* ---- caps ---- */
 
@@ -123,33 +137,34 @@ static double side_distance(double u, double v, double w, double side, double lo
     const double along = (w + side * u) / (1 + side * side);
     if (along <= 0 || !(low * along <= v && v <= high * along)) return 2;
     const double sine = fabs(u - side * w) / sqrt(1 + side * side);
-    return sine * sqrt(2 / (1 + sqrt(fmax(0.0, 1 - sine * sine))));
+    return sine * sqrt(2 / (1 + sqrt(greatest(0.0, 1 - sine * sine))));
 }
 
-static fb_status_t look_cap(const void *region, uint64_t cell, edges_t near_edges, edges_t *own,
-                            relation_t *relation) {
-    const cap_t *cap = region;
-    const shape_t s = shape_of(cell);
-    const fb_s2_bounds_t b = s.bounds;
-    double near = 2, far = 0, p[3];
-    (void)near_edges, (void)own;
+static relation_t look_cap(const void *shape, uint64_t cell, edges_t none) {
+    const cap_t *cap = shape;
+    const fb_s2_bounds_t b = fb_s2_bounds(cell);
+    const double rim = cap->chord + (cap->large ? -PAD : PAD);
+    double near = 4, far = 0, p[3], vertices[4][3];
+    (void)none;
+    fb_s2_vertices(b, vertices);
     for (int k = 0; k < 4; k++) {
-        const double chord = length(minus(s.vertices[k], cap->center));
-        near = fmin(near, chord);
-        far = fmax(far, chord);
+        const point_t vertex = {vertices[k][0], vertices[k][1], vertices[k][2]};
+        const point_t away = minus(vertex, cap->center);
+        near = least(near, dot(away, away));
+        far = greatest(far, dot(away, away));
     }
+    if (cap->large ? sqrt(far) < rim : sqrt(far) <= rim) return cap->large ? APART : CONTAINED;
+    near = sqrt(near);
+    if (near < rim) return MEETS;
     fb_s2_to_face(b.face, (const double[3]){cap->center.x, cap->center.y, cap->center.z}, p);
     const double u = p[0], v = p[1], w = p[2];
     if (b.left * w <= u && u <= b.right * w && b.lower * w <= v && v <= b.upper * w) near = 0;
-    near = fmin(near, side_distance(u, v, w, b.left, b.lower, b.upper));
-    near = fmin(near, side_distance(u, v, w, b.right, b.lower, b.upper));
-    near = fmin(near, side_distance(v, u, w, b.lower, b.left, b.right));
-    near = fmin(near, side_distance(v, u, w, b.upper, b.left, b.right));
-    if (cap->large)
-        *relation = far < cap->chord - PAD ? APART : near >= cap->chord - PAD ? CONTAINED : MEETS;
-    else
-        *relation = near > cap->chord + PAD ? APART : far <= cap->chord + PAD ? CONTAINED : MEETS;
-    return FB_OK;
+    if (u < b.left * w) near = least(near, side_distance(u, v, w, b.left, b.lower, b.upper));
+    if (u > b.right * w) near = least(near, side_distance(u, v, w, b.right, b.lower, b.upper));
+    if (v < b.lower * w) near = least(near, side_distance(v, u, w, b.lower, b.left, b.right));
+    if (v > b.upper * w) near = least(near, side_distance(v, u, w, b.upper, b.left, b.right));
+    if (cap->large) return near >= rim ? CONTAINED : MEETS;
+    return near > rim ? APART : MEETS;
 }
 
 /* ---- rectangles ---- */
@@ -160,8 +175,8 @@ typedef struct {
 } lune_t;
 
 typedef struct {
-    double south, north;
-    bool whole;  /* no meridian is outside */
+    double south, west, north, width;
+    bool whole; /* no meridian is outside: the width is infinite */
     lune_t inside[2], outside[2];
     int n_inside, n_outside;
 } rect_t;
@@ -195,22 +210,27 @@ static int lunes(double west, double east, lune_t found[2]) {
 static corners_t clipped(corners_t polygon, const lune_t *lune, double pad) {
     for (int plane = 0; plane < 3; plane++) {
         double heights[CORNERS];
-        corners_t part = {.n = 0};
-        for (int k = 0; k < polygon.n; k++)
-            heights[k] = dot(lune->planes[plane], polygon.points[k]) + pad;
+        int above = 0;
+        corners_t part;
         for (int k = 0; k < polygon.n; k++) {
+            heights[k] = dot(lune->planes[plane], polygon.points[k]) + pad;
+            above += heights[k] >= 0;
+        }
+        if (above == polygon.n) continue;
+        part.n = 0;
+        for (int k = 0; above > 0 && k < polygon.n; k++) {
             const int after = (k + 1) % polygon.n;
-            const bool above = heights[k] >= 0;
-            if (above) {
+            const bool is_above = heights[k] >= 0;
+            if (is_above) {
                 part.points[part.n] = polygon.points[k];
                 part.sides[part.n] = polygon.sides[k];
                 part.plain[part.n++] = polygon.plain[k];
             }
-            if (above != (heights[after] >= 0) && part.n < CORNERS) {
+            if (is_above != (heights[after] >= 0) && part.n < CORNERS) {
                 const double t = heights[k] / (heights[k] - heights[after]);
                 part.points[part.n] = between(polygon.points[k], polygon.points[after], t);
                 part.sides[part.n] = polygon.sides[k];
-                part.plain[part.n++] = above || polygon.plain[k];
+                part.plain[part.n++] = is_above || polygon.plain[k];
             }
         }
         polygon = part;
@@ -224,28 +244,28 @@ static void latitudes(const corners_t *polygon, const bool poles[2], double *low
     *high = -PI;
     for (int k = 0; k < polygon->n; k++) {
         const point_t p = polygon->points[k], end = polygon->points[(k + 1) % polygon->n];
-        const double lat = atan2(p.z, sqrt(p.x * p.x + p.y * p.y));
-        *low = fmin(*low, lat);
-        *high = fmax(*high, lat);
+        const double lat = latitude_of(p.x, p.y, p.z);
+        *low = least(*low, lat);
+        *high = greatest(*high, lat);
         if (polygon->plain[k]) continue;
         const point_t side = polygon->sides[k];
         const double rise = side.x * p.y - side.y * p.x, fall = side.x * end.y - side.y * end.x;
+        if (!((rise > 0 && fall < 0) || (rise < 0 && fall > 0))) continue;
         const double top = atan2(sqrt(side.x * side.x + side.y * side.y), fabs(side.z));
-        if (rise > 0 && fall < 0) *high = fmax(*high, top);
-        if (rise < 0 && fall > 0) *low = fmin(*low, -top);
+        if (rise > 0) *high = greatest(*high, top);
+        else *low = least(*low, -top);
     }
     if (poles[0]) *high = PI / 2;
     if (poles[1]) *low = -PI / 2;
 }
 
-static fb_status_t look_rect(const void *region, uint64_t cell, edges_t near, edges_t *own,
-                             relation_t *relation) {
-    const rect_t *rect = region;
+static relation_t look_rect(const void *shape, uint64_t cell, edges_t none) {
+    const rect_t *rect = shape;
     const shape_t s = shape_of(cell);
     corners_t quad = {.n = 4};
     bool poles[2] = {true, true}, met = false;
     double low, high;
-    (void)near, (void)own;
+    (void)none;
     for (int k = 0; k < 4; k++) {
         quad.points[k] = s.vertices[k];
         quad.sides[k] = s.sides[k];
@@ -256,17 +276,81 @@ static fb_status_t look_rect(const void *region, uint64_t cell, edges_t near, ed
         const corners_t part = rect->whole ? quad : clipped(quad, &rect->inside[k], PAD);
         if (part.n == 0) continue;
         latitudes(&part, poles, &low, &high);
-        met = met || (low <= rect->north && high >= rect->south);
+        met = met || (low <= rect->north + PAD && high >= rect->south - PAD);
     }
-    *relation = APART;
-    if (!met) return FB_OK;
-    *relation = MEETS;
+    if (!met) return APART;
     latitudes(&quad, poles, &low, &high);
-    if (low < rect->south || high > rect->north) return FB_OK;
+    if (low < rect->south - PAD || high > rect->north + PAD) return MEETS;
     for (int k = 0; k < rect->n_outside; k++)
-        if (clipped(quad, &rect->outside[k], -PAD).n > 0) return FB_OK;
-    *relation = CONTAINED;
-    return FB_OK;
+        if (clipped(quad, &rect->outside[k], -PAD).n > 0) return MEETS;
+    return CONTAINED;
+}
+
+/* The least rectangle around a cell. */
+static rect_t box_of(uint64_t cell) {
+    const int face = (int)(cell >> 61);
+    double vertices[4][3], first = 0, left = 0, right = 0;
+    rect_t box = {.south = PI, .north = -PI};
+    if (fb_s2_level(cell) == 0) {
+        const double pole = asin(sqrt(1.0 / 3));
+        if (face % 3 == 2)
+            return (rect_t){.south = face == 2 ? pole : -PI / 2, .north = face == 2 ? PI / 2 : -pole,
+                            .width = INFINITY};
+        return (rect_t){.south = -PI / 4, .north = PI / 4, .width = PI / 2,
+                        .west = PI / 2 * (face < 2 ? face : face - 1) - PI / 4};
+    }
+    fb_s2_vertices(fb_s2_bounds(cell), vertices);
+    for (int k = 0; k < 4; k++) {
+        const double *p = vertices[k], lat = latitude_of(p[0], p[1], p[2]), lng = atan2(p[1], p[0]);
+        box.south = least(box.south, lat);
+        box.north = greatest(box.north, lat);
+        if (k == 0) first = lng;
+        const double step = fabs(lng - first) <= PI ? lng - first : remainder(lng - first, 2 * PI);
+        left = least(left, step);
+        right = greatest(right, step);
+    }
+    box.west = first + left;
+    box.width = greatest(-box.south, box.north) >= PI / 2 - PAD ? INFINITY : right - left;
+    return box;
+}
+
+/* As look_rect, but of the rectangle around the cell. */
+static relation_t look_box(const void *shape, uint64_t cell, edges_t none) {
+    const rect_t *rect = shape, box = box_of(cell);
+    (void)none;
+    if (box.south > rect->north + PAD || box.north < rect->south - PAD) return APART;
+    bool inside = greatest(box.south - PAD, -PI / 2) >= rect->south &&
+                  least(box.north + PAD, PI / 2) <= rect->north;
+    if (!rect->whole) {
+        double west = fmod(box.west - rect->west, 2 * PI);
+        if (west < 0) west += 2 * PI;
+        const double east = west + box.width;
+        if (west > rect->width + PAD && east < 2 * PI - PAD) return APART;
+        inside = inside && west >= PAD && east <= rect->width - PAD;
+    }
+    return inside ? CONTAINED : MEETS;
+}
+
+static point_t at_radians(double lat, double lng) {
+    return (point_t){cos(lng) * cos(lat), sin(lng) * cos(lat), sin(lat)};
+}
+
+/* The smaller of two caps that hold a rectangle: around its middle, and around the pole next to it. */
+static void bound_rect(double south, double west, double north, double width, region_t *region) {
+    const bool up = south + north >= 0;
+    region->center = (point_t){0, 0, up ? 1 : -1};
+    region->angle = PI / 2 + (up ? -south : north);
+    if (width > PI) return;
+    const point_t center = at_radians(0.5 * (south + north), west + 0.5 * width);
+    double far = 0;
+    for (int k = 0; k < 4; k++) {
+        const point_t p = at_radians(k / 2 ? north : south, k % 2 ? west + width : west);
+        far = greatest(far, length(minus(center, p)));
+    }
+    const double angle = 2 * asin(least(1, 0.5 * far));
+    if (angle >= region->angle) return;
+    region->center = center;
+    region->angle = angle;
 }
 
 /* ---- polygons ---- */
@@ -280,15 +364,25 @@ typedef struct {
     bool *within[2];    /* for every ring, whether the anchor is inside */
 } polygon_t;
 
-/* Whether an edge meets a cell that is larger by `pad` on every side. */
-static bool meets(const polygon_t *p, uint32_t edge, const shape_t *s, double pad) {
-    const point_t a = p->points[edge], b = p->points[p->next[edge]];
+/* How far a point is above the planes of the sides of a cell. */
+FB_INLINE void heights(const fb_s2_bounds_t *b, point_t p, double above[4]) {
+    double uvw[3];
+    fb_s2_to_face(b->face, (const double[3]){p.x, p.y, p.z}, uvw);
+    const double u = uvw[0], v = uvw[1], w = uvw[2];
+    above[0] = v - b->lower * w;
+    above[1] = b->right * w - u;
+    above[2] = b->upper * w - v;
+    above[3] = u - b->left * w;
+}
+
+/* Whether an edge meets a cell that is larger by `pad` on every side, from the heights of its ends. */
+FB_INLINE bool meets(const double a[4], const double b[4], double pad) {
     double start = 0, end = 1;
     for (int k = 0; k < 4; k++) {
-        const double at_a = dot(s->sides[k], a) + pad, at_b = dot(s->sides[k], b) + pad;
+        const double at_a = a[k] + pad, at_b = b[k] + pad;
         if (at_a < 0 && at_b < 0) return false;
-        if (at_a < 0) start = fmax(start, at_a / (at_a - at_b));
-        else if (at_b < 0) end = fmin(end, at_a / (at_a - at_b));
+        if (at_a < 0) start = greatest(start, at_a / (at_a - at_b));
+        else if (at_b < 0) end = least(end, at_a / (at_a - at_b));
     }
     return start <= end;
 }
@@ -298,7 +392,7 @@ static double arc_distance(point_t p, point_t a, point_t b) {
     const point_t normal = cross(a, b);
     if (dot(cross(normal, a), p) > 0 && dot(cross(b, normal), p) > 0)
         return fabs(dot(normal, p)) / length(normal);
-    return fmin(length(minus(p, a)), length(minus(p, b)));
+    return least(length(minus(p, a)), length(minus(p, b)));
 }
 
 /* The signed area of the part of the sphere that a ring bounds opposite to -center. */
@@ -354,30 +448,38 @@ static bool is_inside(const polygon_t *p, point_t point) {
 }
 
 /* The edges of `near` that meet a cell: into *own, for the caller to free. */
-static fb_status_t keep_meeting(const polygon_t *p, const shape_t *s, edges_t near, edges_t *own) {
+static fb_status_t keep_meeting(const polygon_t *p, uint64_t cell, edges_t near, edges_t *own) {
+    const fb_s2_bounds_t bounds = fb_s2_bounds(cell);
     own->n = 0;
     own->edges = malloc((near.n + 1) * sizeof *own->edges);
     if (!own->edges) return FB_NO_MEMORY;
-    for (size_t k = 0; k < near.n; k++)
-        if (meets(p, near.edges[k], s, PAD)) own->edges[own->n++] = near.edges[k];
+    for (size_t k = 0; k < near.n; k++) {
+        double a[4], b[4];
+        heights(&bounds, p->points[near.edges[k]], a);
+        heights(&bounds, p->points[p->next[near.edges[k]]], b);
+        own->edges[own->n] = near.edges[k];
+        own->n += meets(a, b, PAD);
+    }
     uint32_t *fitting = realloc(own->edges, (own->n + 1) * sizeof *own->edges);
     if (fitting) own->edges = fitting;
     return FB_OK;
 }
 
-static fb_status_t look_polygon(const void *region, uint64_t cell, edges_t near, edges_t *own,
-                                relation_t *relation) {
-    const polygon_t *p = region;
-    const shape_t s = shape_of(cell);
-    if (keep_meeting(p, &s, near, own) != FB_OK) return FB_NO_MEMORY;
-    *relation = MEETS;
-    for (size_t k = 0; k < own->n; k++)
-        if (meets(p, own->edges[k], &s, -PAD)) return FB_OK;
-    const fb_s2_bounds_t b = s.bounds;
-    const double u = 0.5 * (b.left + b.right), v = 0.5 * (b.lower + b.upper);
-    if (is_inside(p, unit(from_face(b.face, u, v, 1)))) *relation = CONTAINED;
-    else if (own->n == 0) *relation = APART;
-    return FB_OK;
+static relation_t look_polygon(const void *shape, uint64_t cell, edges_t near) {
+    const polygon_t *p = shape;
+    const fb_s2_bounds_t bounds = fb_s2_bounds(cell);
+    bool touched = false;
+    for (size_t k = 0; k < near.n; k++) {
+        double a[4], b[4];
+        heights(&bounds, p->points[near.edges[k]], a);
+        heights(&bounds, p->points[p->next[near.edges[k]]], b);
+        if (!meets(a, b, PAD)) continue;
+        if (meets(a, b, -PAD)) return MEETS;
+        touched = true;
+    }
+    const double u = 0.5 * (bounds.left + bounds.right), v = 0.5 * (bounds.lower + bounds.upper);
+    if (is_inside(p, unit(from_face(bounds.face, u, v, 1)))) return CONTAINED;
+    return touched ? MEETS : APART;
 }
 
 /* Twice a x b, exact to the last digits even if a and b are close. */
@@ -390,8 +492,8 @@ static bool edges_cross(const polygon_t *p, uint32_t one, uint32_t other) {
     const point_t ab = plane_of(a, b), cd = plane_of(c, d);
     const double at_c = dot(ab, minus(c, a)), at_d = dot(ab, minus(d, a));
     const double at_a = dot(cd, minus(a, c)), at_b = dot(cd, minus(b, c));
-    if (fmin(fabs(at_c), fabs(at_d)) <= 1e-15 * length(ab)) return false;
-    if (fmin(fabs(at_a), fabs(at_b)) <= 1e-15 * length(cd)) return false;
+    if (least(fabs(at_c), fabs(at_d)) <= 1e-15 * length(ab)) return false;
+    if (least(fabs(at_a), fabs(at_b)) <= 1e-15 * length(cd)) return false;
     return (at_c > 0) != (at_d > 0) && (at_c > 0) == (at_b > 0) && (at_c > 0) != (at_a > 0);
 }
 
@@ -407,8 +509,7 @@ static fb_status_t seek_crossing(const polygon_t *p, uint64_t cell, edges_t near
         int parts = 0;
         (void)fb_s2_descendants(cell, level, &first);
         for (uint64_t k = 0; k < 4 && status == FB_OK; k++) {
-            const shape_t s = shape_of(first + 2 * k * fb_s2_bit_of(level));
-            status = keep_meeting(p, &s, near, &own[k]);
+            status = keep_meeting(p, first + 2 * k * fb_s2_bit_of(level), near, &own[k]);
             parts += own[k].n > 0;
         }
         for (uint64_t k = 0; k < 4; k++) {
@@ -437,7 +538,7 @@ static void polygon_free(polygon_t *p) {
     free(p->within[1]);
 }
 
-/* Chooses the anchors, and tells in which rings they are. */
+/* Chooses the anchors among six, and tells in which rings they are. */
 static void drop_anchors(polygon_t *p) {
     const point_t axes[3] = {unit((point_t){1, 2, 3}), unit((point_t){5, -1, -1}),
                              unit((point_t){1, 16, -11})};
@@ -447,7 +548,7 @@ static void drop_anchors(polygon_t *p) {
         const point_t anchor = k < 3 ? axes[k] : opposite(axes[k - 3]);
         clear[k] = 4;
         for (size_t e = 0; e < p->n; e++)
-            clear[k] = fmin(clear[k], arc_distance(anchor, p->points[e], p->points[p->next[e]]));
+            clear[k] = least(clear[k], arc_distance(anchor, p->points[e], p->points[p->next[e]]));
         if (clear[k] > clear[first]) first = k;
     }
     for (int k = 0; k < 6; k++)
@@ -460,7 +561,54 @@ static void drop_anchors(polygon_t *p) {
     }
 }
 
-static fb_status_t polygon_init(polygon_t *p, fb_s2_rings_t rings, size_t bad[2]) {
+/* Finds a cap around the rings, that of their latitudes and longitudes, and anchors: on the rim of the
+ * half sphere around the cap, if that is far. */
+static void bound_polygon(polygon_t *p, region_t *region) {
+    double south = PI, north = -PI, west = 0, east = 0;
+    bool around = false;
+    for (size_t r = 0; r < p->rings.rings; r++) {
+        const size_t first = p->rings.starts[r];
+        double lng = atan2(p->points[first].y, p->points[first].x), turn = 0, left = 0, right = 0;
+        for (size_t k = first; k < p->rings.starts[r + 1]; k++) {
+            const point_t a = p->points[k], b = p->points[p->next[k]], side = cross(a, b);
+            const double lat = latitude_of(a.x, a.y, a.z), after = atan2(b.y, b.x);
+            const double rise = side.x * a.y - side.y * a.x, fall = side.x * b.y - side.y * b.x;
+            south = least(south, lat);
+            north = greatest(north, lat);
+            if ((rise > 0 && fall < 0) || (rise < 0 && fall > 0)) {
+                const double top = atan2(sqrt(side.x * side.x + side.y * side.y), fabs(side.z));
+                if (rise > 0) north = greatest(north, top);
+                else south = least(south, -top);
+            }
+            turn += remainder(after - lng, 2 * PI);
+            left = least(left, turn);
+            right = greatest(right, turn);
+            lng = after;
+        }
+        around = around || fabs(turn) > 3;
+        const double middle = 0.5 * (west + east);
+        lng = r == 0 ? lng : middle + remainder(lng + 0.5 * (left + right) - middle, 2 * PI) -
+                                 0.5 * (left + right);
+        west = r == 0 ? lng + left : least(west, lng + left);
+        east = r == 0 ? lng + right : greatest(east, lng + right);
+    }
+    if (!around) bound_rect(south, west, north, east - west, region);
+    if (!around && region->angle < 1) {
+        const point_t c = region->center, axis = {fabs(c.z) > 0.5, 0, !(fabs(c.z) > 0.5)};
+        p->anchors[0] = unit(cross(c, axis));
+        p->anchors[1] = cross(c, p->anchors[0]);
+        for (size_t r = 0; r < p->rings.rings; r++) p->within[0][r] = p->within[1][r] = false;
+        return;
+    }
+    drop_anchors(p);
+    if (!around) return;
+    if (is_inside(p, (point_t){0, 0, 1})) north = PI / 2;
+    if (is_inside(p, (point_t){0, 0, -1})) south = -PI / 2;
+    bound_rect(south, 0, north, INFINITY, region);
+}
+
+static fb_status_t polygon_init(polygon_t *p, fb_s2_rings_t rings, size_t bad[2],
+                                region_t *region) {
     *p = (polygon_t){.rings = rings, .n = rings.starts[rings.rings]};
     p->points = malloc(p->n * sizeof *p->points);
     p->next = malloc(p->n * sizeof *p->next);
@@ -478,7 +626,7 @@ static fb_status_t polygon_init(polygon_t *p, fb_s2_rings_t rings, size_t bad[2]
         bad[1] = SIZE_MAX;
         return FB_OUT_OF_RANGE;
     }
-    drop_anchors(p);
+    bound_polygon(p, region);
     return FB_OK;
 }
 
@@ -486,23 +634,17 @@ static fb_status_t polygon_init(polygon_t *p, fb_s2_rings_t rings, size_t bad[2]
 
 typedef struct {
     uint64_t cell;
-    relation_t relation;
     edges_t near;
-} child_t;
-
-typedef struct {
-    uint64_t cell;
-    int level, n, finals; /* children that are not apart; those that are not to be divided */
-    child_t children[4];
+    int order;             /* who is less comes first */
+    int n;                 /* children that are not apart */
+    relation_t children[4];
 } waiting_t;
 
 typedef struct {
-    const void *region;
-    look_t *look;
+    const region_t *region;
     fb_s2_limits_t limits;
     fb_s2_found_t *found;
-    bool last;    /* of equal cells the last is divided first */
-    bool refused; /* a cell could not be divided, so that the order matters */
+    uint64_t count; /* cells found, when they are divided down to min_level */
     waiting_t *heap;
     size_t n, room;
 } coverer_t;
@@ -524,18 +666,9 @@ static fb_status_t find(fb_s2_found_t *found, uint64_t cell) {
     return FB_OK;
 }
 
-static bool is_before(const coverer_t *c, size_t first, size_t second) {
-    const waiting_t *a = &c->heap[first], *b = &c->heap[second];
-    if (a->level != b->level) return a->level < b->level;
-    if (a->n != b->n) return a->n < b->n;
-    if (a->finals != b->finals) return a->finals < b->finals;
-    return c->last ? a->cell > b->cell : a->cell < b->cell;
-}
-
-static void swap(waiting_t *a, waiting_t *b) {
-    const waiting_t before = *a;
-    *a = *b;
-    *b = before;
+static void rise(waiting_t *heap, size_t k, waiting_t one) {
+    for (; k > 0 && one.order < heap[(k - 1) / 2].order; k = (k - 1) / 2) heap[k] = heap[(k - 1) / 2];
+    heap[k] = one;
 }
 
 static fb_status_t heap_push(coverer_t *c, const waiting_t *one) {
@@ -546,60 +679,65 @@ static fb_status_t heap_push(coverer_t *c, const waiting_t *one) {
         c->heap = heap;
         c->room = room;
     }
-    size_t k = c->n++;
-    c->heap[k] = *one;
-    for (; k > 0 && is_before(c, k, (k - 1) / 2); k = (k - 1) / 2)
-        swap(&c->heap[k], &c->heap[(k - 1) / 2]);
+    rise(c->heap, c->n, *one);
+    c->n++;
     return FB_OK;
 }
 
+/* The hole goes all the way down, then the last one rises from there: among equal ones this decides who
+ * comes first. */
 static waiting_t heap_pop(coverer_t *c) {
-    const waiting_t first = c->heap[0];
-    c->heap[0] = c->heap[--c->n];
-    for (size_t k = 0;;) {
-        size_t least = k;
-        for (size_t child = 2 * k + 1; child <= 2 * k + 2 && child < c->n; child++)
-            if (is_before(c, child, least)) least = child;
-        if (least == k) return first;
-        swap(&c->heap[k], &c->heap[least]);
-        k = least;
+    const waiting_t first = c->heap[0], last = c->heap[--c->n];
+    size_t k = 0;
+    for (size_t child = 1; child < c->n; child = 2 * k + 1) {
+        if (child + 1 < c->n && c->heap[child].order >= c->heap[child + 1].order) child++;
+        c->heap[k] = c->heap[child];
+        k = child;
     }
+    if (c->n > 0) rise(c->heap, k, last);
+    return first;
 }
 
-static void free_children(waiting_t *one) {
-    for (int k = 0; k < one->n; k++) free(one->children[k].near.edges);
+static bool is_final(const coverer_t *c, int level, relation_t relation) {
+    return level >= c->limits.min_level && (level == c->limits.max_level || relation == CONTAINED);
 }
 
-static bool is_final(const coverer_t *c, uint64_t cell, relation_t relation) {
-    const int level = fb_s2_level(cell);
-    return level >= c->limits.min_level &&
-           (level == c->limits.max_level || relation == CONTAINED);
+/* How many cells of min_level, or itself, a cell stands for. */
+static uint64_t weight_of(const coverer_t *c, int level) {
+    return level < c->limits.min_level ? (uint64_t)1 << 2 * (c->limits.min_level - level) : 1;
 }
 
-/* A cell becomes a part of the covering, or waits to be divided. */
+static fb_status_t take(coverer_t *c, uint64_t cell) {
+    c->count += weight_of(c, fb_s2_level(cell));
+    return find(c->found, cell);
+}
+
+/* A cell becomes a part of the covering, or waits to be divided. One that would be divided into more than
+ * max_cells anyway is taken whole. */
 static fb_status_t add(coverer_t *c, uint64_t cell, relation_t relation, edges_t near) {
-    if (is_final(c, cell, relation)) return find(c->found, cell);
-    waiting_t one = {.cell = cell, .level = fb_s2_level(cell)};
-    fb_status_t status = FB_OK;
+    waiting_t one = {.cell = cell};
+    const int level = fb_s2_level(cell);
+    int finals = 0;
     uint64_t child;
-    (void)fb_s2_descendants(cell, one.level + 1, &child);
-    for (int k = 0; k < 4 && status == FB_OK; k++, child += 2 * fb_s2_bit_of(one.level + 1)) {
-        child_t *into = &one.children[one.n];
-        *into = (child_t){child, CONTAINED, {NULL, 0}};
-        if (relation != CONTAINED)
-            status = c->look(c->region, child, near, &into->near, &into->relation);
-        if (status != FB_OK || into->relation == APART) {
-            free(into->near.edges);
-            continue;
-        }
-        one.n++;
-        one.finals += is_final(c, child, into->relation);
+    if (c->count + c->n >= c->limits.most) return FB_FULL;
+    if (is_final(c, level, relation) ||
+        (relation == CONTAINED && weight_of(c, level) > c->limits.max_cells))
+        return take(c, cell);
+    if (near.n > 0 && keep_meeting(c->region->shape, cell, near, &one.near) != FB_OK)
+        return FB_NO_MEMORY;
+    (void)fb_s2_descendants(cell, level + 1, &child);
+    for (int k = 0; k < 4; k++, child += 2 * fb_s2_bit_of(level + 1)) {
+        one.children[k] = relation == CONTAINED
+                              ? CONTAINED
+                              : c->region->look(c->region->shape, child, one.near);
+        one.n += one.children[k] != APART;
+        finals += one.children[k] != APART && is_final(c, level + 1, one.children[k]);
     }
-    if (status == FB_OK && one.finals == 4 && one.level >= c->limits.min_level)
-        status = find(c->found, cell);
-    else if (status == FB_OK && one.n > 0 && (status = heap_push(c, &one)) == FB_OK)
-        return FB_OK; /* the children live on */
-    free_children(&one);
+    one.order = 16 * level + 4 * one.n + finals;
+    fb_status_t status = FB_OK;
+    if (finals == 4 && level >= c->limits.min_level) status = take(c, cell);
+    else if (one.n > 0 && (status = heap_push(c, &one)) == FB_OK) return FB_OK; /* it keeps its edges */
+    free(one.near.edges);
     return status;
 }
 
@@ -623,35 +761,81 @@ static fb_status_t finish(fb_s2_found_t *found, int min_level) {
     return FB_OK;
 }
 
-static fb_status_t divide(const void *region, look_t *look, edges_t all, fb_s2_limits_t limits,
-                          bool last, bool *refused, fb_s2_found_t *found) {
-    coverer_t c = {.region = region, .look = look, .limits = limits, .found = found, .last = last};
+/* The smallest cell that holds both; 0 if there is none. */
+static uint64_t common(uint64_t a, uint64_t b) {
+    const int of_a = fb_s2_level(a), of_b = fb_s2_level(b);
+    for (int level = of_a < of_b ? of_a : of_b; level >= 0; level--)
+        if (fb_s2_contains(fb_s2_ancestor(a, level), b)) return fb_s2_ancestor(a, level);
+    return 0;
+}
+
+/* Cells that hold the cap of a region, in order, for it to be divided from: six faces, or `most` or fewer
+ * around the vertex next to the center, not below max_level. Those that have the smallest common
+ * ancestor are put together if they are more. */
+static size_t candidates(const region_t *region, size_t most, int max_level, uint64_t cells[7]) {
+    int level;
+    size_t n;
+    (void)frexp(2 * sqrt(2) / 3 / greatest(region->angle, 1e-10), &level);
+    level = level > 31 ? 29 : level - 2; /* its cells are at least twice as wide as the angle */
+    if (level < 0) {
+        for (n = 0; n < 6; n++) cells[n] = (uint64_t)n << 61 | (uint64_t)1 << 60;
+        return n;
+    }
+    const point_t p = region->center;
+    fb_s2_vertex_neighbors(fb_s2_leaf((const double[3]){p.x, p.y, p.z}), level, cells);
+    for (n = 0; n < 4; n++)
+        cells[n] = fb_s2_ancestor(cells[n], level < max_level ? level : max_level);
+    n = fb_s2_normalize(cells, n);
+    while (n > most) {
+        uint64_t whole = 0;
+        for (size_t k = 0; k + 1 < n; k++) {
+            const uint64_t one = common(cells[k], cells[k + 1]);
+            if (one != 0 && (whole == 0 || fb_s2_level(one) > fb_s2_level(whole))) whole = one;
+        }
+        if (whole == 0) break;
+        cells[n] = whole;
+        n = fb_s2_normalize(cells, n + 1);
+    }
+    return n;
+}
+
+static fb_status_t cover(const region_t *region, fb_s2_limits_t limits, fb_s2_found_t *found) {
+    coverer_t c = {.region = region, .limits = limits, .found = found};
     fb_status_t status = FB_OK;
-    for (uint64_t face = 0; face < 6 && status == FB_OK; face++) {
-        const uint64_t cell = face << 61 | (uint64_t)1 << 60;
-        relation_t relation = APART;
-        edges_t near = {NULL, 0};
-        status = look(region, cell, all, &near, &relation);
-        if (status == FB_OK && relation != APART) status = add(&c, cell, relation, near);
-        free(near.edges);
+    uint64_t first[7];
+    const size_t few = limits.max_cells < 4 ? limits.max_cells : 4;
+    const size_t n = candidates(region, few, limits.max_level, first);
+    for (size_t k = 0; k < n && status == FB_OK; k++) {
+        const relation_t relation = region->look(region->shape, first[k], region->edges);
+        if (relation != APART) status = add(&c, first[k], relation, region->edges);
     }
     while (c.n > 0 && status == FB_OK) {
-        waiting_t one = heap_pop(&c);
-        if (one.level < limits.min_level || one.n == 1 ||
-            found->n + c.n + (size_t)one.n <= limits.max_cells) {
-            for (int k = 0; k < one.n && status == FB_OK; k++)
-                status = add(&c, one.children[k].cell, one.children[k].relation,
-                             one.children[k].near);
+        const waiting_t one = heap_pop(&c);
+        const int level = fb_s2_level(one.cell);
+        if (level < limits.min_level || one.n == 1 ||
+            c.count + c.n + (uint64_t)one.n <= limits.max_cells) {
+            uint64_t child;
+            (void)fb_s2_descendants(one.cell, level + 1, &child);
+            for (int k = 0; k < 4 && status == FB_OK; k++, child += 2 * fb_s2_bit_of(level + 1))
+                if (one.children[k] != APART) status = add(&c, child, one.children[k], one.near);
         } else {
-            c.refused = true;
-            status = find(found, one.cell);
+            status = take(&c, one.cell);
         }
-        free_children(&one);
+        free(one.near.edges);
     }
-    for (size_t k = 0; k < c.n; k++) free_children(&c.heap[k]);
+    for (size_t k = 0; k < c.n; k++) free(c.heap[k].near.edges);
     free(c.heap);
-    *refused = c.refused;
     return status == FB_OK ? finish(found, limits.min_level) : status;
+}
+
+fb_status_t fb_s2_cover_cap(double lat, double lng, double angle, fb_s2_limits_t limits,
+                            fb_s2_found_t *found) {
+    const point_t center = of_degrees(lat, lng);
+    const bool large = angle > PI / 2;
+    const cap_t cap = {.large = large, .center = large ? opposite(center) : center,
+                       .chord = 2 * sin(0.5 * (large ? PI - angle : angle))};
+    const region_t region = {.shape = &cap, .look = look_cap, .center = center, .angle = angle};
+    return cover(&region, limits, found);
 }
 
 static double area_of(const fb_s2_found_t *found) {
@@ -660,15 +844,21 @@ static double area_of(const fb_s2_found_t *found) {
     return area;
 }
 
-/* The smaller of two coverings. */
-static fb_status_t cover(const void *region, look_t *look, edges_t all, fb_s2_limits_t limits,
-                         fb_s2_found_t *found) {
+fb_status_t fb_s2_cover_rect(double south, double west, double north, double width,
+                             fb_s2_limits_t limits, fb_s2_found_t *found) {
     fb_s2_found_t other = {NULL, 0, 0};
-    bool refused;
-    fb_status_t status = divide(region, look, all, limits, false, &refused, found);
-    if (status == FB_OK && refused)
-        status = divide(region, look, all, limits, true, &refused, &other);
-    if (status == FB_OK && other.n > 0 && area_of(&other) < area_of(found)) {
+    rect_t rect = {.south = south, .west = west, .north = north, .width = width,
+                   .whole = isinf(width) != 0};
+    region_t region = {.shape = &rect, .look = look_rect};
+    if (!rect.whole) {
+        rect.n_inside = lunes(west, west + width, rect.inside);
+        rect.n_outside = lunes(west + width, west + 2 * PI, rect.outside);
+    }
+    bound_rect(south, west, north, width, &region);
+    fb_status_t status = cover(&region, limits, found);
+    region.look = look_box;
+    if (status == FB_OK) status = cover(&region, limits, &other);
+    if (status == FB_OK && area_of(&other) < area_of(found)) {
         const fb_s2_found_t before = *found;
         *found = other;
         other = before;
@@ -677,47 +867,29 @@ static fb_status_t cover(const void *region, look_t *look, edges_t all, fb_s2_li
     return status;
 }
 
-fb_status_t fb_s2_cover_cap(double lat, double lng, double angle, fb_s2_limits_t limits,
-                            fb_s2_found_t *found) {
-    const point_t center = of_degrees(lat, lng);
-    cap_t cap = {.large = angle > PI / 2, .center = center};
-    if (cap.large) cap.center = opposite(center);
-    cap.chord = 2 * sin(0.5 * (cap.large ? PI - angle : angle));
-    return cover(&cap, look_cap, (edges_t){NULL, 0}, limits, found);
-}
-
-fb_status_t fb_s2_cover_rect(double south, double west, double north, double width,
-                             fb_s2_limits_t limits, fb_s2_found_t *found) {
-    rect_t rect = {.south = south - PAD, .north = north + PAD, .whole = isinf(width) != 0};
-    if (!rect.whole) {
-        rect.n_inside = lunes(west, west + width, rect.inside);
-        rect.n_outside = lunes(west + width, west + 2 * PI, rect.outside);
-    }
-    return cover(&rect, look_rect, (edges_t){NULL, 0}, limits, found);
-}
-
 fb_status_t fb_s2_cover_polygon(fb_s2_rings_t rings, fb_s2_limits_t limits, fb_s2_found_t *found,
                                 size_t bad[2]) {
     polygon_t p;
-    edges_t all = {NULL, 0};
-    fb_status_t status = polygon_init(&p, rings, bad);
+    region_t region = {.shape = &p, .look = look_polygon};
+    uint64_t first[7];
+    fb_status_t status = polygon_init(&p, rings, bad, &region);
     if (status == FB_OK) {
-        all.edges = malloc(p.n * sizeof *all.edges);
-        if (!all.edges) status = FB_NO_MEMORY;
+        region.edges.edges = malloc(p.n * sizeof *region.edges.edges);
+        if (!region.edges.edges) status = FB_NO_MEMORY;
     }
     if (status == FB_OK) {
-        for (; all.n < p.n; all.n++) all.edges[all.n] = (uint32_t)all.n;
-        for (uint64_t face = 0; face < 6 && status == FB_OK; face++) {
-            const uint64_t cell = face << 61 | (uint64_t)1 << 60;
-            const shape_t s = shape_of(cell);
+        for (; region.edges.n < p.n; region.edges.n++)
+            region.edges.edges[region.edges.n] = (uint32_t)region.edges.n;
+        const size_t n = candidates(&region, 4, FB_S2_MAX_LEVEL, first);
+        for (size_t k = 0; k < n && status == FB_OK; k++) {
             edges_t own;
-            status = keep_meeting(&p, &s, all, &own);
-            if (status == FB_OK) status = seek_crossing(&p, cell, own, 0, bad);
+            status = keep_meeting(&p, first[k], region.edges, &own);
+            if (status == FB_OK) status = seek_crossing(&p, first[k], own, 0, bad);
             free(own.edges);
         }
     }
-    if (status == FB_OK) status = cover(&p, look_polygon, all, limits, found);
-    free(all.edges);
+    if (status == FB_OK) status = cover(&region, limits, found);
+    free(region.edges.edges);
     polygon_free(&p);
     return status;
 }

@@ -8,6 +8,7 @@
 
 typedef struct {
     size_t max_cells; /* 1 or more; what min_level and the faces of the cube need may be more */
+    size_t most;      /* max_cells or more; FB_FULL if min_level needs more than these */
     int min_level, max_level;
 } fb_s2_limits_t;
 
@@ -25,7 +26,8 @@ fb_status_t fb_s2_cover_cap(double lat, double lng, double angle, fb_s2_limits_t
                             fb_s2_found_t *found);
 
 /* The covering of the points between two parallels, and `width` to the east of a meridian, in radians;
- * no meridian is outside if the width is infinite. FB_OK or FB_NO_MEMORY. */
+ * no meridian is outside if the width is infinite. FB_OK,
+ * FB_FULL or FB_NO_MEMORY. */
 fb_status_t fb_s2_cover_rect(double south, double west, double north, double width,
                              fb_s2_limits_t limits, fb_s2_found_t *found);
 
@@ -39,7 +41,7 @@ typedef struct {
 } fb_s2_rings_t;
 
 /* The covering of polygons. FB_OUT_OF_RANGE if the edges that leave points bad[0] and bad[1] cross, or
- * the edge that leaves bad[0] is half a circle (bad[1] is then SIZE_MAX); FB_NO_MEMORY. */
+ * the edge that leaves bad[0] is half a circle (bad[1] is then SIZE_MAX); FB_FULL, FB_NO_MEMORY. */
 fb_status_t fb_s2_cover_polygon(fb_s2_rings_t rings, fb_s2_limits_t limits, fb_s2_found_t *found,
                                 size_t bad[2]);
 

@@ -1,6 +1,7 @@
-"""Coverings hold the region, keep the limits, and on the whole are no larger than s2geometry's."""
+"""Coverings hold the region, keep the limits, and are those of s2geometry or smaller."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -50,31 +51,25 @@ def check_levels(cells, min_level, max_level):
     assert (np.diff(cells.astype(object)) > 0).all()
 
 
-class Comparison:
-    """Our coverings and s2geometry's: cells within the limit, or no more than its; no more area.
+def compare(mine, theirs, max_cells, same=False):
+    """No more cells than s2geometry, or than allowed; no more area; or the same cells.
 
-    Of candidates of equal merit another may be divided, so that one covering can be larger.
+    Of cells of equal merit its heap decides which is divided first. Ours is that of GNU's C++ library,
+    which the packages for Linux use; elsewhere a single covering can be larger.
     """
-
-    def __init__(self, max_cells):
-        self.max_cells, self.ratios = max_cells, []
-
-    def add(self, mine, theirs):
-        assert len(mine) <= max(self.max_cells, len(theirs))
-        self.ratios.append(area(mine) / area(theirs))
-
-    def check(self):
-        assert np.mean(self.ratios) <= 1
-        assert max(self.ratios) <= 1.1
+    assert len(mine) <= max(max_cells, len(theirs))
+    linux = sys.platform == "linux"
+    assert area(mine) <= area(theirs) * (1 + 1e-9 if linux else 1.2)
+    if same and linux:
+        assert mine.tolist() == theirs.tolist()
 
 
-LIMITS = [(4, 0, 30), (8, 0, 30), (20, 0, 12), (100, 0, 30), (8, 2, 30)]
+LIMITS = [(4, 0, 30), (8, 0, 30), (20, 0, 12), (100, 0, 30), (100, 2, 30), (8, 2, 30), (2, 0, 30)]
 
 
 @pytest.mark.parametrize("limits", LIMITS)
 def test_caps(limits):
     rng = np.random.default_rng(1)
-    comparison = Comparison(limits[0])
     places = [(90, 0), (-90, 5), (0, 180), (0, 0), (45, 45), (35.26438968, 45)]
     places += [
         (math.degrees(math.asin(rng.uniform(-1, 1))), rng.uniform(-180, 180)) for _ in range(40)
@@ -88,14 +83,12 @@ def test_caps(limits):
         distances[:80] = angle * (1 - 1e-9)
         assert holds(cells, *around(lat, lng, distances, rng.uniform(0, 2 * math.pi, 200)))
         cap = s2g.S2Cap(point(lat, lng), s2g.S1Angle.Radians(angle))
-        comparison.add(cells, by_s2(cap, *limits))
-    comparison.check()
+        compare(cells, by_s2(cap, *limits), limits[0], same=True)
 
 
 @pytest.mark.parametrize("limits", LIMITS)
 def test_rectangles(limits):
     rng = np.random.default_rng(2)
-    comparison = Comparison(limits[0])
     for k in range(50):
         south, north = sorted(rng.uniform(-90, 90, 2))
         west = rng.uniform(-180, 180)
@@ -111,8 +104,7 @@ def test_rectangles(limits):
         lats[:40], lats[40:80], lngs[80:100], lngs[100:120] = south, north, west, east
         assert holds(cells, lats, lngs)
         low, high = s2g.S2LatLng.FromDegrees(south, west), s2g.S2LatLng.FromDegrees(north, east)
-        comparison.add(cells, by_s2(s2g.S2LatLngRect(low, high), *limits))
-    comparison.check()
+        compare(cells, by_s2(s2g.S2LatLngRect(low, high), *limits), limits[0])
 
 
 def star(rng, lat, lng, size, n):
@@ -135,10 +127,9 @@ def point_of(lat, lng):
     return math.cos(theta) * math.cos(phi), math.sin(theta) * math.cos(phi), math.sin(phi)
 
 
-@pytest.mark.parametrize("limits", LIMITS[:4])
+@pytest.mark.parametrize("limits", LIMITS)
 def test_polygons(limits):
     rng = np.random.default_rng(3)
-    comparison = Comparison(limits[0])
     places = [(89.9, 0), (-89.5, 10), (0, 180), (20, -179.99), (0, 0), (45, 45)]
     places += [
         (math.degrees(math.asin(rng.uniform(-1, 1))), rng.uniform(-180, 180)) for _ in range(30)
@@ -154,8 +145,7 @@ def test_polygons(limits):
         loop = s2g.S2Loop()
         loop.Init([point(*p) for p in ring])
         loop.Normalize()
-        comparison.add(cells, by_s2(loop, *limits))
-    comparison.check()
+        compare(cells, by_s2(loop, *limits), limits[0], same=True)
 
 
 def test_native_and_pure_agree():
@@ -171,6 +161,22 @@ def test_native_and_pure_agree():
         hole = [(lat + 0.3 * (a - lat), lng + 0.3 * (b - lng)) for a, b in ring]
         results = [outcome(s2, ring, hole, limits) for s2 in (NATIVE, PURE)]
         assert results[0] == results[1]
+
+
+def test_time_zones():
+    """Polygons of the world: thousands of edges each."""
+    finder = pytest.importorskip("timezonefinder").TimezoneFinder(in_memory=True)
+    for number in range(0, 1200, 40):
+        lngs, lats = np.array(finder.boundaries.coords_of(number)) / 1e7
+        if len(lats) > 3000:
+            continue
+        loop = s2g.S2Loop()
+        loop.Init([point(*p) for p in zip(lats, lngs, strict=True)])
+        loop.Normalize()
+        for max_cells in (8, 20):
+            cells = NATIVE.cover_polygon(np.stack([lats, lngs], 1), max_cells=max_cells)
+            assert holds(cells, lats, lngs)
+            compare(cells, by_s2(loop, max_cells, 0, 30), max_cells)
 
 
 def outcome(s2, ring, hole, limits):
@@ -237,6 +243,22 @@ def test_edges_upon_each_other(impl):
     assert holds(cells, [1.0, 5.5], [7.0, 7.0])
 
 
+def test_few_cells_however_deep(impl):
+    """What min_level needs is limited, and known before memory is full."""
+    s2 = impl.geo.s2
+    words = "min_level must be so low that 4194304 cells cover the region, not 20"
+    for cap in [(0, 0, 3e7), (10, 10, 1e6)]:
+        with pytest.raises(ValueError, match=words):
+            s2.cover_cap(*cap, min_level=20)
+    with pytest.raises(ValueError, match=words):
+        s2.cover_rect(-80, 0, 80, 300, min_level=20)
+    with pytest.raises(ValueError, match=words):
+        s2.cover_polygon(SQUARE, min_level=20)
+    cells = s2.cover_cap(10, 10, 2e5, min_level=9, max_level=9)
+    assert set(s2.level(cells)) == {9}
+    assert area(cells) < 1.4 * math.pi * (2e5 / RADIUS_M) ** 2
+
+
 def test_whole_sphere_and_points(impl):
     s2 = impl.geo.s2
     faces = [face << 61 | 1 << 60 for face in range(6)]
@@ -257,6 +279,11 @@ def test_whole_sphere_and_points(impl):
         (lambda s: s.cover_cap(0, 0, -1), ValueError, "radius_m must be in"),
         (lambda s: s.cover_cap(0, 0, math.nan), ValueError, "radius_m must be in"),
         (lambda s: s.cover_cap(0, 0, 1, 0), ValueError, "max_cells must be in"),
+        (
+            lambda s: s.cover_cap(0, 0, 1, 2**22 + 1),
+            ValueError,
+            r"max_cells must be in \[1, 4194304\]",
+        ),
         (
             lambda s: s.cover_cap(0, 0, 1, 8, 5, 4),
             ValueError,

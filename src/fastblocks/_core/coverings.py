@@ -8,22 +8,32 @@ from typing import Any
 from . import check
 from .columns import Batch
 
-__all__ = ["cap", "edge_name", "limits", "polygons", "rectangle"]
+__all__ = ["MOST_CELLS", "cap", "edge_name", "limits", "polygons", "rectangle", "too_many"]
 
 RADIUS_M = 6371008.8
+MOST_CELLS = 2**22  # of a covering
 
 Ring = list[tuple[float, float]]
 
 
 def limits(max_cells: Any, min_level: Any, max_level: Any) -> tuple[int, int, int]:
     """Return the limits of a covering."""
-    most = check.integer("max_cells", max_cells, 1, 2**31 - 1)
+    most = check.integer("max_cells", max_cells, 1, MOST_CELLS)
     deepest = check.integer("max_level", max_level, 0, 30)
     return most, check.integer("min_level", min_level, 0, deepest), deepest
 
 
+def too_many(min_level: int) -> ValueError:
+    """Return the error of a covering of more than MOST_CELLS."""
+    return ValueError(
+        f"min_level must be so low that {MOST_CELLS} cells cover the region, not {min_level}"
+    )
+
+
 def latitude(name: str, value: Any) -> float:
     """Return degrees in [-90, 90]."""
+    if type(value) in (float, int) and -90 <= value <= 90:
+        return float(value)  # the same, quickly
     batch = Batch()
     batch.latitudes(name, value)
     return number(name, value, batch)
@@ -31,6 +41,8 @@ def latitude(name: str, value: Any) -> float:
 
 def longitude(name: str, value: Any) -> float:
     """Return finite degrees, brought to [-180, 180]."""
+    if type(value) in (float, int) and -180 <= value <= 180:
+        return float(value)
     batch = Batch()
     batch.longitudes(name, value)
     return wrapped(number(name, value, batch))
@@ -130,7 +142,8 @@ def ring(name: str, points: Any) -> Ring:
         lats, lngs = (both[:, 0], both[:, 1]) if isinstance(both, np.ndarray) else both
         batch.latitudes(f"{name}, lat", lats)
         batch.longitudes(f"{name}, lng", lngs)
-        pairs = [(lat, wrapped(lng)) for lat, lng in batch.rows()]
+        lats, lngs = (np.asarray(x, np.float64).tolist() for x in (lats, lngs))
+        pairs = [(lat, wrapped(lng)) for lat, lng in zip(lats, lngs, strict=True)]
     else:
         pairs = []
     kept = [p for k, p in enumerate(pairs) if k == 0 or p != pairs[k - 1]]

@@ -6,11 +6,12 @@ from libc.string cimport memcpy
 from fastblocks._core import coverings, errors
 
 from fastblocks._core.arrays cimport data_of
-from fastblocks._core.status cimport FB_OK, FB_OUT_OF_RANGE, check_status, fb_status_t
+from fastblocks._core.status cimport FB_FULL, FB_OUT_OF_RANGE, check_status, fb_status_t
 
 cdef extern from "geo/s2_cover.h" nogil:
     ctypedef struct fb_s2_limits_t:
         size_t max_cells
+        size_t most
         int min_level
         int max_level
     ctypedef struct fb_s2_found_t:
@@ -36,15 +37,18 @@ cdef fb_s2_limits_t limits_of(object max_cells, object min_level, object max_lev
     cdef fb_s2_limits_t limits
     most, least, deepest = coverings.limits(max_cells, min_level, max_level)
     limits.max_cells = most
+    limits.most = coverings.MOST_CELLS
     limits.min_level = least
     limits.max_level = deepest
     return limits
 
-cdef object given(fb_status_t status, fb_s2_found_t *found):
+cdef object given(fb_status_t status, fb_s2_limits_t limits, fb_s2_found_t *found):
     """The cells found, as an array; frees them."""
     import numpy as np
 
     try:
+        if status == FB_FULL:
+            raise coverings.too_many(limits.min_level)
         check_status(status, "covering")
         cells = np.empty(found.n, np.uint64)
         if found.n:
@@ -87,7 +91,7 @@ def cover_cap(lat, lng, radius_m, max_cells=8, min_level=0, max_level=30):
     y, x, angle = coverings.cap(lat, lng, radius_m)
     with nogil:
         status = fb_s2_cover_cap(y, x, angle, limits, &found)
-    return given(status, &found)
+    return given(status, limits, &found)
 
 def cover_rect(south, west, north, east, max_cells=8, min_level=0, max_level=30):
     """Return cells that hold every point between two parallels and two meridians.
@@ -118,7 +122,7 @@ def cover_rect(south, west, north, east, max_cells=8, min_level=0, max_level=30)
     low, left, high, width = coverings.rectangle(south, west, north, east)
     with nogil:
         status = fb_s2_cover_rect(low, left, high, width, limits, &found)
-    return given(status, &found)
+    return given(status, limits, &found)
 
 def cover_polygon(outer, holes=(), max_cells=8, min_level=0, max_level=30):
     """Return cells that hold a polygon.
@@ -158,8 +162,8 @@ def cover_polygon(outer, holes=(), max_cells=8, min_level=0, max_level=30):
     import numpy as np
 
     each = [ring for part in parts for ring in part]
-    points = np.array([point for ring in each for point in ring]).T.copy()
-    lats, lngs = points
+    lats = np.array([point[0] for ring in each for point in ring])
+    lngs = np.array([point[1] for ring in each for point in ring])
     starts = np.cumsum([0, *map(len, each)], dtype=np.uintp)
     outers = np.array([k == 0 for part in parts for k in range(len(part))])
     rings.lat = <const double *>data_of(lats)
@@ -174,4 +178,4 @@ def cover_polygon(outer, holes=(), max_cells=8, min_level=0, max_level=30):
         if bad[1] == SIZE_MAX:
             raise errors.half_circle(coverings.edge_name(parts, bad[0]))
         raise errors.crossing(*[coverings.edge_name(parts, k) for k in bad[:2]])
-    return given(status, &found)
+    return given(status, limits, &found)

@@ -153,6 +153,13 @@ def leaf_around(face: int, i: int, j: int) -> int:
     return leaf_at(face, st_to_index(0.5 * (u / w + 1)), st_to_index(0.5 * (v / w + 1)))
 
 
+def leaf_of_point(x: float, y: float, z: float) -> int:
+    """Return the leaf cell that holds a point."""
+    face = face_of(x, y, z)
+    u, v, w = to_face(face, x, y, z)
+    return leaf_at(face, st_to_index(uv_to_st(u / w)), st_to_index(uv_to_st(v / w)))
+
+
 def bounds(cell: int) -> tuple[int, float, float, float, float]:
     """Return the face of a cell and its sides on it: left, right, lower, upper."""
     face, i, j, size = place_of(cell)
@@ -218,6 +225,16 @@ def all_neighbors_of(cell: int) -> list[int]:
         if x or y
     ]
     return list(dict.fromkeys(around))  # beyond a corner of the cube there is no cell
+
+
+def vertex_neighbors_of(leaf: int, level: int) -> list[int]:
+    """Return the cells of a level, above 30, around the vertex next to a leaf cell."""
+    face, i, j, size = place_of(ancestor(leaf, level))
+    _, at_i, at_j, _ = place_of(leaf)
+    x = size if at_i - i >= size // 2 else -size
+    y = size if at_j - j >= size // 2 else -size
+    places = ((i, j), (i + x, j), (i, j + y), (i + x, j + y))
+    return [ancestor(leaf_around(face, *place), level) for place in places]
 
 
 def descendants(cell: int, level: int) -> range:
@@ -302,11 +319,7 @@ def latlng_to_cell(lat: Any, lng: Any, level: int = MAX_LEVEL, out: Any = None) 
     level = check.integer("level", level, 0, MAX_LEVEL)
 
     def one(lat: float, lng: float) -> int:
-        point = latlng_to_point(lat, lng)
-        face = face_of(*point)
-        u, v, w = to_face(face, *point)
-        i, j = (st_to_index(uv_to_st(x / w)) for x in (u, v))
-        return ancestor(leaf_at(face, i, j), level)
+        return ancestor(leaf_of_point(*latlng_to_point(lat, lng)), level)
 
     batch = Batch()
     batch.latitudes("lat", lat)

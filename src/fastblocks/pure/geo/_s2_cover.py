@@ -2,24 +2,28 @@
 
 A region looks at a cell and says whether it is apart from it, meets it, or contains it. Cells and
 regions are closed, and PAD is added to all of them: who is nearer than that touches, so that
-rounding never opens a gap. The covering itself is made as S2's coverer makes it: of the cells so
-far the largest is divided, as long as there are no more than `max_cells`.
+rounding never opens a gap. The covering itself is made as S2's coverer makes it: from a few cells
+around the region on, the largest is divided, as long as there are no more than `max_cells`.
 """
 
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from fastblocks._core import coverings, errors
 
 from ._s2_cells import (
     MAX_LEVEL,
+    ancestor,
     bounds,
     descendants,
     from_face,
+    holds,
     latlng_to_point,
+    leaf_of_point,
     level_of,
     low_bit,
     normal_form,
@@ -27,11 +31,13 @@ from ._s2_cells import (
     to_face,
     triangle,
     unit,
+    vertex_neighbors_of,
     vertices,
 )
 
 Point = tuple[float, float, float]
 Corners = list[tuple[Point, Point | None]]
+Edges = list[int]  # of a polygon, by number
 
 PAD = 1e-14  # radians: 64 nanometres on Earth; a leaf cell is a million times as wide
 APART, MEETS, CONTAINED = range(3)
@@ -84,21 +90,24 @@ def sides(cell: int) -> list[Point]:
 class Cap:
     """The points within `angle` of `center`; beyond a half sphere, all but the opposite cap."""
 
+    numbers: ClassVar[Edges] = []
+
     def __init__(self, center: Point, angle: float) -> None:
         self.large = angle > math.pi / 2
         self.center = (-center[0], -center[1], -center[2]) if self.large else center
+        self.bound = center, angle
         self.chord = 2 * math.sin(0.5 * (math.pi - angle if self.large else angle))
 
-    def look(self, cell: int, _: Any) -> tuple[int, Any]:
+    def look(self, cell: int, _: Edges) -> int:
         near = self.distance(cell)
         far = max(length(minus(vertex, self.center)) for vertex in vertices(cell))
         if self.large:
             if far < self.chord - PAD:
-                return APART, None
-            return CONTAINED if near >= self.chord - PAD else MEETS, None
+                return APART
+            return CONTAINED if near >= self.chord - PAD else MEETS
         if near > self.chord + PAD:
-            return APART, None
-        return CONTAINED if far <= self.chord + PAD else MEETS, None
+            return APART
+        return CONTAINED if far <= self.chord + PAD else MEETS
 
     def distance(self, cell: int) -> float:
         """Return the length of the straight line from the center to the nearest point of a cell."""
@@ -129,15 +138,18 @@ def side_distance(u: float, v: float, w: float, side: float, low: float, high: f
 class Rect:
     """The points between two parallels, and `width` to the east of a meridian, in radians."""
 
+    numbers: ClassVar[Edges] = []
+
     def __init__(self, south: float, west: float, north: float, width: float) -> None:
-        self.south, self.north = south - PAD, north + PAD
+        self.south, self.west, self.north, self.width = south, west, north, width
+        self.bound = cap_around(south, west, north, width)
         self.inside: list[list[Point]] | None = None
         self.outside: list[list[Point]] = []
         if width < math.inf:
             self.inside = lunes(west, west + width)
             self.outside = lunes(west + width, west + 2 * math.pi)
 
-    def look(self, cell: int, _: Any) -> tuple[int, Any]:
+    def look(self, cell: int, _: Edges) -> int:
         normals = sides(cell)
         corners = vertices(cell)
         quad: Corners = list(zip(corners, normals, strict=True))
@@ -147,14 +159,74 @@ class Rect:
             parts = [clipped(quad, lune, PAD) for lune in self.inside]
         poles = [all(pole * n[2] >= -PAD for n in normals) for pole in (1, -1)]
         ranges = [latitudes(part, poles) for part in parts if part]
-        if not any(low <= self.north and high >= self.south for low, high in ranges):
-            return APART, None
+        if not any(low <= self.north + PAD and high >= self.south - PAD for low, high in ranges):
+            return APART
         low, high = latitudes(quad, poles)
-        if low < self.south or high > self.north:
-            return MEETS, None
-        if any(clipped(quad, lune, -PAD) for lune in self.outside):
-            return MEETS, None
-        return CONTAINED, None
+        if low < self.south - PAD or high > self.north + PAD:
+            return MEETS
+        return MEETS if any(clipped(quad, lune, -PAD) for lune in self.outside) else CONTAINED
+
+
+class Boxes(Rect):
+    """A rectangle that looks at the least rectangle around a cell."""
+
+    def look(self, cell: int, _: Edges) -> int:
+        south, west, north, width = box_of(cell)
+        if south > self.north + PAD or north < self.south - PAD:
+            return APART
+        inside = (
+            max(south - PAD, -math.pi / 2) >= self.south
+            and min(north + PAD, math.pi / 2) <= self.north
+        )
+        if self.width < math.inf:
+            start = (west - self.west) % (2 * math.pi)
+            if start > self.width + PAD and start + width < 2 * math.pi - PAD:
+                return APART
+            inside = inside and start >= PAD and start + width <= self.width - PAD
+        return CONTAINED if inside else MEETS
+
+
+def box_of(cell: int) -> tuple[float, float, float, float]:
+    """Return the least rectangle around a cell: south, west, north, width."""
+    if level_of(cell) == 0:
+        pole, face = math.asin(math.sqrt(1 / 3)), cell >> 61
+        if face == 2:
+            return pole, 0.0, math.pi / 2, math.inf
+        if face == 5:
+            return -math.pi / 2, 0.0, -pole, math.inf
+        west = math.pi / 2 * (face if face < 2 else face - 1) - math.pi / 4
+        return -math.pi / 4, west, math.pi / 4, math.pi / 2
+    corners = vertices(cell)
+    lats = [latitude_of(corner) for corner in corners]
+    lngs = [math.atan2(y, x) for x, y, _ in corners]
+    steps = [math.remainder(lng - lngs[0], 2 * math.pi) for lng in lngs]
+    at_pole = max(-min(lats), max(lats)) >= math.pi / 2 - PAD
+    width = math.inf if at_pole else max(steps) - min(steps)
+    return min(lats), lngs[0] + min(steps), max(lats), width
+
+
+def cap_around(south: float, west: float, north: float, width: float) -> tuple[Point, float]:
+    """Return a cap that holds a rectangle: around its middle, or around the pole next to it."""
+    up = south + north >= 0
+    angle = math.pi / 2 + (-south if up else north)
+    if width <= math.pi:
+        center = at_radians(0.5 * (south + north), west + 0.5 * width)
+        corners = [at_radians(a, b) for a in (south, north) for b in (west, west + width)]
+        far = max(length(minus(center, corner)) for corner in corners)
+        around = 2 * math.asin(min(1.0, 0.5 * far))
+        if around < angle:
+            return center, around
+    return (0.0, 0.0, 1.0 if up else -1.0), angle
+
+
+def at_radians(lat: float, lng: float) -> Point:
+    """Return the point of the unit sphere."""
+    return math.cos(lng) * math.cos(lat), math.sin(lng) * math.cos(lat), math.sin(lat)
+
+
+def latitude_of(point: Point) -> float:
+    """Return a latitude in radians."""
+    return math.atan2(point[2], math.sqrt(point[0] * point[0] + point[1] * point[1]))
 
 
 def lunes(west: float, east: float) -> list[list[Point]]:
@@ -195,7 +267,7 @@ def clipped(polygon: Corners, planes: list[Point], pad: float) -> Corners:
 
 def latitudes(polygon: Corners, poles: list[bool]) -> tuple[float, float]:
     """Return the range of the latitudes of a polygon, in radians."""
-    each = [math.atan2(p[2], math.sqrt(p[0] * p[0] + p[1] * p[1])) for p, _ in polygon]
+    each = [latitude_of(point) for point, _ in polygon]
     low, high = min(each), max(each)
     for k, (point, side) in enumerate(polygon):
         if side is None:
@@ -235,13 +307,54 @@ class Polygon:
         self.edges = [
             (ring[k], ring[(k + 1) % len(ring)]) for ring in rings for k in range(len(ring))
         ]
+        self.numbers = list(range(len(self.edges)))
+        self.bound, around = self.cap()
+        if not around and self.bound[1] < 1:
+            center = self.bound[0]
+            axis = (1.0, 0.0, 0.0) if abs(center[2]) > 0.5 else (0.0, 0.0, 1.0)
+            first = unit(*cross(center, axis))
+            self.anchors = [first, cross(center, first)]
+            self.within = [[False] * len(rings)] * 2
+            return
+        self.drop_anchors()
+        if around:
+            self.bound, _ = self.cap(*(self.inside((0.0, 0.0, pole)) for pole in (1.0, -1.0)))
+
+    def cap(self, north_pole: bool = False, south_pole: bool = False) -> tuple[Any, bool]:
+        """Return a cap that holds the rings, and whether one of them goes around a pole."""
+        low, high, west, east, around = math.pi, -math.pi, 0.0, 0.0, False
+        for r, ring in enumerate(self.rings):
+            lng, turns = math.atan2(ring[0][1], ring[0][0]), [0.0]
+            for k, a in enumerate(ring):
+                b = ring[(k + 1) % len(ring)]
+                own = latitudes([(a, cross(a, b)), (b, None)], [False, False])
+                low, high = min(low, own[0]), max(high, own[1])
+                after = math.atan2(b[1], b[0])
+                turns.append(turns[-1] + math.remainder(after - lng, 2 * math.pi))
+                lng = after
+            around = around or abs(turns[-1]) > 3
+            left, right = min(turns), max(turns)
+            if r == 0:
+                west, east = lng + left, lng + right
+                continue
+            middle, own_middle = 0.5 * (west + east), lng + 0.5 * (left + right)
+            own_middle = middle + math.remainder(own_middle - middle, 2 * math.pi)
+            lng = own_middle - 0.5 * (left + right)
+            west, east = min(west, lng + left), max(east, lng + right)
+        if not around:
+            return cap_around(low, west, high, east - west), around
+        high = math.pi / 2 if north_pole else high
+        low = -math.pi / 2 if south_pole else low
+        return cap_around(low, 0.0, high, math.inf), around
+
+    def drop_anchors(self) -> None:
+        """Choose the anchors among six, and tell in which rings they are."""
         clear = [min(arc_distance(p, a, b) for a, b in self.edges) for p in ANCHORS]
         first = max(range(6), key=clear.__getitem__)
         second = max((k for k in range(6) if k % 3 != first % 3), key=clear.__getitem__)
         self.anchors = [ANCHORS[first], ANCHORS[second]]
         opposite = ANCHORS[(first + 3) % 6]
-        at_first = [abs(fan(opposite, ring)) > 2 * math.pi for ring in rings]
-        self.within = [at_first]
+        self.within = [[abs(fan(opposite, ring)) > 2 * math.pi for ring in self.rings]]
         self.within.append(self.rings_around(self.anchors[1]))
 
     def rings_around(self, point: Point) -> list[bool]:
@@ -264,23 +377,20 @@ class Polygon:
                 found = False
         return some or found
 
-    def look(self, cell: int, near: list[int] | None) -> tuple[int, Any]:
-        if near is None:
-            near = list(range(len(self.edges)))
+    def look(self, cell: int, near: Edges) -> int:
         touching = self.meeting(near, cell)
         if any(meets(self.edges[k], cell, -PAD) for k in touching):
-            return MEETS, touching
+            return MEETS
         face, left, right, lower, upper = bounds(cell)
         middle = unit(*from_face(face, 0.5 * (left + right), 0.5 * (lower + upper)))
         if self.inside(middle):
-            return CONTAINED, touching
-        return MEETS if touching else APART, touching
+            return CONTAINED
+        return MEETS if touching else APART
 
     def crossing(self) -> tuple[int, int] | None:
         """Return two edges that cross, if there are any."""
-        everywhere = list(range(len(self.edges)))
-        for face in FACES:
-            found = self.crossing_in(face, self.meeting(everywhere, face), 0)
+        for cell in candidates(*self.bound, 4, MAX_LEVEL):
+            found = self.crossing_in(cell, self.meeting(self.numbers, cell), 0)
             if found:
                 return found
         return None
@@ -386,57 +496,117 @@ def plane_of(a: Point, b: Point) -> Point:
 # ---- the covering --------------------------------------------------------------------------------
 
 
-def covering(region: Any, *limits: int) -> Any:
-    """Return cells that hold a region, in order: the smaller of two coverings."""
-    import numpy as np
+class Waiting(NamedTuple):
+    """A cell to be divided: its order, the edges that meet it, the children that are not apart.
 
-    cells, others = (divided(region, order, *limits) for order in (1, -1))
-    smaller = min(cells, others, key=lambda found: sum(map(steradians, found)))
-    return np.array(smaller, np.uint64)
+    Of equal order is first whom heapq happens to bring up; any other heap must do the same.
+    """
+
+    order: int
+    cell: int
+    near: Edges
+    children: list[tuple[int, int]]
+
+    def __lt__(self, other: tuple[Any, ...]) -> bool:
+        return bool(self.order < other[0])
 
 
-def divided(region: Any, order: int, max_cells: int, min_level: int, max_level: int) -> list[int]:
-    """Return cells that hold a region; of equal ones the first, or the last, is divided first."""
+def candidates(center: Point, angle: float, most: int, max_level: int) -> list[int]:
+    """Return cells that hold a cap, in order, to divide from.
+
+    They are six faces, or `most` or fewer around the vertex next to the center, at least twice as
+    wide as the angle and not below max_level. Those that have the smallest common ancestor are put
+    together if they are more.
+    """
+    exponent = math.frexp(2 * math.sqrt(2) / 3 / max(angle, 1e-10))[1]
+    level = 29 if exponent > 31 else exponent - 2
+    if level < 0:
+        return FACES
+    around = vertex_neighbors_of(leaf_of_point(*center), level)
+    cells = normal_form([ancestor(cell, min(level, max_level)) for cell in around])
+    while len(cells) > most:
+        shared = [common(a, b) for a, b in itertools.pairwise(cells)]
+        whole = max(shared, key=lambda cell: level_of(cell) if cell else -1)
+        if not whole:
+            break
+        cells = normal_form([*cells, whole])
+    return cells
+
+
+def common(a: int, b: int) -> int:
+    """Return the smallest cell that holds both; 0 if there is none."""
+    level = min(level_of(a), level_of(b))
+    while level >= 0 and not holds(ancestor(a, level), b):
+        level -= 1
+    return ancestor(a, level) if level >= 0 else 0
+
+
+def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> list[int]:
+    """Return cells that hold a region, in order.
+
+    Of the cells so far the largest is divided, of those the one with the fewest children, and of
+    those the one with the fewest that are final.
+    """
     found: list[int] = []
-    # To be divided: level, number of children, how many of them are final; the largest comes first,
-    # and of those the one whose children are few, and need little more.
-    waiting: list[tuple[int, int, int, int, list[tuple[int, int, Any]]]] = []
+    count = 0  # cells found, when they are divided down to min_level
+    waiting: list[Waiting] = []
+
+    def weight(cell: int) -> int:
+        return int(4 ** max(0, min_level - level_of(cell)))
 
     def final(cell: int, relation: int) -> bool:
         level = level_of(cell)
         return level >= min_level and (level == max_level or relation == CONTAINED)
 
-    def add(cell: int, relation: int, near: Any) -> None:
-        if final(cell, relation):
-            found.append(cell)
+    def take(cell: int) -> None:
+        nonlocal count
+        found.append(cell)
+        count += weight(cell)
+
+    def add(cell: int, relation: int, near: Edges) -> None:
+        if count + len(waiting) >= coverings.MOST_CELLS:
+            raise coverings.too_many(min_level)
+        # What would be divided into more than max_cells anyway is taken whole.
+        if final(cell, relation) or (relation == CONTAINED and weight(cell) > max_cells):
+            take(cell)
             return
         level = level_of(cell)
-        children = []
-        for child in descendants(cell, level + 1):
-            looked = (CONTAINED, None) if relation == CONTAINED else region.look(child, near)
-            if looked[0] != APART:
-                children.append((child, *looked))
-        finals = sum(final(child, relation) for child, relation, _ in children)
+        own = region.meeting(near, cell) if near else []
+        children = [
+            (child, CONTAINED if relation == CONTAINED else region.look(child, own))
+            for child in descendants(cell, level + 1)
+        ]
+        children = [child for child in children if child[1] != APART]
+        finals = sum(final(*child) for child in children)
         if finals == 4 and level >= min_level:
-            found.append(cell)
+            take(cell)
         elif children:
-            heapq.heappush(waiting, (level, len(children), finals, order * cell, children))
+            order = 16 * level + 4 * len(children) + finals
+            heapq.heappush(waiting, Waiting(order, cell, own, children))
 
-    for face in FACES:
-        relation, near = region.look(face, None)
+    for cell in candidates(*region.bound, min(max_cells, 4), max_level):
+        relation = region.look(cell, region.numbers)
         if relation != APART:
-            add(face, relation, near)
+            add(cell, relation, region.numbers)
     while waiting:
-        level, n, _, cell, children = heapq.heappop(waiting)
-        if level < min_level or n == 1 or len(found) + len(waiting) + n <= max_cells:
-            for child in children:
-                add(*child)
+        _, cell, near, children = heapq.heappop(waiting)
+        n = len(children)
+        if level_of(cell) < min_level or n == 1 or count + len(waiting) + n <= max_cells:
+            for child, relation in children:
+                add(child, relation, near)
         else:
-            found.append(order * cell)
+            take(cell)
     cells: list[int] = []
     for cell in normal_form(found):
         cells += descendants(cell, max(level_of(cell), min_level))
     return cells
+
+
+def as_array(cells: list[int]) -> Any:
+    """Return cells as an array."""
+    import numpy as np
+
+    return np.array(cells, np.uint64)
 
 
 def cover_cap(
@@ -450,7 +620,7 @@ def cover_cap(
     """Return cells that hold every point within a distance of a point."""
     limits = coverings.limits(max_cells, min_level, max_level)
     lat, lng, angle = coverings.cap(lat, lng, radius_m)
-    return covering(Cap(latlng_to_point(lat, lng), angle), *limits)
+    return as_array(covering(Cap(latlng_to_point(lat, lng), angle), *limits))
 
 
 def cover_rect(
@@ -464,7 +634,10 @@ def cover_rect(
 ) -> Any:
     """Return cells that hold every point between two parallels and two meridians."""
     limits = coverings.limits(max_cells, min_level, max_level)
-    return covering(Rect(*coverings.rectangle(south, west, north, east)), *limits)
+    rectangle = coverings.rectangle(south, west, north, east)
+    exact, boxes = (covering(kind(*rectangle), *limits) for kind in (Rect, Boxes))
+    areas = [sum(map(steradians, cells)) for cells in (exact, boxes)]
+    return as_array(boxes if areas[1] < areas[0] else exact)
 
 
 def cover_polygon(
@@ -485,4 +658,4 @@ def cover_polygon(
     crossing = polygon.crossing()
     if crossing:
         raise errors.crossing(*(coverings.edge_name(parts, k) for k in crossing))
-    return covering(polygon, *limits)
+    return as_array(covering(polygon, *limits))
