@@ -66,37 +66,29 @@ FB_INLINE bool fb_h3_is_valid(uint64_t cell) {
            !(fb_h3_is_pentagon_base(fb_h3_base_cell(cell)) && fb_h3_first_digit(used) == 1);
 }
 
-FB_INLINE int32_t fb_h3_seventh(int32_t x) { /* x / 7, rounded to the nearest; |x| < 2^28 */
-    const int64_t sevenths = (int64_t)x * 613566757; /* 2^32 / 7 */
-    return (int32_t)((sevenths + (1ll << 31)) >> 32);
-}
-
-/* Replace a lattice point by its parent; returns the digit between them. `odd`: of the point's own resolution. */
-FB_INLINE uint64_t fb_h3_ascend(int32_t *a, int32_t *b, bool odd) {
-    const int32_t u = fb_h3_seventh(odd ? 3 * *a - *b : 2 * *a + *b);
-    const int32_t v = fb_h3_seventh(odd ? *a + 2 * *b : 3 * *b - *a);
-    const int32_t step = 4 * (*a - (odd ? 2 * u + v : 3 * u - v)) +
-                         2 * (*b - (odd ? 3 * v - u : u + 2 * v));
-    *a = u;
-    *b = v;
-    return (uint64_t)(step + (7 & step >> 31));
-}
-
-/* The cell of a lattice point (a, b) of a face. */
+/* The cell of a lattice point (a, b) of a face. Two digits at a time, finest first: two resolutions up the
+ * lattice is 7 times as coarse and not turned, so the digits are told by remainders of a and b by 7, and
+ * a carry (fb_h3_climbs). A point of an odd resolution starts from its middle child. */
 FB_INLINE uint64_t fb_h3_cell_of_place(int face, int64_t at_a, int64_t at_b, int res) {
-    int32_t a = (int32_t)at_a, b = (int32_t)at_b;
-    int shift = 3 * (FB_H3_MAX_RES - res);
-    uint64_t digits = 0;
-    if (res % 2 == 1) {
-        digits = fb_h3_ascend(&a, &b, true) << shift;
-        shift += 3;
+    static const int32_t shifts[9] = {23059204, 3294172, 470596, 67228, 9604, 1372, 196, 28, 4};
+    const bool odd = res % 2 == 1;
+    const int pairs = (res + 1) / 2, shift = 3 * (FB_H3_MAX_RES - res);
+    const int64_t middle_a = odd ? 3 * at_a - at_b : at_a, middle_b = odd ? at_a + 2 * at_b : at_b;
+    /* 4 * 7^pairs keep them positive */
+    uint64_t a = (uint64_t)(middle_a + shifts[8 - pairs]);
+    uint64_t b = (uint64_t)(middle_b + shifts[8 - pairs]);
+    uint64_t digits = 0, climb = 0;
+    for (int at = 0; at < 6 * pairs; at += 6) {
+        const uint64_t up_a = a * 613566757 >> 32, up_b = b * 613566757 >> 32; /* by 7 */
+        climb = fb_h3_climbs[(climb & 0300) + (7 * (a - 7 * up_a) + (b - 7 * up_b))];
+        digits |= (climb & 077) << at;
+        a = up_a;
+        b = up_b;
     }
-    for (; shift < 3 * FB_H3_MAX_RES; shift += 6) {
-        digits |= fb_h3_ascend(&a, &b, false) << shift;
-        digits |= fb_h3_ascend(&a, &b, true) << (shift + 3);
-    }
-    const int32_t lower = a < b ? a : b, low = lower & lower >> 31;
-    const int32_t place = 9 * a + 3 * b - 13 * low;
+    digits = digits >> (odd ? 3 : 0) << shift;
+    const int32_t i = (int32_t)(a + (climb >> 6 & 1)) - 4, j = (int32_t)(b + (climb >> 7)) - 4;
+    const int32_t lower = i < j ? i : j, low = lower & lower >> 31;
+    const int32_t place = 9 * i + 3 * j - 13 * low;
     const unsigned turns = (unsigned)fb_h3_face_turns[face][place][fb_h3_first_digit(digits)];
     return 1ull << 59 | (uint64_t)res << 52 | (uint64_t)fb_h3_face_cells[face][place] << 45 |
            fb_h3_turned(digits, turns) | fb_h3_unused(res);

@@ -139,28 +139,22 @@ static grid_t grid_of(int res) {
     return grid;
 }
 
-/* Faces 0 to 9, and from 16 on their opposites. */
-static const int32_t FACE_OR_OPPOSITE[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  0,
-                                             0,  0,  0,  0,  0,  17, 18, 19, 15, 16, 12,
-                                             13, 14, 10, 11, 0,  0,  0,  0,  0,  0};
-
-#define NEAREST(f)                                                                               \
-    {                                                                                            \
-        const double *c = fb_h3_face_centers[f];                                                 \
-        const uint64_t d = bits_of(x * c[0] + y * c[1] + z * c[2]);                              \
-        const double marked = of_bits((d & 0x7fffffffffffffe0ull) | d >> 63 << 4 | f);           \
-        second = larger(second, smaller(best, marked));                                          \
-        best = larger(best, marked);                                                             \
-    }
-
-/* The cosine of the angle to the centre of the nearest face, whose index in FACE_OR_OPPOSITE takes the
- * place of the last 5 bits. `sure`: not so near to another face that rounding decides. */
-FB_INLINE double nearest_face(double x, double y, double z, bool *sure) {
-    double best = 0, second = 0;
-    NEAREST(0) NEAREST(1) NEAREST(2) NEAREST(3) NEAREST(4)
-    NEAREST(5) NEAREST(6) NEAREST(7) NEAREST(8) NEAREST(9)
-    *sure = best - second > 2e-14;
-    return best;
+/* The nearest face, as an index of fb_h3_nearest_faces: signs of coordinates along three mirror planes'
+ * normals, and of what decides between the four faces there. `sure`: none is so small that rounding decides. */
+FB_INLINE uint64_t nearest_face(double x, double y, double z, bool *sure) {
+    static const double G1 = 0.6180339887498949, G2 = 0.3819660112501051;
+    const double(*m)[3] = fb_h3_mirrors;
+    const double p = x * m[0][0] + y * m[0][1] + z * m[0][2];
+    const double q = x * m[1][0] + y * m[1][1] + z * m[1][2];
+    const double r = x * m[2][0] + y * m[2][1] + z * m[2][2];
+    const double ap = fabs(p), aq = fabs(q), ar = fabs(r);
+    const double d0 = ap + (G2 * aq - G1 * ar);
+    const double d1 = ar + (G2 * ap - G1 * aq);
+    const double d2 = aq + (G2 * ar - G1 * ap);
+    *sure = smaller(smaller(smaller(ap, aq), smaller(ar, fabs(d0))),
+                    smaller(fabs(d1), fabs(d2))) > 1e-13;
+    return (bits_of(p) >> 63 | bits_of(q) >> 63 << 1 | bits_of(r) >> 63 << 2) |
+           (bits_of(d0) >> 63 << 3 | bits_of(d1) >> 63 << 4 | bits_of(d2) >> 63 << 5);
 }
 
 /* The lattice point nearest to a place; returns whether it is sure. */
@@ -198,11 +192,10 @@ uint64_t fb_h3_cell_at(double lat, double lng, int res) {
     double x, y, z, a, b;
     bool sure;
     point_at(lat, lng, &x, &y, &z);
-    const double cosine = nearest_face(x, y, z, &sure);
-    const int face = FACE_OR_OPPOSITE[bits_of(cosine) & 31];
+    const int face = fb_h3_nearest_faces[nearest_face(x, y, z, &sure)];
     const grid_t grid = grid_of(res);
-    const double *u = grid.x_axis[face], *v = grid.y_axis[face];
-    const double k = grid.scale / cosine;
+    const double *u = grid.x_axis[face], *v = grid.y_axis[face], *w = fb_h3_face_centers[face];
+    const double k = grid.scale / (x * w[0] + y * w[1] + z * w[2]);
     sure &= nearest_point((x * u[0] + y * u[1] + z * u[2]) * k,
                           (x * v[0] + y * v[1] + z * v[2]) * k, grid.scale, &a, &b);
     if (FB_UNLIKELY(!sure || fabs(lng) > FAR_LNG)) return fb_h3_reference_cell(lat, lng, res);
@@ -211,20 +204,21 @@ uint64_t fb_h3_cell_at(double lat, double lng, int res) {
 
 FB_INLINE void cells_of_points(const double *restrict lats, const double *restrict lngs, size_t n,
                                const grid_t *grid, uint64_t *restrict cells) {
-    double px[BLOCK], py[BLOCK], pz[BLOCK], as[BLOCK], bs[BLOCK], sums[BLOCK], nearest[BLOCK];
+    double px[BLOCK], py[BLOCK], pz[BLOCK], as[BLOCK], bs[BLOCK], sums[BLOCK];
     int32_t faces[BLOCK];
-    uint64_t unsure[BLOCK];
+    uint64_t unsure[BLOCK], nearest[BLOCK];
     for (size_t i = 0; i < n; i++) point_at(lats[i], lngs[i], &px[i], &py[i], &pz[i]);
     for (size_t i = 0; i < n; i++) {
         bool sure;
         nearest[i] = nearest_face(px[i], py[i], pz[i], &sure);
         unsure[i] = (uint64_t)!sure | (uint64_t)(fabs(lngs[i]) > FAR_LNG);
     }
-    for (size_t i = 0; i < n; i++) faces[i] = FACE_OR_OPPOSITE[bits_of(nearest[i]) & 31];
+    for (size_t i = 0; i < n; i++) faces[i] = fb_h3_nearest_faces[nearest[i]];
     const double scale = grid->scale;
     for (size_t i = 0; i < n; i++) {
         const double *u = grid->x_axis[faces[i]], *v = grid->y_axis[faces[i]];
-        const double k = scale / nearest[i];
+        const double *w = fb_h3_face_centers[faces[i]];
+        const double k = scale / (px[i] * w[0] + py[i] * w[1] + pz[i] * w[2]);
         const double x = (px[i] * u[0] + py[i] * u[1] + pz[i] * u[2]) * k;
         const double y = (px[i] * v[0] + py[i] * v[1] + pz[i] * v[2]) * k;
         unsure[i] |= (uint64_t)!nearest_point(x, y, scale, &as[i], &bs[i]);
