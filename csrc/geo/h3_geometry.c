@@ -181,11 +181,12 @@ FB_INLINE bool nearest_point(double x, double y, double scale, double *out_a,
 static const double FAR_LNG = 10000;
 
 FB_INLINE void point_at(double lat, double lng, double *x, double *y, double *z) {
-    double s, c;
-    sine_cosine(lat * RADIANS, z, &c);
-    sine_cosine(choose(fabs(lng) > FAR_LNG, 0, lng) * RADIANS, &s, x);
-    *x *= c;
-    *y = s * c;
+    const double angles[2] = {lat * RADIANS, choose(fabs(lng) > FAR_LNG, 0, lng) * RADIANS};
+    double s[2], c[2];
+    for (int n = 0; n < 2; n++) sine_cosine(angles[n], &s[n], &c[n]);
+    *x = c[0] * c[1];
+    *y = c[0] * s[1];
+    *z = s[0];
 }
 
 uint64_t fb_h3_cell_at(double lat, double lng, int res) {
