@@ -102,18 +102,11 @@ FB_INLINE double angle_of(double y, double x) {
     const double t =
         choose(folded, small - big, small) / (choose(folded, small + big, big) + 1e-300);
     const double z = t * t;
-    double p = -0.017803024570372427;
-    p = p * z + 0.037963116386953384;
-    p = p * z - 0.05035019199400293;
-    p = p * z + 0.058468600441315986;
-    p = p * z - 0.0666294933513016;
-    p = p * z + 0.07692045115329452;
-    p = p * z - 0.09090896797060963;
-    p = p * z + 0.11111110744504495;
-    p = p * z - 0.142857142792419;
-    p = p * z + 0.19999999999940807;
-    p = p * z - 0.3333333333333312;
-    double r = t + t * z * p;
+    const double z2 = z * z, z4 = z2 * z2; /* in pairs, as above */
+    double p = (-0.05035019199400293 + z * 0.037963116386953384) + z2 * -0.017803024570372427;
+    p = ((-0.09090896797060963 + z * 0.07692045115329452) + z2 * (-0.0666294933513016 + z * 0.058468600441315986)) + z4 * p;
+    p = ((-0.3333333333333312 + z * 0.19999999999940807) + z2 * (-0.142857142792419 + z * 0.11111110744504495)) + z4 * p;
+    double r = t + (t * z) * p;
     r = choose(folded, PI / 4 + r, r);
     r = choose(steep, PI / 2 - r, r);
     r = choose(x < 0, PI - r, r);
@@ -274,32 +267,23 @@ FB_INLINE int32_t side_of(int32_t a, int32_t b, int32_t *far) {
 
 FB_INLINE void place_cells(const uint64_t *restrict cells, size_t n, places_t *restrict p) {
     int32_t yielded[BLOCK];
-    uint32_t high[BLOCK], low[BLOCK]; /* digits 1 to 8 and 9 to 15 */
+    uint64_t turned[BLOCK];
     for (size_t i = 0; i < n; i++) {
         const uint64_t digits = fb_h3_used_digits(cells[i]);
         const int8_t *chart = fb_h3_charts[fb_h3_base_cell(cells[i])][fb_h3_first_digit(digits)];
-        const uint64_t turned = fb_h3_turned(digits, (unsigned)chart[3]);
+        turned[i] = fb_h3_turned(digits, (unsigned)chart[3]);
         p->face[i] = chart[0];
         p->a[i] = chart[1];
         p->b[i] = chart[2];
         yielded[i] = chart[4];
-        high[i] = (uint32_t)(turned >> 21);
-        low[i] = (uint32_t)turned & 07777777;
     }
     for (size_t i = 0; i < n; i++) {
-        int32_t a = p->a[i], b = p->b[i];
-#define DESCEND(word, shift, odd)                                                      \
-    {                                                                                  \
-        const int32_t digit = (int32_t)(word >> (shift)) & 7, k = digit & 1;            \
-        const int32_t u = odd ? 2 * a + b : 3 * a - b, v = odd ? 3 * b - a : a + 2 * b; \
-        a = u + (digit >> 2) - k;                                                      \
-        b = v + (digit >> 1 & 1) - k;                                                  \
-    }
-        const uint32_t h = high[i], l = low[i];
-        DESCEND(h, 21, true) DESCEND(h, 18, false) DESCEND(h, 15, true) DESCEND(h, 12, false)
-        DESCEND(h, 9, true) DESCEND(h, 6, false) DESCEND(h, 3, true) DESCEND(h, 0, false)
-        DESCEND(l, 18, true) DESCEND(l, 15, false) DESCEND(l, 12, true) DESCEND(l, 9, false)
-        DESCEND(l, 6, true) DESCEND(l, 3, false) DESCEND(l, 0, true) DESCEND(0u, 0, false)
+        const uint64_t t = turned[i];
+        int64_t at = p->a[i] + p->b[i] * (1ll << 32);
+#define DESCEND(digits) at = 7 * at + fb_h3_descents[(digits) & 077];
+        DESCEND(t >> 39) DESCEND(t >> 33) DESCEND(t >> 27) DESCEND(t >> 21)
+        DESCEND(t >> 15) DESCEND(t >> 9) DESCEND(t >> 3) DESCEND(t << 3)
+        const int32_t a = (int32_t)at, b = (int32_t)((at - a) >> 32);
         int32_t far;
         const int32_t side = side_of(a, b, &far);
         p->side[i] = far + (yielded[i] >> side & 1) > LIMIT ? side : 3;
@@ -315,8 +299,11 @@ FB_INLINE void direction(int32_t face, int32_t side, double a, double b, double 
 }
 
 FB_INLINE void latlng_of(const double v[3], double *lat, double *lng) {
-    *lat = angle_of(v[2], sqrt(v[0] * v[0] + v[1] * v[1]));
-    *lng = angle_of(v[1], v[0]);
+    const double y[2] = {v[2], v[1]}, x[2] = {sqrt(v[0] * v[0] + v[1] * v[1]), v[0]};
+    double angles[2];
+    for (int n = 0; n < 2; n++) angles[n] = angle_of(y[n], x[n]);
+    *lat = angles[0];
+    *lng = angles[1];
 }
 
 FB_INLINE void centers_of_cells(const uint64_t *restrict cells, size_t n, double *restrict lats,
@@ -429,15 +416,14 @@ static size_t corners_of(uint64_t cell, corner_t corners[FB_H3_MAX_CORNERS]) {
     return n;
 }
 
-size_t fb_h3_boundary(uint64_t cell, double out[2 * FB_H3_MAX_CORNERS]) {
-    corner_t corners[FB_H3_MAX_CORNERS];
-    const size_t n = corners_of(cell, corners);
-    for (size_t c = 0; c < n; c++) {
-        double v[3];
-        direction(corners[c].face, corners[c].side, corners[c].a, corners[c].b, v);
-        latlng_of(v, &out[2 * c], &out[2 * c + 1]);
+enum { LANES = 4, MOST_CORNERS = (FB_H3_MAX_CORNERS + LANES - 1) / LANES * LANES };
+
+/* Latitude and longitude of a few directions, whose number is a multiple of LANES. */
+FB_INLINE void latlngs_of(double v[3][MOST_CORNERS], size_t n, double *restrict out) {
+    for (size_t i = 0; i < n / LANES * LANES; i++) {
+        const double one[3] = {v[0][i], v[1][i], v[2][i]};
+        latlng_of(one, &out[2 * i], &out[2 * i + 1]);
     }
-    return n;
 }
 
 /* The corners of a block of cells: six of each, in lanes; cells with more or fewer one by one. */
@@ -544,11 +530,14 @@ typedef void boundaries_fn(const uint64_t *restrict, size_t, const int64_t *rest
                            double *restrict);
 typedef void counts_fn(const uint64_t *restrict, size_t, int64_t *restrict);
 
+typedef void latlngs_fn(double[3][MOST_CORNERS], size_t, double *restrict);
+
 typedef struct {
     points_fn *points;
     centers_fn *centers;
     boundaries_fn *boundaries;
     counts_fn *counts;
+    latlngs_fn *latlngs;
 } kernels_t;
 
 #define KERNELS(target, level)                                                                     \
@@ -568,8 +557,12 @@ typedef struct {
                                       int64_t *restrict counts) {                                  \
         count_corners(cells, n, counts);                                                           \
     }                                                                                              \
+    target static void latlngs_##level(double v[3][MOST_CORNERS], size_t n,               \
+                                       double *restrict out) {                                     \
+        latlngs_of(v, n, out);                                                                     \
+    }                                                                                              \
     static const kernels_t KERNELS_##level = {points_##level, centers_##level, boundaries_##level, \
-                                              counts_##level};
+                                              counts_##level, latlngs_##level};
 
 KERNELS(, base)
 #if FB_X86
@@ -583,6 +576,21 @@ static const kernels_t *kernels(void) {
     if (fb_cpu_level() >= FB_CPU_AVX2) return &KERNELS_avx2;
 #endif
     return &KERNELS_base;
+}
+
+size_t fb_h3_boundary(uint64_t cell, double out[2 * FB_H3_MAX_CORNERS]) {
+    corner_t corners[FB_H3_MAX_CORNERS];
+    double v[3][MOST_CORNERS], latlngs[2 * MOST_CORNERS];
+    const size_t n = corners_of(cell, corners), lanes = (n + LANES - 1) / LANES * LANES;
+    for (size_t c = 0; c < lanes; c++) {
+        const corner_t *corner = &corners[c < n ? c : 0];
+        double one[3];
+        direction(corner->face, corner->side, corner->a, corner->b, one);
+        for (int d = 0; d < 3; d++) v[d][c] = one[d];
+    }
+    kernels()->latlngs(v, lanes, latlngs);
+    memcpy(out, latlngs, 2 * n * sizeof *out);
+    return n;
 }
 
 static size_t block_at(size_t i, size_t n) { return n - i < BLOCK ? n - i : BLOCK; }
