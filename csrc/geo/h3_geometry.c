@@ -10,9 +10,10 @@
  * loop without branches over a block of 128 items kept as a structure of arrays, so the compiler
  * makes vectors of it; the same source is compiled once per dispatch level.
  *
- * To cells. Nearest of the 20 centres (10 and their opposites); cube rounding to the lattice; digits
- * by rounding to the parents. All are integers in doubles. The place at resolution 0 and the first digit tell
- * base cell and turns (h3_tables.h). The result must be the H3 library's, which rounds otherwise: a point
+ * To cells. Nearest face by signs; cube rounding to the lattice; digits by rounding to the parents. All are
+ * integers in doubles. (Of one point, digits are looked up two at a time, see h3_cell.h: less to wait
+ * for, but nothing for lanes.) The place at resolution 0 and the first digit tell base cell and turns
+ * (h3_tables.h). The result must be the H3 library's, which rounds otherwise: a point
  * whose distance to the border of its cell, or of its face, is within the error of either way is redone
  * by h3_reference.c. With s the scale, h = |x| + |y| and m the largest difference of the cube
  * residuals (1 on the border), a point is sure if
@@ -21,8 +22,9 @@
  *
  * the first term being that of acos(1 - d/2) near the face's centre.
  *
- * From cells. Digits are summed to a lattice point, always down to resolution 15, then 16, and its
- * grid of corners (3 times as fine), where everything is an exact int32. A cell beyond a side of the
+ * From cells. Digits are summed to a lattice point, two at a time since two resolutions make 7 times as
+ * many steps and no turn, always down to resolution 16, and its grid of corners (3 times as fine), where
+ * everything is an exact int32. A cell beyond a side of the
  * face of its base cell is moved to the next face by a map chosen by index, not by a branch. Pentagons, and
  * cells of odd resolutions that a side of a face cuts, have more or fewer corners, and go one by one.
  *
