@@ -507,10 +507,10 @@ def descents_of() -> tuple[int, ...]:
 def climbs_of() -> tuple[int, ...]:
     """CLIMBS: two digits at a time from a lattice point of an even resolution.
 
-    Two resolutions up, the lattice is 7 times as coarse and not turned: the remainders of a and b by
-    7 tell both digits, and what is to be added to the quotients, which is 0 or 1. That is the carry
-    into the next step, as in long division. By carry of b, carry of a, and 7 times the remainder of a
-    plus that of b: the same carries (bits 7 and 6) and the digits. Digits are unique as points are.
+    Two resolutions up, the lattice is 7 times as coarse and not turned: the remainders of a and b
+    by 7 tell both digits, and what is to be added to the quotients, which is 0 or 1. That is the
+    carry into the next step, as in long division. By carry of b, carry of a, and 7 times the
+    remainder of a plus that of b: the same carries (bits 7 and 6) and the digits.
     """
     places = {}
     for pair in itertools.product(range(7), repeat=2):
@@ -522,9 +522,7 @@ def climbs_of() -> tuple[int, ...]:
         high, low, p, q = places[a % 7, b % 7]
         up_a, up_b = (a - p) // 7, (b - q) // 7
         assert {up_a, up_b} <= {0, 1}
-        climbs[128 * carry_b + 64 * carry_a + 7 * x + y] = (
-            128 * up_b + 64 * up_a + 8 * high + low
-        )
+        climbs[128 * carry_b + 64 * carry_a + 7 * x + y] = 128 * up_b + 64 * up_a + 8 * high + low
     return tuple(climbs)
 
 
