@@ -513,7 +513,7 @@ def climbs_of() -> tuple[int, ...]:
     remainder of a plus that of b: the same carries (bits 7 and 6) and the digits.
     """
     places = {}
-    for pair in itertools.product(range(7), repeat=2):
+    for pair in itertools.product(range(7), range(7)):
         a, b = descended(pair)
         places[a % 7, b % 7] = (*pair, a, b)
     climbs = [0] * 256
