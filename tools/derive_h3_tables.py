@@ -392,7 +392,11 @@ DOUBLES = {
 SIDES = (
     "Beyond side 0, 1, 2 of a face, and on it (3): the face, and the affine map of places to it."
 )
+CLIMBS = "Two digits at once: see climbs_of."
+DESCENTS = "Where two digits, an odd and an even one, lead: a + 2^32 b."
+NEAREST = "The nearest face, by the signs that nearest_of tells of."
 AXES = {
+    "MIRRORS": "Normals of three mirror planes of the icosahedron, at right angles to each other.",
     "FACE_X": "The x axis of a face: of even, then of odd resolutions.",
     "FACE_Y": "The y axis.",
     "FACE_STEPS": (
@@ -452,6 +456,76 @@ def steps_of(tables: Tables) -> tuple[object, ...]:
     return tuple(table)
 
 
+def nearest_of(tables: Tables) -> tuple[tuple[Vector, ...], tuple[int, ...]]:
+    """MIRRORS and NEAREST_FACES: the nearest face without 20 products.
+
+    Along the axes of three mirror planes the centres of the faces are, but for a factor, (+-1, +-1,
+    +-1) and (0, +-1/g, +-g) with its cyclic shifts, g being the golden ratio. So of a point whose
+    absolute coordinates are x, y, z the nearest is, but for signs, (1, 1, 1), or (0, 1/g, g) if
+    d0 = x + (1 - 1/g) y - 1/g z is negative, or its shift if d1 or d2 (x, y, z shifted) is. Bits 0
+    to 2 of the index are the signs of the coordinates, bits 3 to 5 those of d0, d1, d2.
+    """
+    golden = (1 + math.sqrt(5)) / 2
+    middles = [
+        unit(combine((1, a), (1, b)))
+        for a, b in itertools.combinations(tables.FACE_CENTERS, 2)
+        if dot(a, b) > 0.7
+    ]
+    for mirrors in itertools.permutations(middles, 3):
+        if any(abs(dot(a, b)) > 1e-9 for a, b in itertools.combinations(mirrors, 2)):
+            continue
+        seen = [[dot(c, m) * math.sqrt(3) for m in mirrors] for c in tables.FACE_CENTERS]
+        if all(abs(y) < 1.5 for x, y, _ in seen if abs(x) < 0.1):
+            break
+    patterns = ((1.0, 1.0, 1.0), (0.0, 1 / golden, golden), (1 / golden, golden, 0.0),
+                (golden, 0.0, 1 / golden))  # fmt: skip
+    faces = []
+    for index in range(64):
+        signs = [-1 if index >> n & 1 else 1 for n in range(3)]
+        pattern = patterns[(index >> 3).bit_length()]
+        like = [s * p for s, p in zip(signs, pattern, strict=True)]
+        faces.append(max(range(20), key=lambda f: sum(map(float.__mul__, like, seen[f]))))
+    return mirrors, tuple(faces)
+
+
+def descended(digits: tuple[int, int]) -> Point:
+    """Where a digit of an odd resolution and the next one lead, in steps of the finer one."""
+    a, b = UNITS[digits[0]]
+    a, b = 3 * a - b, a + 2 * b
+    return a + UNITS[digits[1]][0], b + UNITS[digits[1]][1]
+
+
+def descents_of() -> tuple[int, ...]:
+    """DESCENTS, by the 6 bits of two digits."""
+    return tuple(
+        a + (b << 32)
+        for n in range(64)
+        for a, b in [(0, 0) if 7 in (n >> 3, n & 7) else descended((n >> 3, n & 7))]
+    )
+
+
+def climbs_of() -> tuple[int, ...]:
+    """CLIMBS: two digits at a time from a lattice point of an even resolution.
+
+    Two resolutions up, the lattice is 7 times as coarse and not turned: the remainders of a and b
+    by 7 tell both digits, and what is to be added to the quotients, which is 0 or 1. That is the
+    carry into the next step, as in long division. By carry of b, carry of a, and 7 times the
+    remainder of a plus that of b: the same carries (bits 7 and 6) and the digits.
+    """
+    places = {}
+    for pair in itertools.product(range(7), range(7)):
+        a, b = descended(pair)
+        places[a % 7, b % 7] = (*pair, a, b)
+    climbs = [0] * 256
+    for carry_b, carry_a, x, y in itertools.product(range(2), range(2), range(7), range(7)):
+        a, b = x + carry_a, y + carry_b
+        high, low, p, q = places[a % 7, b % 7]
+        up_a, up_b = (a - p) // 7, (b - q) // 7
+        assert {up_a, up_b} <= {0, 1}
+        climbs[128 * carry_b + 64 * carry_a + 7 * x + y] = 128 * up_b + 64 * up_a + 8 * high + low
+    return tuple(climbs)
+
+
 def shape(value: object) -> list[int]:
     """The lengths of nested tuples."""
     return [len(value), *shape(value[0])] if isinstance(value, tuple) else []
@@ -494,9 +568,13 @@ def c_texts(tables: Tables) -> tuple[str, str]:
     body = ["/* Written by tools/derive_h3_tables.py. */", '#include "h3_tables.h"']
     values = {n: getattr(tables, n) for n in (*INTEGERS, *DOUBLES)}
     values |= {**axes_of(tables), "FACE_SIDES": sides_of(tables), "FACE_STEPS": steps_of(tables)}
-    integers = {**INTEGERS, "FACE_SIDES": SIDES}
-    for name, meaning in {**integers, **DOUBLES, **AXES}.items():
-        kind = "int8_t" if name in integers else "double"
+    values["MIRRORS"], values["NEAREST_FACES"] = nearest_of(tables)
+    values |= {"CLIMBS": climbs_of(), "DESCENTS": descents_of()}
+    integers = {**INTEGERS, "FACE_SIDES": SIDES, "NEAREST_FACES": NEAREST}
+    kinds = {"CLIMBS": "uint8_t", "DESCENTS": "int64_t"} | dict.fromkeys(integers, "int8_t")
+    wide = {"CLIMBS": CLIMBS, "DESCENTS": DESCENTS}
+    for name, meaning in {**integers, **wide, **DOUBLES, **AXES}.items():
+        kind = kinds.get(name, "double")
         size = "".join(f"[{n}]" for n in shape(values[name]))
         declared = f"const {kind} fb_h3_{name.lower()}{size}"
         head.append(f"/* {meaning} */\nextern {declared};")

@@ -28,7 +28,6 @@
 
 #include <math.h>
 
-#include "columns.h"
 #include "cpu.h"
 
 enum { BLOCK = 128 };
@@ -109,9 +108,15 @@ void fb_geohash_write(uint64_t code, unsigned precision, char *out) {
 
 /* ---- kernels, at most BLOCK items ------------------------------------------------------------------ */
 
-FB_INLINE void encode_block(const double *lat, const double *lng, size_t n, unsigned bits,
-                            uint64_t *out) {
-    for (size_t i = 0; i < n; i++) out[i] = code_of(lat[i], lng[i]) >> (64 - bits);
+/* Returns whether all longitudes are in [-180, 180); if not, what is written is of no use. */
+FB_INLINE bool encode_block(const double *restrict lat, const double *restrict lng, size_t n,
+                            unsigned bits, uint64_t *restrict out) {
+    uint64_t outside = 0;
+    for (size_t i = 0; i < n; i++) {
+        outside |= (lng[i] >= -180 ? 0ull : 1ull) | (lng[i] < 180 ? 0ull : 1ull);
+        out[i] = code_of(lat[i], lng[i]) >> (64 - bits);
+    }
+    return outside == 0;
 }
 
 FB_INLINE void characters_block(const uint64_t *codes, size_t n, uint64_t *first, uint64_t *last) {
@@ -135,9 +140,9 @@ FB_INLINE void centers_block(const uint64_t *codes, const uint8_t *precisions, s
     }
 }
 
-static void encode_plain(const double *lat, const double *lng, size_t n, unsigned bits,
+static bool encode_plain(const double *lat, const double *lng, size_t n, unsigned bits,
                          uint64_t *out) {
-    encode_block(lat, lng, n, bits, out);
+    return encode_block(lat, lng, n, bits, out);
 }
 static void characters_plain(const uint64_t *codes, size_t n, uint64_t *first, uint64_t *last) {
     characters_block(codes, n, first, last);
@@ -148,9 +153,9 @@ static void centers_plain(const uint64_t *codes, const uint8_t *precisions, size
 }
 
 #if FB_X86
-FB_TARGET_AVX2 static void encode_avx2(const double *lat, const double *lng, size_t n, unsigned bits,
+FB_TARGET_AVX2 static bool encode_avx2(const double *lat, const double *lng, size_t n, unsigned bits,
                                        uint64_t *out) {
-    encode_block(lat, lng, n, bits, out);
+    return encode_block(lat, lng, n, bits, out);
 }
 FB_TARGET_AVX2 static void characters_avx2(const uint64_t *codes, size_t n, uint64_t *first,
                                            uint64_t *last) {
@@ -167,20 +172,14 @@ FB_TARGET_AVX2 static void centers_avx2(const uint64_t *codes, const uint8_t *pr
 
 /* ---- batches -------------------------------------------------------------------------------------- */
 
-/* n longitudes in [-180, 180): themselves, or wrapped copies. */
-static const double *wrapped_block(const double *lng, size_t n, double copies[BLOCK]) {
-    const double most = 179.99999999999997; /* below 180 */
-    if (fb_first_outside(lng, n, -180, most) == n) return lng;
-    for (size_t i = 0; i < n; i++) copies[i] = wrapped(lng[i]);
-    return copies;
-}
-
 void fb_geohash_encode(const double *lat, const double *lng, size_t n, unsigned bits,
                        uint64_t *out) {
-    double copies[BLOCK];
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t some = n - i < BLOCK ? n - i : BLOCK;
-        CHOOSE(encode)(lat + i, wrapped_block(lng + i, some, copies), some, bits, out + i);
+        if (FB_LIKELY(CHOOSE(encode)(lat + i, lng + i, some, bits, out + i))) continue;
+        double copies[BLOCK];
+        for (size_t k = 0; k < some; k++) copies[k] = wrapped(lng[i + k]);
+        (void)CHOOSE(encode)(lat + i, copies, some, bits, out + i);
     }
 }
 

@@ -28,10 +28,14 @@ FB_INLINE uint64_t fb_h3_used_digits(uint64_t cell) {
     return cell & FB_H3_DIGITS & ~fb_h3_unused(fb_h3_res(cell));
 }
 
+/* Bit 0 of each digit that is not 0. */
+FB_INLINE uint64_t fb_h3_marks(uint64_t digits) {
+    return (digits | digits >> 1 | digits >> 2) & FB_H3_ONES;
+}
+
 /* The first digit that is not 0, or 0. */
 FB_INLINE int fb_h3_first_digit(uint64_t digits) {
-    const unsigned high = 63 - fb_leading_zeros64(digits | 1);
-    return (int)(digits >> (high - high % 3) & 7);
+    return (int)(digits >> (63 - fb_leading_zeros64(fb_h3_marks(digits) | 1)) & 7);
 }
 
 FB_INLINE bool fb_h3_is_pentagon_base(int base) {
@@ -45,13 +49,19 @@ FB_INLINE bool fb_h3_is_pentagon_base(int base) {
 /* Digits (all 15, 0 where unused) turned counter-clockwise by 60 degrees, `turns` (0 to 5) times. 180 degrees
  * is the complement of digits that are not 0; 120 degrees is a rotation of the three bits. */
 FB_INLINE uint64_t fb_h3_turned(uint64_t digits, unsigned turns) {
-    const uint64_t any = (digits | digits >> 1 | digits >> 2) & FB_H3_ONES;
-    const uint64_t flipped = digits ^ any * 7 * (turns & 1);
-    const uint64_t right = (flipped >> 1 & 3 * FB_H3_ONES) | (flipped & FB_H3_ONES) << 2;
-    const uint64_t left = (flipped & 3 * FB_H3_ONES) << 1 | (flipped >> 2 & FB_H3_ONES);
-    const unsigned third = 2 * turns % 3;
-    const uint64_t r = 0 - (uint64_t)(third == 1), l = 0 - (uint64_t)(third == 2);
-    return (right & r) | (left & l) | (flipped & ~(r | l));
+    static const struct {
+        uint64_t flip, left, high, right, low; /* mask of lanes that go left, and of those that go right */
+    } steps[6] = {
+        {0, 0, 7 * FB_H3_ONES, 0, 0},
+        {7, 1, 6 * FB_H3_ONES, 2, FB_H3_ONES},
+        {0, 2, 4 * FB_H3_ONES, 1, 3 * FB_H3_ONES},
+        {7, 0, 7 * FB_H3_ONES, 0, 0},
+        {0, 1, 6 * FB_H3_ONES, 2, FB_H3_ONES},
+        {7, 2, 4 * FB_H3_ONES, 1, 3 * FB_H3_ONES},
+    };
+    const uint64_t flipped = digits ^ fb_h3_marks(digits) * steps[turns].flip;
+    return (flipped << steps[turns].left & steps[turns].high) |
+           (flipped >> steps[turns].right & steps[turns].low);
 }
 
 /* Whether the bits are a cell: mode, base cell and digits in range, none in the missing sector of a
@@ -66,37 +76,28 @@ FB_INLINE bool fb_h3_is_valid(uint64_t cell) {
            !(fb_h3_is_pentagon_base(fb_h3_base_cell(cell)) && fb_h3_first_digit(used) == 1);
 }
 
-FB_INLINE int32_t fb_h3_seventh(int32_t x) { /* x / 7, rounded to the nearest; |x| < 2^28 */
-    const int64_t sevenths = (int64_t)x * 613566757; /* 2^32 / 7 */
-    return (int32_t)((sevenths + (1ll << 31)) >> 32);
-}
-
-/* Replace a lattice point by its parent; returns the digit between them. `odd`: of the point's own resolution. */
-FB_INLINE uint64_t fb_h3_ascend(int32_t *a, int32_t *b, bool odd) {
-    const int32_t u = fb_h3_seventh(odd ? 3 * *a - *b : 2 * *a + *b);
-    const int32_t v = fb_h3_seventh(odd ? *a + 2 * *b : 3 * *b - *a);
-    const int32_t step = 4 * (*a - (odd ? 2 * u + v : 3 * u - v)) +
-                         2 * (*b - (odd ? 3 * v - u : u + 2 * v));
-    *a = u;
-    *b = v;
-    return (uint64_t)(step + (7 & step >> 31));
-}
-
-/* The cell of a lattice point (a, b) of a face. */
+/* The cell of a lattice point (a, b) of a face. Two digits at a time, finest first: two resolutions up the
+ * lattice is 7 times as coarse and not turned, so the digits are told by remainders of a and b by 7, and
+ * a carry (fb_h3_climbs). A point of an odd resolution starts from its middle child. */
 FB_INLINE uint64_t fb_h3_cell_of_place(int face, int64_t at_a, int64_t at_b, int res) {
-    int32_t a = (int32_t)at_a, b = (int32_t)at_b;
-    int shift = 3 * (FB_H3_MAX_RES - res);
-    uint64_t digits = 0;
-    if (res % 2 == 1) {
-        digits = fb_h3_ascend(&a, &b, true) << shift;
-        shift += 3;
+    /* 4 * 7^pairs keep them positive */
+    static const int32_t shifts[9] = {4, 28, 196, 1372, 9604, 67228, 470596, 3294172, 23059204};
+    const int pairs = (res + 1) >> 1;
+    const bool odd = res & 1;
+    uint64_t a = (uint64_t)((odd ? 3 * at_a - at_b : at_a) + shifts[pairs]);
+    uint64_t b = (uint64_t)((odd ? at_a + 2 * at_b : at_b) + shifts[pairs]);
+    uint64_t digits = 0, climb = 0;
+    for (int n = 0; n < pairs; n++) {
+        const uint64_t up_a = a * 613566757 >> 32, up_b = b * 613566757 >> 32; /* by 7 */
+        climb = fb_h3_climbs[(climb & 0300) + (7 * (a - 7 * up_a) + (b - 7 * up_b))];
+        digits = digits >> 6 | climb << 58;
+        a = up_a;
+        b = up_b;
     }
-    for (; shift < 3 * FB_H3_MAX_RES; shift += 6) {
-        digits |= fb_h3_ascend(&a, &b, false) << shift;
-        digits |= fb_h3_ascend(&a, &b, true) << (shift + 3);
-    }
-    const int32_t lower = a < b ? a : b, low = lower & lower >> 31;
-    const int32_t place = 9 * a + 3 * b - 13 * low;
+    digits >>= 64 - 3 * FB_H3_MAX_RES;
+    const int32_t i = (int32_t)(a + (climb >> 6 & 1)) - 4, j = (int32_t)(b + (climb >> 7)) - 4;
+    const int32_t lower = i < j ? i : j, low = lower & lower >> 31;
+    const int32_t place = 9 * i + 3 * j - 13 * low;
     const unsigned turns = (unsigned)fb_h3_face_turns[face][place][fb_h3_first_digit(digits)];
     return 1ull << 59 | (uint64_t)res << 52 | (uint64_t)fb_h3_face_cells[face][place] << 45 |
            fb_h3_turned(digits, turns) | fb_h3_unused(res);

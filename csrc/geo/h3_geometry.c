@@ -10,9 +10,10 @@
  * loop without branches over a block of 128 items kept as a structure of arrays, so the compiler
  * makes vectors of it; the same source is compiled once per dispatch level.
  *
- * To cells. Nearest of the 20 centres (10 and their opposites); cube rounding to the lattice; digits
- * by rounding to the parents. All are integers in doubles. The place at resolution 0 and the first digit tell
- * base cell and turns (h3_tables.h). The result must be the H3 library's, which rounds otherwise: a point
+ * To cells. Nearest face by signs; cube rounding to the lattice; digits by rounding to the parents. All are
+ * integers in doubles. (Of one point, digits are looked up two at a time, see h3_cell.h: less to wait
+ * for, but nothing for lanes.) The place at resolution 0 and the first digit tell base cell and turns
+ * (h3_tables.h). The result must be the H3 library's, which rounds otherwise: a point
  * whose distance to the border of its cell, or of its face, is within the error of either way is redone
  * by h3_reference.c. With s the scale, h = |x| + |y| and m the largest difference of the cube
  * residuals (1 on the border), a point is sure if
@@ -21,8 +22,9 @@
  *
  * the first term being that of acos(1 - d/2) near the face's centre.
  *
- * From cells. Digits are summed to a lattice point, always down to resolution 15, then 16, and its
- * grid of corners (3 times as fine), where everything is an exact int32. A cell beyond a side of the
+ * From cells. Digits are summed to a lattice point, two at a time since two resolutions make 7 times as
+ * many steps and no turn, always down to resolution 16, and its grid of corners (3 times as fine), where
+ * everything is an exact int32. A cell beyond a side of the
  * face of its base cell is moved to the next face by a map chosen by index, not by a branch. Pentagons, and
  * cells of odd resolutions that a side of a face cuts, have more or fewer corners, and go one by one.
  *
@@ -102,18 +104,11 @@ FB_INLINE double angle_of(double y, double x) {
     const double t =
         choose(folded, small - big, small) / (choose(folded, small + big, big) + 1e-300);
     const double z = t * t;
-    double p = -0.017803024570372427;
-    p = p * z + 0.037963116386953384;
-    p = p * z - 0.05035019199400293;
-    p = p * z + 0.058468600441315986;
-    p = p * z - 0.0666294933513016;
-    p = p * z + 0.07692045115329452;
-    p = p * z - 0.09090896797060963;
-    p = p * z + 0.11111110744504495;
-    p = p * z - 0.142857142792419;
-    p = p * z + 0.19999999999940807;
-    p = p * z - 0.3333333333333312;
-    double r = t + t * z * p;
+    const double z2 = z * z, z4 = z2 * z2; /* in pairs, as above */
+    double p = (-0.05035019199400293 + z * 0.037963116386953384) + z2 * -0.017803024570372427;
+    p = ((-0.09090896797060963 + z * 0.07692045115329452) + z2 * (-0.0666294933513016 + z * 0.058468600441315986)) + z4 * p;
+    p = ((-0.3333333333333312 + z * 0.19999999999940807) + z2 * (-0.142857142792419 + z * 0.11111110744504495)) + z4 * p;
+    double r = t + (t * z) * p;
     r = choose(folded, PI / 4 + r, r);
     r = choose(steep, PI / 2 - r, r);
     r = choose(x < 0, PI - r, r);
@@ -139,28 +134,22 @@ static grid_t grid_of(int res) {
     return grid;
 }
 
-/* Faces 0 to 9, and from 16 on their opposites. */
-static const int32_t FACE_OR_OPPOSITE[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  0,
-                                             0,  0,  0,  0,  0,  17, 18, 19, 15, 16, 12,
-                                             13, 14, 10, 11, 0,  0,  0,  0,  0,  0};
-
-#define NEAREST(f)                                                                               \
-    {                                                                                            \
-        const double *c = fb_h3_face_centers[f];                                                 \
-        const uint64_t d = bits_of(x * c[0] + y * c[1] + z * c[2]);                              \
-        const double marked = of_bits((d & 0x7fffffffffffffe0ull) | d >> 63 << 4 | f);           \
-        second = larger(second, smaller(best, marked));                                          \
-        best = larger(best, marked);                                                             \
-    }
-
-/* The cosine of the angle to the centre of the nearest face, whose index in FACE_OR_OPPOSITE takes the
- * place of the last 5 bits. `sure`: not so near to another face that rounding decides. */
-FB_INLINE double nearest_face(double x, double y, double z, bool *sure) {
-    double best = 0, second = 0;
-    NEAREST(0) NEAREST(1) NEAREST(2) NEAREST(3) NEAREST(4)
-    NEAREST(5) NEAREST(6) NEAREST(7) NEAREST(8) NEAREST(9)
-    *sure = best - second > 2e-14;
-    return best;
+/* The nearest face, as an index of fb_h3_nearest_faces: signs of coordinates along three mirror planes'
+ * normals, and of what decides between the four faces there. `sure`: none is so small that rounding decides. */
+FB_INLINE uint64_t nearest_face(double x, double y, double z, bool *sure) {
+    static const double G1 = 0.6180339887498949, G2 = 0.3819660112501051;
+    const double(*m)[3] = fb_h3_mirrors;
+    const double p = x * m[0][0] + y * m[0][1] + z * m[0][2];
+    const double q = x * m[1][0] + y * m[1][1] + z * m[1][2];
+    const double r = x * m[2][0] + y * m[2][1] + z * m[2][2];
+    const double ap = fabs(p), aq = fabs(q), ar = fabs(r);
+    const double d0 = ap + (G2 * aq - G1 * ar);
+    const double d1 = ar + (G2 * ap - G1 * aq);
+    const double d2 = aq + (G2 * ar - G1 * ap);
+    *sure = smaller(smaller(smaller(ap, aq), smaller(ar, fabs(d0))),
+                    smaller(fabs(d1), fabs(d2))) > 1e-13;
+    return (bits_of(p) >> 63 | bits_of(q) >> 63 << 1 | bits_of(r) >> 63 << 2) |
+           (bits_of(d0) >> 63 << 3 | bits_of(d1) >> 63 << 4 | bits_of(d2) >> 63 << 5);
 }
 
 /* The lattice point nearest to a place; returns whether it is sure. */
@@ -187,22 +176,22 @@ FB_INLINE bool nearest_point(double x, double y, double scale, double *out_a,
 static const double FAR_LNG = 10000;
 
 FB_INLINE void point_at(double lat, double lng, double *x, double *y, double *z) {
-    double s, c;
-    sine_cosine(lat * RADIANS, z, &c);
-    sine_cosine(choose(fabs(lng) > FAR_LNG, 0, lng) * RADIANS, &s, x);
-    *x *= c;
-    *y = s * c;
+    const double angles[2] = {lat * RADIANS, choose(fabs(lng) > FAR_LNG, 0, lng) * RADIANS};
+    double s[2], c[2];
+    for (int n = 0; n < 2; n++) sine_cosine(angles[n], &s[n], &c[n]);
+    *x = c[0] * c[1];
+    *y = c[0] * s[1];
+    *z = s[0];
 }
 
 uint64_t fb_h3_cell_at(double lat, double lng, int res) {
     double x, y, z, a, b;
     bool sure;
     point_at(lat, lng, &x, &y, &z);
-    const double cosine = nearest_face(x, y, z, &sure);
-    const int face = FACE_OR_OPPOSITE[bits_of(cosine) & 31];
+    const int face = fb_h3_nearest_faces[nearest_face(x, y, z, &sure)];
     const grid_t grid = grid_of(res);
-    const double *u = grid.x_axis[face], *v = grid.y_axis[face];
-    const double k = grid.scale / cosine;
+    const double *u = grid.x_axis[face], *v = grid.y_axis[face], *w = fb_h3_face_centers[face];
+    const double k = grid.scale / (x * w[0] + y * w[1] + z * w[2]);
     sure &= nearest_point((x * u[0] + y * u[1] + z * u[2]) * k,
                           (x * v[0] + y * v[1] + z * v[2]) * k, grid.scale, &a, &b);
     if (FB_UNLIKELY(!sure || fabs(lng) > FAR_LNG)) return fb_h3_reference_cell(lat, lng, res);
@@ -211,20 +200,21 @@ uint64_t fb_h3_cell_at(double lat, double lng, int res) {
 
 FB_INLINE void cells_of_points(const double *restrict lats, const double *restrict lngs, size_t n,
                                const grid_t *grid, uint64_t *restrict cells) {
-    double px[BLOCK], py[BLOCK], pz[BLOCK], as[BLOCK], bs[BLOCK], sums[BLOCK], nearest[BLOCK];
+    double px[BLOCK], py[BLOCK], pz[BLOCK], as[BLOCK], bs[BLOCK], sums[BLOCK];
     int32_t faces[BLOCK];
-    uint64_t unsure[BLOCK];
+    uint64_t unsure[BLOCK], nearest[BLOCK];
     for (size_t i = 0; i < n; i++) point_at(lats[i], lngs[i], &px[i], &py[i], &pz[i]);
     for (size_t i = 0; i < n; i++) {
         bool sure;
         nearest[i] = nearest_face(px[i], py[i], pz[i], &sure);
         unsure[i] = (uint64_t)!sure | (uint64_t)(fabs(lngs[i]) > FAR_LNG);
     }
-    for (size_t i = 0; i < n; i++) faces[i] = FACE_OR_OPPOSITE[bits_of(nearest[i]) & 31];
+    for (size_t i = 0; i < n; i++) faces[i] = fb_h3_nearest_faces[nearest[i]];
     const double scale = grid->scale;
     for (size_t i = 0; i < n; i++) {
         const double *u = grid->x_axis[faces[i]], *v = grid->y_axis[faces[i]];
-        const double k = scale / nearest[i];
+        const double *w = fb_h3_face_centers[faces[i]];
+        const double k = scale / (px[i] * w[0] + py[i] * w[1] + pz[i] * w[2]);
         const double x = (px[i] * u[0] + py[i] * u[1] + pz[i] * u[2]) * k;
         const double y = (px[i] * v[0] + py[i] * v[1] + pz[i] * v[2]) * k;
         unsure[i] |= (uint64_t)!nearest_point(x, y, scale, &as[i], &bs[i]);
@@ -279,32 +269,23 @@ FB_INLINE int32_t side_of(int32_t a, int32_t b, int32_t *far) {
 
 FB_INLINE void place_cells(const uint64_t *restrict cells, size_t n, places_t *restrict p) {
     int32_t yielded[BLOCK];
-    uint32_t high[BLOCK], low[BLOCK]; /* digits 1 to 8 and 9 to 15 */
+    uint64_t turned[BLOCK];
     for (size_t i = 0; i < n; i++) {
         const uint64_t digits = fb_h3_used_digits(cells[i]);
         const int8_t *chart = fb_h3_charts[fb_h3_base_cell(cells[i])][fb_h3_first_digit(digits)];
-        const uint64_t turned = fb_h3_turned(digits, (unsigned)chart[3]);
+        turned[i] = fb_h3_turned(digits, (unsigned)chart[3]);
         p->face[i] = chart[0];
         p->a[i] = chart[1];
         p->b[i] = chart[2];
         yielded[i] = chart[4];
-        high[i] = (uint32_t)(turned >> 21);
-        low[i] = (uint32_t)turned & 07777777;
     }
     for (size_t i = 0; i < n; i++) {
-        int32_t a = p->a[i], b = p->b[i];
-#define DESCEND(word, shift, odd)                                                      \
-    {                                                                                  \
-        const int32_t digit = (int32_t)(word >> (shift)) & 7, k = digit & 1;            \
-        const int32_t u = odd ? 2 * a + b : 3 * a - b, v = odd ? 3 * b - a : a + 2 * b; \
-        a = u + (digit >> 2) - k;                                                      \
-        b = v + (digit >> 1 & 1) - k;                                                  \
-    }
-        const uint32_t h = high[i], l = low[i];
-        DESCEND(h, 21, true) DESCEND(h, 18, false) DESCEND(h, 15, true) DESCEND(h, 12, false)
-        DESCEND(h, 9, true) DESCEND(h, 6, false) DESCEND(h, 3, true) DESCEND(h, 0, false)
-        DESCEND(l, 18, true) DESCEND(l, 15, false) DESCEND(l, 12, true) DESCEND(l, 9, false)
-        DESCEND(l, 6, true) DESCEND(l, 3, false) DESCEND(l, 0, true) DESCEND(0u, 0, false)
+        const uint64_t t = turned[i];
+        int64_t at = p->a[i] + p->b[i] * (1ll << 32);
+#define DESCEND(digits) at = 7 * at + fb_h3_descents[(digits) & 077];
+        DESCEND(t >> 39) DESCEND(t >> 33) DESCEND(t >> 27) DESCEND(t >> 21)
+        DESCEND(t >> 15) DESCEND(t >> 9) DESCEND(t >> 3) DESCEND(t << 3)
+        const int32_t a = (int32_t)at, b = (int32_t)((at - a) >> 32);
         int32_t far;
         const int32_t side = side_of(a, b, &far);
         p->side[i] = far + (yielded[i] >> side & 1) > LIMIT ? side : 3;
@@ -320,8 +301,11 @@ FB_INLINE void direction(int32_t face, int32_t side, double a, double b, double 
 }
 
 FB_INLINE void latlng_of(const double v[3], double *lat, double *lng) {
-    *lat = angle_of(v[2], sqrt(v[0] * v[0] + v[1] * v[1]));
-    *lng = angle_of(v[1], v[0]);
+    const double y[2] = {v[2], v[1]}, x[2] = {sqrt(v[0] * v[0] + v[1] * v[1]), v[0]};
+    double angles[2];
+    for (int n = 0; n < 2; n++) angles[n] = angle_of(y[n], x[n]);
+    *lat = angles[0];
+    *lng = angles[1];
 }
 
 FB_INLINE void centers_of_cells(const uint64_t *restrict cells, size_t n, double *restrict lats,
@@ -434,15 +418,14 @@ static size_t corners_of(uint64_t cell, corner_t corners[FB_H3_MAX_CORNERS]) {
     return n;
 }
 
-size_t fb_h3_boundary(uint64_t cell, double out[2 * FB_H3_MAX_CORNERS]) {
-    corner_t corners[FB_H3_MAX_CORNERS];
-    const size_t n = corners_of(cell, corners);
-    for (size_t c = 0; c < n; c++) {
-        double v[3];
-        direction(corners[c].face, corners[c].side, corners[c].a, corners[c].b, v);
-        latlng_of(v, &out[2 * c], &out[2 * c + 1]);
+enum { LANES = 4, MOST_CORNERS = (FB_H3_MAX_CORNERS + LANES - 1) / LANES * LANES };
+
+/* Latitude and longitude of a few directions, whose number is a multiple of LANES. */
+FB_INLINE void latlngs_of(double v[3][MOST_CORNERS], size_t n, double *restrict out) {
+    for (size_t i = 0; i < n / LANES * LANES; i++) {
+        const double one[3] = {v[0][i], v[1][i], v[2][i]};
+        latlng_of(one, &out[2 * i], &out[2 * i + 1]);
     }
-    return n;
 }
 
 /* The corners of a block of cells: six of each, in lanes; cells with more or fewer one by one. */
@@ -549,11 +532,14 @@ typedef void boundaries_fn(const uint64_t *restrict, size_t, const int64_t *rest
                            double *restrict);
 typedef void counts_fn(const uint64_t *restrict, size_t, int64_t *restrict);
 
+typedef void latlngs_fn(double[3][MOST_CORNERS], size_t, double *restrict);
+
 typedef struct {
     points_fn *points;
     centers_fn *centers;
     boundaries_fn *boundaries;
     counts_fn *counts;
+    latlngs_fn *latlngs;
 } kernels_t;
 
 #define KERNELS(target, level)                                                                     \
@@ -573,8 +559,12 @@ typedef struct {
                                       int64_t *restrict counts) {                                  \
         count_corners(cells, n, counts);                                                           \
     }                                                                                              \
+    target static void latlngs_##level(double v[3][MOST_CORNERS], size_t n,               \
+                                       double *restrict out) {                                     \
+        latlngs_of(v, n, out);                                                                     \
+    }                                                                                              \
     static const kernels_t KERNELS_##level = {points_##level, centers_##level, boundaries_##level, \
-                                              counts_##level};
+                                              counts_##level, latlngs_##level};
 
 KERNELS(, base)
 #if FB_X86
@@ -588,6 +578,21 @@ static const kernels_t *kernels(void) {
     if (fb_cpu_level() >= FB_CPU_AVX2) return &KERNELS_avx2;
 #endif
     return &KERNELS_base;
+}
+
+size_t fb_h3_boundary(uint64_t cell, double out[2 * FB_H3_MAX_CORNERS]) {
+    corner_t corners[FB_H3_MAX_CORNERS];
+    double v[3][MOST_CORNERS], latlngs[2 * MOST_CORNERS];
+    const size_t n = corners_of(cell, corners), lanes = (n + LANES - 1) / LANES * LANES;
+    for (size_t c = 0; c < lanes; c++) {
+        const corner_t *corner = &corners[c < n ? c : 0];
+        double one[3];
+        direction(corner->face, corner->side, corner->a, corner->b, one);
+        for (int d = 0; d < 3; d++) v[d][c] = one[d];
+    }
+    kernels()->latlngs(v, lanes, latlngs);
+    memcpy(out, latlngs, 2 * n * sizeof *out);
+    return n;
 }
 
 static size_t block_at(size_t i, size_t n) { return n - i < BLOCK ? n - i : BLOCK; }

@@ -35,6 +35,15 @@ extern const int8_t fb_h3_cell_neighbor_turns[122][7];
 /* Beyond side 0, 1, 2 of a face, and on it (3): the face, and the affine map of places to it. */
 extern const int8_t fb_h3_face_sides[20][4][7];
 
+/* The nearest face, by the signs that nearest_of tells of. */
+extern const int8_t fb_h3_nearest_faces[64];
+
+/* Two digits at once: see climbs_of. */
+extern const uint8_t fb_h3_climbs[256];
+
+/* Where two digits, an odd and an even one, lead: a + 2^32 b. */
+extern const int64_t fb_h3_descents[64];
+
 /* The centre of a face, a unit vector. */
 extern const double fb_h3_face_centers[20][3];
 
@@ -46,6 +55,9 @@ extern const double fb_h3_face_east[20][3];
 
 /* The azimuth of the i axis there, in radians. */
 extern const double fb_h3_face_azimuths[20];
+
+/* Normals of three mirror planes of the icosahedron, at right angles to each other. */
+extern const double fb_h3_mirrors[3][3];
 
 /* The x axis of a face: of even, then of odd resolutions. */
 extern const double fb_h3_face_x[2][20][3];

@@ -1,6 +1,8 @@
 """H3 geometry: cells of points, centres, boundaries and areas; the public names are in geo.h3."""
 
 from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport int64_t, uint64_t
 
 from fastblocks._core import check
@@ -21,9 +23,11 @@ cdef extern from "geo/h3_geometry.h" nogil:
     void fb_h3_areas(const uint64_t *cells, size_t n, double factor, double *areas)
 
 cdef double EARTH_RADIUS_KM = 6371.007180918475
+cdef double KM2 = EARTH_RADIUS_KM * EARTH_RADIUS_KM
+cdef str KM2_NAME = "km^2"
 cdef dict UNITS = {
-    "km^2": EARTH_RADIUS_KM * EARTH_RADIUS_KM,
-    "m^2": EARTH_RADIUS_KM * EARTH_RADIUS_KM * 1e6,
+    KM2_NAME: KM2,
+    "m^2": KM2 * 1e6,
     "rads^2": 1.0,
 }
 
@@ -157,6 +161,18 @@ def cell_to_latlng(cell, *, out=None):
     return batch.give(lat, out_lat), batch.give(lng, out_lng)
 
 
+cdef tuple boundary_of(uint64_t cell):
+    """The corners of a cell as a tuple, made without a list on the way."""
+    cdef double[20] few
+    cdef Py_ssize_t k, n = <Py_ssize_t>fb_h3_boundary(cell, few)
+    cdef tuple corners = PyTuple_New(n)
+    for k in range(n):
+        corner = (few[2 * k], few[2 * k + 1])
+        Py_INCREF(corner)
+        PyTuple_SET_ITEM(corners, k, corner)
+    return corners
+
+
 def cell_to_boundary(cell):
     """Return the corners of cells, counter-clockwise.
 
@@ -189,11 +205,9 @@ def cell_to_boundary(cell):
     ((11, 2), array([ 0,  6, 11]))
     """
     cdef uint64_t one
-    cdef double[20] few
-    cdef size_t k, n
+    cdef size_t n
     if plain_id(cell, &one) and fb_h3_is_valid(one):
-        n = fb_h3_boundary(one, few)
-        return tuple([(few[2 * k], few[2 * k + 1]) for k in range(n)])
+        return boundary_of(one)
     cdef Batch batch = cells_of(cell)
     if len(batch.shape) == 0:
         return cell_to_boundary(int(batch.arrays[0]))
@@ -245,7 +259,7 @@ def cell_area(cell, unit="km^2", *, out=None):
     """
     cdef uint64_t one
     cdef double area, factor
-    factor = UNITS[check.choice("unit", unit, UNITS)]
+    factor = KM2 if unit is KM2_NAME else UNITS[check.choice("unit", unit, UNITS)]
     if out is None and plain_id(cell, &one) and fb_h3_is_valid(one):
         fb_h3_areas(&one, 1, factor, &area)
         return area
