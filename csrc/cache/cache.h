@@ -49,8 +49,12 @@ FB_INLINE uint32_t fb_cache_next(const fb_cache_t *c, uint64_t h, uint32_t *at) 
     return fb_index_next(&c->index, c->policy.entries, h, at);
 }
 
-/* Notes that a search for h met no entry and ended at cell `at`; whether it is known that there is none. */
-FB_INLINE void fb_cache_miss(fb_cache_t *c, uint64_t h, uint32_t at) { fb_index_miss(&c->index, h, at); }
+/* Notes that a search for h met no entry and ended at cell `at`; whether it is known that there is none. The
+ * key will often be added now: what that writes is fetched meanwhile. */
+FB_INLINE void fb_cache_miss(fb_cache_t *c, uint64_t h, uint32_t at) {
+    fb_index_miss(&c->index, h, at);
+    if (c->policy.kind == FB_POLICY_W_TINYLFU) FB_PREFETCH_WRITE(fb_frequency_block(&c->policy.sketch, h));
+}
 FB_INLINE bool fb_cache_missed(const fb_cache_t *c, uint64_t h) { return fb_index_missed(&c->index, h); }
 
 /* Room for one more entry, in the arena and everything parallel to it: FB_OK, FB_NO_MEMORY or FB_OUT_OF_RANGE. */

@@ -84,11 +84,11 @@ FB_INLINE void fb_index_take(fb_index_t *x, const fb_policy_entry_t *entries, ui
     uint32_t free_at = fb_index_home(x, h);
     while ((cells[free_at] & mask) != slot + 1) free_at = (free_at + 1) & mask;
     for (uint32_t at = (free_at + 1) & mask; cells[at] != 0; at = (at + 1) & mask) {
-        const uint32_t home = fb_index_home(x, entries[(cells[at] & mask) - 1].hash);
-        if (((at - home) & mask) >= ((at - free_at) & mask)) { /* its way leads over the free cell */
-            cells[free_at] = cells[at];
-            free_at = at;
-        }
+        const uint32_t cell = cells[at], home = fb_index_home(x, entries[(cell & mask) - 1].hash);
+        const bool over = ((at - home) & mask) >= ((at - free_at) & mask); /* its way leads over the free cell */
+        const uint32_t pick = 0 - (uint32_t)over; /* no branch: it would be mispredicted half the time */
+        cells[free_at] = cell & pick;
+        free_at ^= (free_at ^ at) & pick;
     }
     cells[free_at] = 0;
     x->hole = FB_INDEX_NO_CELL;

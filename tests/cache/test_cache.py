@@ -2,6 +2,7 @@
 
 import random
 from collections import OrderedDict
+from fractions import Fraction
 
 import pytest
 
@@ -68,6 +69,17 @@ def test_keys_are_equal_as_in_a_dict(impl):
     cache[nan] = 1
     assert cache[nan] == 1
     assert float("nan") not in cache
+
+
+@pytest.mark.parametrize("bits", [0, 1, 14, 15, 29, 30, 31, 52])
+def test_ints_are_found_by_the_numbers_equal_to_them(impl, bits):
+    cache = impl.Cache(100)
+    numbers = {sign * (2**bits + more) for sign in (-1, 1) for more in (-1, 0, 1)}
+    for n in numbers:
+        cache[n] = n
+    assert len(cache) == len(numbers)
+    for n in numbers:
+        assert cache[float(n)] == n == cache[Fraction(n)]
 
 
 class Same:

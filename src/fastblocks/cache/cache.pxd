@@ -121,9 +121,11 @@ cdef class Cache:
     @cython.final
     cdef int bury(self, int64_t now, fb_py_removals_t *gone) except -1
     @cython.final
-    cdef int shrink(self, fb_py_removals_t *gone) except -1
+    cdef int shrink(self, uint32_t entered, fb_py_removals_t *gone) except -1
     @cython.final
     cdef int tag(self, uint32_t slot, tuple tags) except -1
+    @cython.final
+    cdef uint32_t enter(self, object key, uint64_t h, object value, uint64_t weight, tuple tags) except? 0xDEAD
     @cython.final
     cdef object store(self, object key, uint64_t h, object value, uint64_t weight, int64_t now, int64_t life,
                       const fb_set_t *how, tuple tags, object flight, fb_py_removals_t *gone)

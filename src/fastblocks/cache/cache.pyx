@@ -1,8 +1,9 @@
 """The cache."""
 
 cimport cython
+from cpython.exc cimport PyErr_Clear
 from cpython.list cimport PyList_GET_SIZE
-from cpython.object cimport PyObject, PyObject_Hash
+from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
@@ -60,22 +61,24 @@ cdef extern from "cache/cache.h" nogil:
 cdef extern from "pycache.h":
     void fb_py_removals_init(fb_py_removals_t *r)
     int fb_py_removals_reserve(fb_py_removals_t *r, size_t n) except -1
-    void fb_py_removals_take(fb_py_removals_t *r, list items, uint32_t slot, fb_py_cause_t cause)
-    void fb_py_removals_replace(fb_py_removals_t *r, list items, uint32_t slot, object value)
+    int removals_room "fb_py_removals_reserve"(fb_py_removals_t *r, size_t n)
+    void fb_py_removals_take(fb_py_removals_t *r, PyObject *items, uint32_t slot, fb_py_cause_t cause)
+    void fb_py_removals_replace(fb_py_removals_t *r, PyObject *items, uint32_t slot, object value)
     void fb_py_removals_free(fb_py_removals_t *r)
+    Py_hash_t fb_py_hash(object key) except -1
     int fb_py_pause_gc()
     void fb_py_resume_gc(int was)
     list fb_py_slots(list items, uint32_t n_slots)
     object fb_py_number(dict tagged, uint32_t slot)
     enum:
         FB_PY_MOVED
-    int fb_py_find(fb_cache_t *c, list items, const uint64_t *changes, object key, uint64_t h,
+    int fb_py_find(fb_cache_t *c, PyObject *items, const uint64_t *changes, object key, uint64_t h,
                    uint32_t *slot) except -1
     PyObject *FB_PY_KEY(list items, uint32_t slot)
     PyObject *FB_PY_VALUE(list items, uint32_t slot)
     Py_ssize_t dict_size "FB_PY_DICT_SIZE"(dict d)
-    void put_key "FB_PY_PUT_KEY"(list items, uint32_t slot, object key)
-    void put_value "FB_PY_PUT_VALUE"(list items, uint32_t slot, object value)
+    void put_key "FB_PY_PUT_KEY"(PyObject *items, uint32_t slot, object key)
+    void put_value "FB_PY_PUT_VALUE"(PyObject *items, uint32_t slot, object value)
 
 cdef int put_item(tuple item, Py_ssize_t i, PyObject *value) noexcept:
     Py_INCREF(<object>value)
@@ -290,7 +293,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef int found = FB_PY_MOVED
         self.begin()
         while found == FB_PY_MOVED:
-            found = fb_py_find(&self.core, self.slots, &self.moves, key, h, slot)
+            found = fb_py_find(&self.core, <PyObject *>self.slots, &self.moves, key, h, slot)
         return found
 
     cdef int renew(self) except -1:
@@ -329,7 +332,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             self.changes += 1
             if cause == FB_PY_SIZE:
                 self.evictions += 1
-        fb_py_removals_take(gone, self.slots, slot, cause)
+        fb_py_removals_take(gone, <PyObject *>self.slots, slot, cause)
         if dict_size(self.tagged):
             self.tag(slot, ())
         return 0
@@ -353,11 +356,16 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             fb_timers_put_back(&self.core.timers)
 
     @cython.final
-    cdef int shrink(self, fb_py_removals_t *gone) except -1:
-        """Removes what the policy wants to go, until the rest fits; fails with room for one more in `gone`."""
+    cdef int shrink(self, uint32_t entered, fb_py_removals_t *gone) except -1:
+        """Removes what the policy wants to go, until the rest fits. If that fails, what was just entered goes."""
         cdef uint32_t slot
         while self.core.policy.weight > self.core.policy.maxsize:
-            fb_py_removals_reserve(gone, 2)
+            if removals_room(gone, 2) < 0:
+                PyErr_Clear()
+                if entered != FB_CACHE_NONE:
+                    fb_cache_remove(&self.core, entered)
+                    self.empty(entered, FB_PY_SIZE, gone)
+                raise MemoryError
             slot = fb_cache_victim(&self.core)
             if slot == FB_CACHE_NONE:
                 break
@@ -394,6 +402,30 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         return 0
 
     @cython.final
+    cdef inline uint32_t enter(self, object key, uint64_t h, object value, uint64_t weight,
+                               tuple tags) except? 0xDEAD:
+        """A new entry; then the cache has to shrink."""
+        cdef uint32_t slot
+        cdef fb_cache_t *core = &self.core
+        cdef fb_status_t status = fb_cache_reserve(core)
+        if status:
+            check_status(status, WHAT)
+        if PyList_GET_SIZE(self.slots) < 2 * <Py_ssize_t>core.policy.n_slots:
+            self.slots = fb_py_slots(self.slots, core.policy.n_slots)
+        slot = fb_cache_add(core, h, weight)
+        if tags:
+            try:
+                self.tag(slot, tags)
+            except:
+                fb_cache_remove(core, slot)
+                raise
+        put_key(<PyObject *>self.slots, slot, key)
+        put_value(<PyObject *>self.slots, slot, value)
+        self.moves += 1
+        self.changes += 1
+        return slot
+
+    @cython.final
     cdef object store(self, object key, uint64_t h, object value, uint64_t weight, int64_t now, int64_t life,
                       const fb_set_t *how, tuple tags, object flight, fb_py_removals_t *gone):
         """Stores a value, and returns what the key has then: it may keep what it has, or be left alone."""
@@ -424,32 +456,13 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
                 self.tag(slot, tags)
             fb_cache_hit(core, slot, now)
             fb_policy_reweigh(&core.policy, slot, weight)
-            fb_py_removals_replace(gone, self.slots, slot, value)
+            fb_py_removals_replace(gone, <PyObject *>self.slots, slot, value)
         else:
             fb_py_removals_reserve(gone, 2)
-            check_status(fb_cache_reserve(core), WHAT)
-            if PyList_GET_SIZE(self.slots) < 2 * <Py_ssize_t>core.policy.n_slots:
-                self.slots = fb_py_slots(self.slots, core.policy.n_slots)
-            slot = fb_cache_add(core, h, weight)
-            if tags:
-                try:
-                    self.tag(slot, tags)
-                except:
-                    fb_cache_remove(core, slot)
-                    raise
-            put_key(self.slots, slot, key)
-            put_value(self.slots, slot, value)
-            self.moves += 1
-            self.changes += 1
+            slot = self.enter(key, h, value, weight, tags)
         if core.timed:
             fb_cache_write(core, slot, now, life, how.load)
-        if core.policy.weight > core.policy.maxsize:
-            try:
-                self.shrink(gone)
-            except:
-                fb_cache_remove(core, slot)
-                self.empty(slot, FB_PY_SIZE, gone)
-                raise
+        self.shrink(slot, gone)
         return value
 
     @cython.final
@@ -491,35 +504,37 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     @cython.final
     cdef object lookup(self, object key, fb_age_t *age):
-        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         cdef int64_t now = self.now()
         cdef uint32_t slot
-        cdef object value = MISSING
+        cdef PyObject *value = <PyObject *>MISSING
+        cdef object result
         cdef fb_py_removals_t gone
         gone.n = 0
         with cython.critical_section(self):
             if self.find(key, h, &slot):
                 if fb_cache_alive(&self.core, slot, now):
                     fb_cache_hit(&self.core, slot, now)
-                    value = <object>FB_PY_VALUE(self.slots, slot)
+                    value = FB_PY_VALUE(self.slots, slot)
                     if age != NULL and self.core.timed:
                         age.now = now
                         age.times = self.core.timers.entries[slot]
                 else:
                     fb_py_removals_init(&gone)
                     self.take(slot, FB_PY_EXPIRED, &gone)
-            if value is MISSING:
+            if value == <PyObject *>MISSING:
                 self.misses += 1
             else:
                 self.hits += 1
+            result = <object>value
         if gone.n:
             self.finish(&gone)
-        return value
+        return result
 
     @cython.final
     cdef object look(self, object key):
         """The value of a key, without anybody being told; MISSING if it is not there."""
-        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         cdef int64_t now = self.now()
         cdef uint32_t slot
         cdef object value = MISSING
@@ -530,7 +545,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     @cython.final
     cdef object put(self, object key, object value, int64_t life, const fb_set_t *how, tuple tags, object flight):
-        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         cdef uint64_t weight = 1
         cdef int64_t now = 0
         cdef fb_py_removals_t gone
@@ -543,7 +558,15 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
-                value = self.store(key, h, value, weight, now, life, how, tags, flight, &gone)
+                if (
+                    life == FB_CACHE_NEVER and not self.core.timed and flight is None and not tags
+                    and fb_cache_missed(&self.core, h) and weight <= self.core.policy.maxsize
+                    and self.slots is not None and not dict_size(self.loading)
+                ):
+                    # All that `store` would do
+                    self.shrink(self.enter(key, h, value, weight, ()), &gone)
+                else:
+                    value = self.store(key, h, value, weight, now, life, how, tags, flight, &gone)
         finally:
             if gone.n:
                 self.finish(&gone)
@@ -558,7 +581,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     @cython.final
     cdef object drop(self, object key):
         """Removes a key; returns what it had, or MISSING."""
-        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         cdef int64_t now = self.now()
         cdef object had
         cdef fb_py_removals_t gone
@@ -888,7 +911,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             with cython.critical_section(self):
                 fb_py_removals_reserve(&gone, len(chosen))
                 for key, value in chosen:
-                    h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+                    h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
                     n += self.discard(key, h, value, now, &gone) is not MISSING
         finally:
             self.finish(&gone)
@@ -921,7 +944,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
                     n = self.core.policy.weight - most if self._weigher is None else self.core.policy.n_entries
                     fb_py_removals_reserve(&gone, n + 1)
                 check_status(fb_policy_resize(&self.core.policy, most), WHAT)
-                self.shrink(&gone)
+                self.shrink(FB_CACHE_NONE, &gone)
         finally:
             self.finish(&gone)
 
@@ -1216,7 +1239,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             self.revive(key, value, weight, tags, ages)
 
     cdef int revive(self, object key, object value, uint64_t weight, tuple tags, tuple ages) except -1:
-        cdef uint64_t h = fb_cache_hash(<uint64_t>PyObject_Hash(key), self.seed_)
+        cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         cdef int64_t now = 0
         cdef int64_t life = FB_CACHE_NEVER
         cdef uint32_t slot

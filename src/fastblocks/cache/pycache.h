@@ -21,6 +21,16 @@ static inline int fb_py_small(PyObject *number, Py_ssize_t *value) {
     return 1;
 }
 
+/* hash(key), without a call if that is plain; -1 with an error. */
+static inline Py_hash_t fb_py_hash(PyObject *key) {
+    Py_ssize_t value;
+    if (PyLong_CheckExact(key) && fb_py_small(key, &value)) return value == -1 ? -2 : value;
+#ifndef Py_GIL_DISABLED
+    if (PyUnicode_CheckExact(key) && ((PyASCIIObject *)key)->hash != -1) return ((PyASCIIObject *)key)->hash;
+#endif
+    return PyObject_Hash(key);
+}
+
 /* Whether two keys of equal hash are equal: 1, 0, or -1 if that has to be asked through Python. */
 static inline int fb_py_equal(PyObject *a, PyObject *b) {
     if (a == b) return 1;
