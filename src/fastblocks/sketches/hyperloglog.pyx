@@ -316,7 +316,8 @@ cdef class HyperLogLog(Flat):
             return NotImplemented
         if self.differing(other) is not None:
             return False
-        return self.contents() == (<HyperLogLog>other).contents()
+        # Of one that others are adding to, two looks would differ.
+        return self is other or self.contents() == (<HyperLogLog>other).contents()
 
     __hash__ = None
 

@@ -601,7 +601,7 @@ cdef class TopK(Flat):
             return False
         self.pass_time()
         (<TopK>other).pass_time()
-        return self.contents() == (<TopK>other).contents()
+        return self is other or self.contents() == (<TopK>other).contents()
 
     __hash__ = None
 
