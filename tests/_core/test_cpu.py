@@ -143,7 +143,7 @@ PROGRAMS = {
     "jump": (JUMP, "d5137cafce9361cce7086f8be5e89892c8ec5ce312210a394851e82945405f44"),
     "rendezvous": (RENDEZVOUS, "fdb3c1eac8da658311d9b269aada724d015eb40f651cd26569cf5997d4572ec7"),
     "geohash": (GEOHASH, "ff7e89886fbaa8c944f338ee6a0f17d1cd139f5b3c90c46276983f1bc2764e42"),
-    "distance": (DISTANCE, "ecd4e086095c7fb2dca3b13426829ca45d296546c804102529a9c646bc8f7fe9"),
+    "distance": (DISTANCE, "44f2ff508ffcea26bbcaff827c7f8211d969867d27fa77dea1c48bb0b899e499"),
     "s2": (S2, "f65a96195ba645a811cbbec4a3dff37c71ecb18208b2e883ece297126fbde571"),
     "frequency": (FREQUENCY, "06e8db9ff609fa2bb5dba4739aff197ab0179cec8e30410356e841e388c3d8cb"),
 }

@@ -246,7 +246,7 @@ def test_what_is_not_a_cell(impl: ModuleType, bad: int) -> None:
         (lambda h: h.cell_to_latlng(1.5), TypeError, "cell must be"),
         (lambda h: h.cell_to_latlng("891fb467423ffff"), TypeError, "cell must be"),
         (lambda h: h.cell_to_latlng(-1), ValueError, "cell must be"),
-        (lambda h: h.cell_to_boundary([[0x891FB467423FFFF]]), ValueError, "one dimension, not 2"),
+        (lambda h: h.cell_to_boundary([[0x891FB467423FFFF]]), ValueError, "cell must be 1-D"),
         (lambda h: h.cell_area(0x891FB467423FFFF, "acre"), ValueError, "unit must be 'km"),
         (lambda h: h.cell_area(0x891FB467423FFFF, 3), TypeError, "unit must be a str"),
     ],
