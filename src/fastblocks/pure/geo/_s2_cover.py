@@ -389,7 +389,8 @@ class Polygon:
 
     def crossing(self) -> tuple[int, int] | None:
         """Return two edges that cross, if there are any."""
-        for cell in candidates(*self.bound, 4, MAX_LEVEL):
+        center, angle = self.bound
+        for cell in candidates(center, angle, 4, MAX_LEVEL):
             found = self.crossing_in(cell, self.meeting(self.numbers, cell), 0)
             if found:
                 return found
@@ -584,7 +585,8 @@ def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> lis
             order = 16 * level + 4 * len(children) + finals
             heapq.heappush(waiting, Waiting(order, cell, own, children))
 
-    for cell in candidates(*region.bound, min(max_cells, 4), max_level):
+    center, angle = region.bound
+    for cell in candidates(center, angle, min(max_cells, 4), max_level):
         relation = region.look(cell, region.numbers)
         if relation != APART:
             add(cell, relation, region.numbers)
