@@ -188,6 +188,7 @@ typedef struct {
     point_t sides[CORNERS]; /* the plane of the side that leaves a point */
     bool plain[CORNERS];    /* it is a part of a meridian instead */
     int n;
+    bool cut;
 } corners_t;
 
 static void one_lune(double west, double east, lune_t *lune) {
@@ -218,6 +219,7 @@ static corners_t clipped(corners_t polygon, const lune_t *lune, double pad) {
         }
         if (above == polygon.n) continue;
         part.n = 0;
+        part.cut = true;
         for (int k = 0; above > 0 && k < polygon.n; k++) {
             const int after = (k + 1) % polygon.n;
             const bool is_above = heights[k] >= 0;
@@ -272,14 +274,16 @@ static relation_t look_rect(const void *shape, uint64_t cell, edges_t none) {
         poles[0] = poles[0] && s.sides[k].z >= -PAD;
         poles[1] = poles[1] && -s.sides[k].z >= -PAD;
     }
-    for (int k = 0; k < (rect->whole ? 1 : rect->n_inside); k++) {
-        const corners_t part = rect->whole ? quad : clipped(quad, &rect->inside[k], PAD);
-        if (part.n == 0) continue;
-        latitudes(&part, poles, &low, &high);
-        met = met || (low <= rect->north + PAD && high >= rect->south - PAD);
-    }
-    if (!met) return APART;
     latitudes(&quad, poles, &low, &high);
+    if (low > rect->north + PAD || high < rect->south - PAD) return APART;
+    for (int k = 0; k < rect->n_inside && !met; k++) {
+        const corners_t part = clipped(quad, &rect->inside[k], PAD);
+        double own_low = low, own_high = high;
+        if (part.n == 0) continue;
+        if (part.cut) latitudes(&part, poles, &own_low, &own_high);
+        met = own_low <= rect->north + PAD && own_high >= rect->south - PAD;
+    }
+    if (!met && !rect->whole) return APART;
     if (low < rect->south - PAD || high > rect->north + PAD) return MEETS;
     for (int k = 0; k < rect->n_outside; k++)
         if (clipped(quad, &rect->outside[k], -PAD).n > 0) return MEETS;

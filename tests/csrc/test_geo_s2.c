@@ -81,7 +81,7 @@ static bool covers(const fb_s2_found_t *found, double lat, double lng) {
 static void coverings(void) {
     uint64_t random = 4;
     for (int k = 0; k < 200; k++) {
-        const fb_s2_limits_t limits = {(size_t)(4 + k % 30), k % 3, 30 - k % 10};
+        const fb_s2_limits_t limits = {(size_t)(4 + k % 30), 1000, k % 3, 30 - k % 10};
         const double lat = random_double(&random, -89, 89), lng = random_double(&random, -180, 180);
         const double size = pow(10, random_double(&random, -4, 0));
         fb_s2_found_t found = {NULL, 0, 0};
@@ -104,6 +104,14 @@ static void coverings(void) {
         rings.lng = crossed;
         CHECK(fb_s2_cover_polygon(rings, limits, &found, bad) == FB_OUT_OF_RANGE);
         CHECK(bad[0] == 0 && bad[1] == 2);
+        fb_s2_found_free(&found);
+        const fb_s2_limits_t deep = {1, 50, 30, 30};
+        rings.lng = lngs;
+        CHECK(fb_s2_cover_cap(lat, lng, 1.5 * size, deep, &found) == FB_FULL);
+        fb_s2_found_free(&found);
+        CHECK(fb_s2_cover_rect(0.01 * lat, 0, 0.01 * lat + size, size, deep, &found) == FB_FULL);
+        fb_s2_found_free(&found);
+        CHECK(fb_s2_cover_polygon(rings, deep, &found, bad) == FB_FULL);
         fb_s2_found_free(&found);
     }
 }

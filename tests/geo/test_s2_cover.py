@@ -54,8 +54,8 @@ def check_levels(cells, min_level, max_level):
 def compare(mine, theirs, max_cells, same=False):
     """No more cells than s2geometry, or than allowed; no more area; or the same cells.
 
-    Of cells of equal merit its heap decides which is divided first. Ours is that of GNU's C++ library,
-    which the packages for Linux use; elsewhere a single covering can be larger.
+    Of cells of equal merit its heap decides which is divided first. Ours is that of GNU's C++
+    library, which the packages for Linux use; elsewhere a single covering can be larger.
     """
     assert len(mine) <= max(max_cells, len(theirs))
     linux = sys.platform == "linux"

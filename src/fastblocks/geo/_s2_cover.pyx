@@ -67,10 +67,11 @@ def cover_cap(lat, lng, radius_m, max_cells=8, min_level=0, max_level=30):
     radius_m : float
         Metres along the sphere, 0 or more.
     max_cells : int, optional
-        More are returned only if `min_level` needs them, or the region lies on several faces of the
-        cube: at most 6 then.
+        In [1, 2**22]. More are returned only if `min_level` needs them, or the region lies on several
+        faces of the cube: at most 6 then.
     min_level, max_level : int, optional
-        The levels of the cells, in [0, 30].
+        The levels of the cells, in [0, 30]. A `min_level` that needs more than 2**22 cells raises
+        ValueError.
 
     Returns
     -------

@@ -143,7 +143,7 @@ class Rect:
     def __init__(self, south: float, west: float, north: float, width: float) -> None:
         self.south, self.west, self.north, self.width = south, west, north, width
         self.bound = cap_around(south, west, north, width)
-        self.inside: list[list[Point]] | None = None
+        self.inside: list[list[Point]] = []
         self.outside: list[list[Point]] = []
         if width < math.inf:
             self.inside = lunes(west, west + width)
@@ -153,15 +153,13 @@ class Rect:
         normals = sides(cell)
         corners = vertices(cell)
         quad: Corners = list(zip(corners, normals, strict=True))
-        if self.inside is None:
-            parts = [quad]
-        else:
-            parts = [clipped(quad, lune, PAD) for lune in self.inside]
         poles = [all(pole * n[2] >= -PAD for n in normals) for pole in (1, -1)]
-        ranges = [latitudes(part, poles) for part in parts if part]
-        if not any(low <= self.north + PAD and high >= self.south - PAD for low, high in ranges):
-            return APART
         low, high = latitudes(quad, poles)
+        parts = [quad] + [clipped(quad, lune, PAD) for lune in self.inside]
+        ranges = [latitudes(part, poles) for part in parts if part]
+        met = [a <= self.north + PAD and b >= self.south - PAD for a, b in ranges]
+        if not met[0] or (self.inside and not any(met[1:])):
+            return APART
         if low < self.south - PAD or high > self.north + PAD:
             return MEETS
         return MEETS if any(clipped(quad, lune, -PAD) for lune in self.outside) else CONTAINED
@@ -389,7 +387,8 @@ class Polygon:
 
     def crossing(self) -> tuple[int, int] | None:
         """Return two edges that cross, if there are any."""
-        for cell in candidates(*self.bound, 4, MAX_LEVEL):
+        center, angle = self.bound
+        for cell in candidates(center, angle, 4, MAX_LEVEL):
             found = self.crossing_in(cell, self.meeting(self.numbers, cell), 0)
             if found:
                 return found
@@ -584,7 +583,8 @@ def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> lis
             order = 16 * level + 4 * len(children) + finals
             heapq.heappush(waiting, Waiting(order, cell, own, children))
 
-    for cell in candidates(*region.bound, min(max_cells, 4), max_level):
+    center, angle = region.bound
+    for cell in candidates(center, angle, min(max_cells, 4), max_level):
         relation = region.look(cell, region.numbers)
         if relation != APART:
             add(cell, relation, region.numbers)
