@@ -64,6 +64,11 @@ static inline int fb_py_hash_by(PyObject *key, const fb_hasher_t *hasher, uint64
 
 /* Whether an int is in [0, 2**64); then its value. Raises nothing. */
 FB_INLINE int fb_py_uint64(PyObject *number, uint64_t *value) {
+    int overflow; /* below 2**63 this is quicker than the other */
+    const long long small = PyLong_AsLongLongAndOverflow(number, &overflow);
+    *value = (uint64_t)small;
+    if (FB_LIKELY(small >= 0)) return 1;
+    if (overflow <= 0) return 0;
     *value = PyLong_AsUnsignedLongLong(number);
     if (FB_UNLIKELY(*value == UINT64_MAX) && PyErr_Occurred()) {
         PyErr_Clear();
