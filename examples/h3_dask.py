@@ -66,9 +66,14 @@ def in_arrow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 @contextmanager
 def cluster() -> Iterator[Any]:
-    """Start two worker processes on this machine, and yield a client of theirs."""
+    """Start a worker with two threads in this process, and yield a client of its."""
     dask: Any = import_module("dask.distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {
+        "n_workers": 1,
+        "threads_per_worker": 2,
+        "processes": False,
+        "dashboard_address": None,
+    }
     with dask.LocalCluster(**options) as workers, dask.Client(workers) as client:
         yield client
 

@@ -113,7 +113,31 @@ class H3ronpy(Fill):
         return self.api.geometry_to_cells(polygon, res, modes[mode])
 
 
-LIBRARIES = (Native, Pure, H3, H3ronpy)
+class Copied(Fill):
+    """A copy of the answer by NumPy: what writing the cells costs."""
+
+    name = "cells.copy()"
+    role: ClassVar[Role] = "floor"
+    module = "numpy"
+    distribution = "numpy"
+
+    def prepare(self, points: list[tuple[float, float]]) -> Any:
+        """The answers, by resolution and mode."""
+        import numpy as np
+
+        from fastblocks.geo import h3
+
+        polygon = np.array(points)
+        return functools.cache(
+            lambda res, mode: h3.polygon_to_cells(polygon, res, containment=mode)
+        )
+
+    def fill(self, polygon: Any, res: int, mode: str) -> Any:
+        """Copy."""
+        return polygon(res, mode).copy()
+
+
+LIBRARIES = (Native, Pure, H3, H3ronpy, Copied)
 
 
 def _time(lib: Fill, timed: Timed, place: str, res: int, mode: str = "center") -> None:
