@@ -442,13 +442,17 @@ CHURNS = [value for name, value in globals().items() if name.startswith("churn_"
 def test_nothing_leaks(churn, tmp_path):
     for _ in range(100):  # until the allocators have settled
         churn(tmp_path)
-    gc.collect()
-    blocks, held = sys.getallocatedblocks(), resident()
-    for _ in range(ROUNDS):
-        churn(tmp_path)
-    gc.collect()
-    assert sys.getallocatedblocks() - blocks < ROUNDS / 2  # less than one Python object a round
-    assert resident() - held < ROUNDS * LARGE * 3 / 4  # less than one C array a round
+    for _ in range(4):  # some need longer; what leaks does so every time
+        gc.collect()
+        blocks, held = sys.getallocatedblocks(), resident()
+        for _ in range(ROUNDS):
+            churn(tmp_path)
+        gc.collect()
+        blocks, held = sys.getallocatedblocks() - blocks, resident() - held
+        if blocks < ROUNDS / 2 and held < ROUNDS * LARGE * 3 / 4:
+            return
+    assert blocks < ROUNDS / 2  # less than one Python object a round
+    assert held < ROUNDS * LARGE * 3 / 4  # less than one C array a round
 
 
 def test_keys_are_not_kept():
