@@ -51,6 +51,7 @@
 
 #include "cpu.h"
 #include "memory.h"
+#include "nearest.h"
 #if FB_X86
 #include <immintrin.h>
 #endif
@@ -1132,59 +1133,6 @@ typedef struct {
     uint64_t ref;
 } near_t;
 
-FB_INLINE bool closer(double square, int64_t id, double than, int64_t than_id) {
-    return square < than || (square == than && id < than_id);
-}
-
-/* A heap with the furthest on top. */
-static void heap_push(int64_t *ids, double *squares, size_t at, int64_t id, double square) {
-    while (at && closer(squares[(at - 1) / 2], ids[(at - 1) / 2], square, id)) {
-        squares[at] = squares[(at - 1) / 2];
-        ids[at] = ids[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    squares[at] = square;
-    ids[at] = id;
-}
-
-/* Another one in the place of the furthest of n. */
-static void heap_replace(int64_t *ids, double *squares, size_t n, int64_t id, double square) {
-    size_t at = 0;
-    for (size_t child; (child = 2 * at + 1) < n; at = child) {
-        if (child + 1 < n && closer(squares[child], ids[child], squares[child + 1], ids[child + 1])) child++;
-        if (!closer(square, id, squares[child], ids[child])) break;
-        squares[at] = squares[child];
-        ids[at] = ids[child];
-    }
-    squares[at] = square;
-    ids[at] = id;
-}
-
-/* Orders a heap, nearest first; squares become distances; k - n places are padded. */
-static void heap_finish(int64_t *ids, double *squares, size_t n, size_t k) {
-    for (size_t i = n; i < k; i++) {
-        ids[i] = -1;
-        squares[i] = INFINITY;
-    }
-    for (size_t end = n; end-- > 1;) {
-        const int64_t id = ids[end];
-        const double square = squares[end];
-        ids[end] = ids[0];
-        squares[end] = squares[0];
-        heap_replace(ids, squares, end, id, square);
-    }
-    for (size_t i = 0; i < n; i++) squares[i] = sqrt(squares[i]);
-}
-
-/* The largest number whose square root is not above `most`. */
-static double square_bound(double most) {
-    double bound = most * most;
-    if (most == INFINITY) return most;
-    while (sqrt(bound) > most) bound = nextafter(bound, 0.0);
-    for (double next; sqrt(next = nextafter(bound, INFINITY)) <= most;) bound = next;
-    return bound;
-}
-
 #define LEVEL(name) name##_portable
 #define TARGET
 FB_INLINE uint32_t hits_portable(const fb_rtree_node_t *node, const fb_rtree_box_t *box) {
@@ -1288,7 +1236,7 @@ void fb_rtree_count_many(const fb_rtree_view_t *view, const double *boxes, size_
 
 size_t fb_rtree_nearest(const fb_rtree_view_t *view, const double *points, size_t m, size_t k, double most,
                         int64_t *ids, double *distances) {
-    const double bound = square_bound(most);
+    const double bound = fb_square_bound(most);
     return DISPATCH(nearest_many, view, points, m, k, bound, ids, distances);
 }
 

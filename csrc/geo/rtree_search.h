@@ -134,9 +134,9 @@ TARGET static size_t LEVEL(nearest)(const fb_rtree_view_t *view, double x, doubl
         for (; bits; bits &= bits - 1) {
             const unsigned slot = lowest(bits);
             if (n < k) {
-                heap_push(ids, squares, n++, node->of.ids[slot], to[slot]);
-            } else if (closer(to[slot], node->of.ids[slot], squares[0], ids[0])) {
-                heap_replace(ids, squares, n, node->of.ids[slot], to[slot]);
+                fb_heap_push(ids, squares, n++, node->of.ids[slot], to[slot]);
+            } else if (fb_closer(to[slot], node->of.ids[slot], squares[0], ids[0])) {
+                fb_heap_replace(ids, squares, n, node->of.ids[slot], to[slot]);
             }
             if (n == k) bound = squares[0];
         }
@@ -149,7 +149,7 @@ TARGET static size_t LEVEL(nearest_many)(const fb_rtree_view_t *view, const doub
     size_t n = 0;
     for (size_t i = 0; i < m; i++, ids += k, distances += k) {
         n = LEVEL(nearest)(view, points[2 * i], points[2 * i + 1], k, bound, ids, distances);
-        heap_finish(ids, distances, n, k);
+        fb_heap_finish(ids, distances, n, k);
     }
     return n;
 }

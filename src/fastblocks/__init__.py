@@ -15,7 +15,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
-from .geo import RTree
+from .geo import Geofence, GeoIndex, QuadTree, RTree
 from .limit import (
     ConcurrencyLimiter,
     Decision,
@@ -59,6 +59,8 @@ __all__ = [
     "FilterFullError",
     "FixedWindow",
     "FrequencySketch",
+    "GeoIndex",
+    "Geofence",
     "HashRing",
     "HeavyHitter",
     "HyperLogLog",
@@ -69,6 +71,7 @@ __all__ = [
     "MaglevTable",
     "Memory",
     "MovedRange",
+    "QuadTree",
     "RTree",
     "Rate",
     "Redis",

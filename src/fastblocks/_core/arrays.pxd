@@ -12,6 +12,9 @@ cdef void *data_of(object array) noexcept
 # A new array of n items, or `out` itself if it fits; `dtype` is "bool", "uint64", ...
 cdef object out_array(object out, Py_ssize_t n, str dtype)
 
+# A new array of n int64 or float64, made quickly: for answers of few items.
+cdef object new_array(Py_ssize_t n, bint floats)
+
 # `array` as a C-contiguous, aligned array in native byte order: itself, or a copy.
 cdef object plain_array(object array)
 

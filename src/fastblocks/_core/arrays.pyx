@@ -14,7 +14,9 @@ cdef extern from "numpy/arrayobject.h":
     bint PyArray_CheckExact(object x)
     int PyArray_TYPE(const PyArrayObject *array) noexcept
     bint PyArray_ISCARRAY_RO(const PyArrayObject *array) noexcept
-    int NPY_DOUBLE
+    int NPY_DOUBLE, NPY_INT64
+    ctypedef Py_ssize_t npy_intp
+    object PyArray_SimpleNew(int dimensions, npy_intp *shape, int type)
 
 cdef bint imported = False
 cdef object np = None
@@ -54,6 +56,12 @@ cdef object out_array(object out, Py_ssize_t n, str dtype):
     if out is None:
         return np.empty(n, dtype)
     return check.out_array(out, n, dtype)
+
+
+cdef object new_array(Py_ssize_t n, bint floats):
+    cdef npy_intp shape = n
+    import_numpy()
+    return PyArray_SimpleNew(1, &shape, NPY_DOUBLE if floats else NPY_INT64)
 
 
 cdef object plain_array(object array):

@@ -49,25 +49,43 @@ def ring_of(name: str, points: Any, *, swapped: bool = False) -> Any:
     """One ring, checked; `swapped`: longitudes first, and maybe heights behind."""
     import numpy as np
 
+    lat, lng = columns_of(name, points, swapped=swapped)
+    check_columns(name, lat, lng)
+    if len(lng) and (lng.max() > 180 or lng.min() < -180):
+        lng = np.where(np.abs(lng) > 180, np.remainder(lng + 180, 360) - 180, lng)
+    ring = np.stack([lat, lng], axis=1)
+    distinct = len(set(map(tuple, ring[:9].tolist())))
+    if distinct < 3:
+        distinct = len(set(map(tuple, ring.tolist())))
+    if distinct < 3:
+        raise few_points(name, distinct)
+    return ring[:-1] if (ring[0] == ring[-1]).all() else ring
+
+
+def few_points(name: str, distinct: int) -> ValueError:
+    """The error for a ring that encloses nothing."""
+    return ValueError(f"{name} must have at least 3 distinct points, not {distinct}")
+
+
+def columns_of(name: str, points: Any, *, swapped: bool) -> Any:
+    """The latitudes and longitudes of one ring, as rows of an array."""
+    import numpy as np
+
     array = points if isinstance(points, np.ndarray) else pairs(name, points)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be an array of floats, not of {array.dtype}")
     widths = (2, 3) if swapped else (2,)
     if array.ndim != 2 or array.shape[1] not in widths:
         raise ValueError(f"{name} must be {WANTED}, not of shape {array.shape}")
-    ring = np.array(array[:, 1::-1] if swapped else array, np.float64, order="C")
+    columns = np.ascontiguousarray(array.T, np.float64)
+    return columns[1::-1] if swapped else columns
+
+
+def check_columns(name: str, lat: Any, lng: Any) -> None:
+    """Raise if a latitude or longitude of one ring is none."""
     batch = Batch()
-    batch.latitudes(f"latitudes of {name}", ring[:, 0])
-    batch.longitudes(f"longitudes of {name}", ring[:, 1])
-    lng = ring[:, 1]
-    if len(ring) and (lng.max() > 180 or lng.min() < -180):
-        ring[:, 1] = np.where(np.abs(lng) > 180, np.remainder(lng + 180, 360) - 180, lng)
-    distinct = len(set(map(tuple, ring[:9].tolist())))
-    if distinct < 3:
-        distinct = len(set(map(tuple, ring.tolist())))
-    if distinct < 3:
-        raise ValueError(f"{name} must have at least 3 distinct points, not {distinct}")
-    return ring[:-1] if (ring[0] == ring[-1]).all() else ring
+    batch.latitudes(f"latitudes of {name}", lat)
+    batch.longitudes(f"longitudes of {name}", lng)
 
 
 def pairs(name: str, points: Any) -> Any:

@@ -15,7 +15,7 @@ from .filters import (
     RotatingBloomFilter,
     ScalableBloomFilter,
 )
-from .geo import RTree
+from .geo import Geofence, GeoIndex, QuadTree, RTree
 from .limit import (
     ConcurrencyLimiter,
     Decision,
@@ -58,6 +58,8 @@ __all__ = [
     "FilterFullError",
     "FixedWindow",
     "FrequencySketch",
+    "GeoIndex",
+    "Geofence",
     "HashRing",
     "HeavyHitter",
     "HyperLogLog",
@@ -68,6 +70,7 @@ __all__ = [
     "MaglevTable",
     "Memory",
     "MovedRange",
+    "QuadTree",
     "RTree",
     "Rate",
     "Redis",

@@ -1,0 +1,147 @@
+/* Points that move, by id, in the leaves of quadtrees: what quadtree.c and geoindex.c have in common.
+ *
+ * A cell is a square of a grid of 2^depth by 2^depth, `depth` being the most levels a tree can have; bits of
+ * cx from `depth` on are the number of the tree. The user's `place` says which cell a point lies in.
+ * See quads.c. Not safe for threads by itself.
+ */
+#ifndef FB_GEO_QUADS_H
+#define FB_GEO_QUADS_H
+
+#include "base.h"
+
+enum {
+    FB_QUADS_CHUNK = 8,
+    FB_QUADS_DEPTH = 24,
+    FB_QUADS_STACK = 8 + 3 * FB_QUADS_DEPTH, /* nodes that wait in a search, depth first */
+    FB_QUADS_MAX_CAPACITY = 4096
+};
+
+#define FB_QUADS_NONE UINT32_MAX
+#define FB_QUADS_MAX ((size_t)1 << 31)
+
+/* Eight points of a leaf; all but its newest chunk are full. With `floats`, three numbers more a point. */
+typedef struct {
+    double a[FB_QUADS_CHUNK], b[FB_QUADS_CHUNK];
+    int64_t ids[FB_QUADS_CHUNK];
+    uint32_t leaf, next;
+    uint32_t unused[2];
+} fb_quads_chunk_t;
+
+typedef struct {
+    float c[3][FB_QUADS_CHUNK];
+} fb_quads_floats_t;
+
+typedef struct {
+    uint32_t child;  /* the first of four; NONE in a leaf. In a free group, that of the next one */
+    uint32_t head;   /* leaf: its newest chunk, or NONE */
+    uint32_t count;  /* leaf: its points */
+    uint32_t parent; /* NONE at a root */
+    uint32_t cx, cy; /* its first cell */
+    uint32_t depth;
+    uint32_t unused;
+} fb_quads_node_t;
+
+/* Sides of the boxes of four nodes, in space: x, y, z. */
+typedef struct {
+    float low[3][4], high[3][4];
+} fb_quads_boxes_t;
+
+typedef struct {
+    double a, b;
+    float c[3];
+    uint32_t cx, cy;
+} fb_quads_point_t;
+
+typedef struct fb_quads fb_quads_t;
+struct fb_quads {
+    /* Fills in cx and cy, and c if there are floats, from a and b. */
+    void (*place)(const fb_quads_t *t, fb_quads_point_t *point);
+    /* Four nodes were made, the first of them `child`; NULL if that does not matter. */
+    void (*made)(fb_quads_t *t, uint32_t child);
+    double origin_x, origin_y, scale_x, scale_y; /* for `place` */
+    unsigned roots;                              /* nodes from 0 on, in steps of 4 */
+    unsigned depth;
+    uint32_t capacity; /* a leaf with more points is split */
+    size_t chunk_bytes;
+    size_t n;
+    uint64_t seed;
+
+    fb_quads_node_t *nodes; /* in groups of four, aligned */
+    fb_quads_boxes_t *boxes;
+    size_t nodes_used, nodes_max;
+    uint32_t free_group; /* its first node */
+    uint8_t *chunks;
+    size_t chunks_used, chunks_max;
+    uint32_t free_chunk;
+    size_t free_groups, free_chunks;
+    uint64_t *table; /* tag, and place + 1 (0: nothing here) */
+    size_t mask;
+};
+
+FB_INLINE fb_quads_chunk_t *fb_quads_chunk(const fb_quads_t *t, uint32_t chunk) {
+    return (fb_quads_chunk_t *)(void *)(t->chunks + chunk * t->chunk_bytes);
+}
+
+FB_INLINE fb_quads_floats_t *fb_quads_floats(fb_quads_chunk_t *chunk) {
+    return (fb_quads_floats_t *)(void *)(chunk + 1);
+}
+
+/* How many points there are in the newest chunk of a leaf of `count`, which is not 0. */
+FB_INLINE uint32_t fb_quads_in_head(uint32_t count) { return (count - 1) % FB_QUADS_CHUNK + 1; }
+
+/* Fetches what a search will look at in a node. */
+FB_INLINE void fb_quads_fetch(const fb_quads_t *t, const fb_quads_node_t *node) {
+    if (node->child != FB_QUADS_NONE) {
+        FB_PREFETCH(&t->nodes[node->child]);
+        FB_PREFETCH(&t->nodes[node->child + 2]);
+    } else if (node->head != FB_QUADS_NONE) {
+        const fb_quads_chunk_t *chunk = fb_quads_chunk(t, node->head);
+        FB_PREFETCH(chunk->a);
+        FB_PREFETCH(chunk->b);
+        FB_PREFETCH(&chunk->leaf);
+    }
+}
+
+/* A place is a chunk and a slot in it. */
+FB_INLINE uint32_t fb_quads_chunk_of(uint32_t place) { return place / FB_QUADS_CHUNK; }
+FB_INLINE uint32_t fb_quads_slot_of(uint32_t place) { return place % FB_QUADS_CHUNK; }
+
+/* The fields from `place` to `capacity` set, `floats` or not: makes the trees, empty. */
+fb_status_t fb_quads_begin(fb_quads_t *t, bool floats);
+void fb_quads_end(fb_quads_t *t);
+size_t fb_quads_bytes(const fb_quads_t *t);
+
+/* The place of a point, or NONE. */
+uint32_t fb_quads_find(const fb_quads_t *t, int64_t id);
+
+/* FB_FULL if the id is there; nothing has changed then. */
+fb_status_t fb_quads_insert(fb_quads_t *t, int64_t id, double a, double b);
+/* Whether there was a point of that id; `a` and `b` are told where, if not NULL. */
+bool fb_quads_remove(fb_quads_t *t, int64_t id, double *a, double *b);
+/* FB_NOT_BUILT if there is no point of that id. */
+fb_status_t fb_quads_move(fb_quads_t *t, int64_t id, double a, double b);
+fb_status_t fb_quads_set(fb_quads_t *t, int64_t id, double a, double b);
+
+/* Many. *done < n tells which was the first id that is there (insert) or not (move, remove), and that
+ * nothing has changed. Of ids that are moved or set twice the last counts. */
+fb_status_t fb_quads_insert_many(fb_quads_t *t, const int64_t *ids, const double *a, const double *b,
+                                 size_t n, size_t *done);
+fb_status_t fb_quads_move_many(fb_quads_t *t, const int64_t *ids, const double *a, const double *b,
+                               size_t n, size_t *done);
+fb_status_t fb_quads_set_many(fb_quads_t *t, const int64_t *ids, const double *a, const double *b,
+                              size_t n);
+fb_status_t fb_quads_remove_many(fb_quads_t *t, const int64_t *ids, size_t n, size_t *done);
+
+/* All points, in no particular order. */
+void fb_quads_items(const fb_quads_t *t, int64_t *ids, double *a, double *b);
+
+/* Answers that grow; free ids and metres. */
+typedef struct {
+    int64_t *ids;
+    double *distances; /* NULL unless distances are wanted */
+    size_t n, max;
+} fb_quads_found_t;
+
+bool fb_quads_more_room(fb_quads_found_t *found, bool distances);
+
+#endif
