@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from bench.data import sphere_points
 from bench.model import Library, Role, Timed, expect, work
 
 MILLION, FEW = 1_000_000, 10_000
@@ -40,11 +41,6 @@ def _small(polygons: list[list[Any]]) -> list[list[Any]]:
     kept = sorted(polygons, key=lambda rings: _size([rings]))
     sizes = np.cumsum([_size([rings]) for rings in kept])
     return kept[: int(np.searchsorted(sizes, SMALL))]
-
-
-def _points(n: int) -> tuple[Any, Any]:
-    rng = np.random.default_rng(1)
-    return np.degrees(np.arcsin(rng.uniform(-1, 1, n))), rng.uniform(-180, 180, n)
 
 
 class Fences(Library):
@@ -188,7 +184,7 @@ def _index(lib: Fences, quick: bool) -> Any:
     """An index of all polygons, with the answers checked against another one."""
     polygons, names = _zones(quick)
     index = lib.build(polygons)
-    lats, lngs = _points(500)
+    lats, lngs = sphere_points(500)
     found = lib.names(index, names, lats, lngs)
     if found:
         native = importlib.import_module("fastblocks").Geofence(polygons)
@@ -213,7 +209,7 @@ def bench_query_many(lib: Fences, timed: Timed, quick: bool) -> None:
     """A batch."""
     index = _index(lib, quick)
     n = FEW if quick else 100_000 if isinstance(lib, Shapely) else MILLION
-    lats, lngs = (column[: lib.max_keys] for column in _points(n))
+    lats, lngs = (column[: lib.max_keys] for column in sphere_points(n))
     timed(lambda: lib.query_many(index, lats, lngs), items=len(lats))
 
 
@@ -221,5 +217,7 @@ def bench_query_many(lib: Fences, timed: Timed, quick: bool) -> None:
 def bench_query_each(lib: Fences, timed: Timed, quick: bool) -> None:
     """One by one."""
     index = _index(lib, quick)
-    points = list(zip(*(column.tolist() for column in _points(FEW)), strict=True))[: lib.max_keys]
+    points = list(zip(*(column.tolist() for column in sphere_points(FEW)), strict=True))[
+        : lib.max_keys
+    ]
     timed(lambda: lib.query_each(index, points), items=len(points))

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from bench.data import sphere_points
 from bench.limit.server import Server, programs
 from bench.model import Library, Record, Role, Timed, expect, work
 
@@ -28,10 +29,9 @@ def cities() -> Any:
     return np.array([(city["latitude"], city["longitude"]) for city in found], float)
 
 
-def evenly(n: int, seed: int = 1) -> Any:
+def evenly(n: int) -> Any:
     """Return points spread evenly over the sphere."""
-    rng = np.random.default_rng(seed)
-    return np.stack([np.degrees(np.arcsin(rng.uniform(-1, 1, n))), rng.uniform(-180, 180, n)], 1)
+    return np.stack(sphere_points(n), axis=1)
 
 
 def asked(rows: Any, n: int) -> Any:

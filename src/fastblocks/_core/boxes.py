@@ -12,8 +12,10 @@ __all__ = [
     "bad_number",
     "box_array",
     "box_of",
+    "check_id_range",
     "first_bad_box",
     "first_bad_point",
+    "given_ids",
     "id_array",
     "id_of",
     "id_there",
@@ -30,17 +32,22 @@ MAX_K = 2**31 - 1
 
 def number_of(name: str, value: Any) -> float:
     """Return a coordinate as a finite ``float``, or raise naming `name`."""
-    if isinstance(value, bool) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
-        raise TypeError(f"{name} must be a float, not {type(value).__name__}")
-    try:
-        number = float(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a float, not {type(value).__name__}") from None
-    except OverflowError:
-        number = math.inf
+    number = _float_of(name, value)
     if not math.isfinite(number):
         raise bad_number(name, number)
     return number
+
+
+def _float_of(name: str, value: Any) -> float:
+    """Return a number as a ``float``, infinite if it is too large for one."""
+    if isinstance(value, bool) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
+        raise TypeError(f"{name} must be a float, not {type(value).__name__}")
+    try:
+        return float(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a float, not {type(value).__name__}") from None
+    except OverflowError:
+        return math.inf
 
 
 def bad_number(name: str, number: float) -> ValueError:
@@ -121,8 +128,8 @@ def id_of(value: Any) -> int:
     return check.integer("id", value, -(2**63), 2**63 - 1)
 
 
-def id_array(value: Any, n: int) -> Any:
-    """Return n ids as a contiguous int64 array of its own."""
+def given_ids(value: Any, *, objects: bool = False) -> Any:
+    """Return ids as an array of integers of any shape; `objects`: of Python's own ones too."""
     import numpy as np
 
     if isinstance(value, (str, bytes)) or not (
@@ -132,13 +139,30 @@ def id_array(value: Any, n: int) -> Any:
     array = np.asarray(value)
     if array.size == 0 and array.ndim == 1:
         array = array.astype(np.int64)
+    if objects and array.dtype.kind == "O":
+        for i, id in enumerate(array.ravel().tolist()):
+            check.integer(f"ids[{i}]", id, -(2**63), 2**63 - 1)
+        array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
         raise TypeError(f"ids must be an array of integers, not of dtype {array.dtype}")
+    return array
+
+
+def check_id_range(ids: Any) -> None:
+    """Raise if one of an array of ids takes more than 64 bits with a sign."""
+    if ids.dtype.kind == "u" and len(ids) and int(ids.max()) >= 2**63:
+        at = int((ids >= 2**63).argmax())
+        check.integer(f"ids[{at}]", int(ids[at]), -(2**63), 2**63 - 1)
+
+
+def id_array(value: Any, n: int) -> Any:
+    """Return n ids as a contiguous int64 array of its own."""
+    import numpy as np
+
+    array = given_ids(value)
     if array.shape != (n,):
         raise ValueError(f"ids must have shape ({n},) as the boxes have, not {array.shape}")
-    if array.dtype.kind == "u" and n and int(array.max()) >= 2**63:
-        at = int((array >= 2**63).argmax())
-        check.integer(f"ids[{at}]", int(array[at]), -(2**63), 2**63 - 1)
+    check_id_range(array)
     return np.array(array, np.int64, order="C")
 
 
@@ -161,14 +185,7 @@ def k_of(value: Any) -> int:
 
 def max_distance_of(value: Any) -> float:
     """Return a distance that is not negative, and may be infinite."""
-    if isinstance(value, bool) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
-        raise TypeError(f"max_distance must be a float, not {type(value).__name__}")
-    try:
-        distance = float(value)
-    except TypeError:
-        raise TypeError(f"max_distance must be a float, not {type(value).__name__}") from None
-    except OverflowError:
-        distance = math.inf
+    distance = _float_of("max_distance", value)
     if not distance >= 0.0:
         raise ValueError(f"max_distance must be 0 or more, not {value!r}")
     return distance

@@ -7,10 +7,10 @@ from typing import Any
 
 from . import check
 from .columns import Batch
+from .sphere import EARTH_RADIUS_M
 
 __all__ = ["MOST_CELLS", "cap", "edge_name", "limits", "polygons", "rectangle", "too_many"]
 
-RADIUS_M = 6371008.8
 MOST_CELLS = 2**22  # of a covering
 
 Ring = list[tuple[float, float]]
@@ -66,7 +66,7 @@ def cap(lat: Any, lng: Any, radius_m: Any) -> tuple[float, float, float]:
     """Return the center in degrees and the radius in radians."""
     center = latitude("lat", lat), longitude("lng", lng)
     radius = check.real("radius_m", radius_m, 0.0, math.inf)
-    return *center, min(radius / RADIUS_M, math.pi)
+    return *center, min(radius / EARTH_RADIUS_M, math.pi)
 
 
 def rectangle(south: Any, west: Any, north: Any, east: Any) -> tuple[float, float, float, float]:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from . import check
+from .boxes import box_array, box_of, check_id_range, first_bad_box, given_ids
 from .columns import Batch
 
 __all__ = [
@@ -66,33 +67,17 @@ def id_column(value: Any, n: int | None = None) -> Any:
     """Return ids as a contiguous int64 array, of n items if n is given."""
     import numpy as np
 
-    if isinstance(value, (str, bytes)) or not (
-        hasattr(value, "__array__") or hasattr(value, "__len__")
-    ):
-        raise TypeError(f"ids must be an array of integers, not {type(value).__name__}")
-    array = np.asarray(value)
-    if array.size == 0 and array.ndim == 1:
-        array = array.astype(np.int64)
-    if array.dtype.kind == "O":
-        for i, id in enumerate(array.ravel().tolist()):
-            check.integer(f"ids[{i}]", id, -(2**63), 2**63 - 1)
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"ids must be an array of integers, not of dtype {array.dtype}")
+    array = given_ids(value, objects=True)
     if array.ndim != 1:
         raise ValueError(f"ids must have one dimension, not {array.ndim}")
     if n is not None and len(array) != n:
         raise ValueError(f"ids must be as many as the points, {n}, not {len(array)}")
-    if array.dtype.kind == "u" and len(array) and int(array.max()) >= 2**63:
-        at = int((array >= 2**63).argmax())
-        check.integer(f"ids[{at}]", int(array[at]), -(2**63), 2**63 - 1)
+    check_id_range(array)
     return np.require(array, np.int64, ["C", "A"])
 
 
 def bounds_of(value: Any) -> tuple[float, float, float, float]:
     """Return bounds as four floats: finite, wider and higher than 0, and finitely so."""
-    from .boxes import box_of
-
     min_x, min_y, max_x, max_y = box_of("bounds", value)
     if not (0 < max_x - min_x < math.inf and 0 < max_y - min_y < math.inf):
         raise ValueError(
@@ -110,8 +95,6 @@ def capacity_of(value: Any) -> int:
 def box_rows(name: str, value: Any) -> Any:
     """Return boxes as a contiguous float64 array of shape (n, 4)."""
     import numpy as np
-
-    from .boxes import box_array, first_bad_box
 
     rows = box_array(name, value)
     if not (

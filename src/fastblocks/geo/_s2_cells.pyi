@@ -2,8 +2,7 @@ from typing import Any
 
 from fastblocks._core.types import Column
 
-RADIUS_M: float
-UNITS: dict[str, float]
+AREA_UNITS: dict[str, float]
 
 def latlng_to_cell(lat: Column, lng: Column, level: int = 30, out: Any = None) -> Any: ...
 def cell_to_latlng(cell: Column, out: Any = None) -> Any: ...

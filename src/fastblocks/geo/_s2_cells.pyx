@@ -3,6 +3,7 @@
 from libc.stdint cimport int8_t, int64_t, uint64_t
 
 from fastblocks._core import check
+from fastblocks._core.sphere import AREA_UNITS
 
 from fastblocks._core.arrays cimport data_of
 from fastblocks._core.columns cimport Batch, RELEASE_GIL_FROM, is_latlng, plain_double, plain_id
@@ -45,8 +46,6 @@ cdef extern from "geo/s2.h" nogil:
     void fb_s2_contain(const uint64_t *a, const uint64_t *b, size_t n, void *found)
     void fb_s2_intersect(const uint64_t *a, const uint64_t *b, size_t n, void *found)
 
-RADIUS_M = 6371008.8
-UNITS = {"km^2": (RADIUS_M / 1000) ** 2, "m^2": RADIUS_M**2, "rads^2": 1.0}
 
 
 cdef str what(int low, int high):
@@ -494,7 +493,7 @@ def cell_area(cell, unit="km^2", out=None):
     >>> round(s2.cell_area(s2.token_to_cell("0d19339")), 3)
     4.437
     """
-    cdef double scale = UNITS[check.choice("unit", unit, UNITS)]
+    cdef double scale = AREA_UNITS[check.choice("unit", unit, AREA_UNITS)]
     cdef uint64_t one
     if out is None and one_cell(cell, &one):
         return fb_s2_area(one) * scale

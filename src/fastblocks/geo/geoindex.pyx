@@ -17,7 +17,7 @@ from fastblocks._core.state cimport FB_STATE_FOURCC, fb_state_t, params_end_at
 from fastblocks._core.status cimport check_status, fb_status_t
 from fastblocks.geo._points cimport (
     SET, Points, array_of, fb_quads_end, fb_quads_found_t, fb_quads_t, floats_of, id_number,
-    indices_of, positive, wanted,
+    indices_of, make_room, nearest_room_t, positive, wanted,
 )
 
 cdef extern from "geo/geoindex.h" nogil:
@@ -31,7 +31,6 @@ cdef extern from "geo/geoindex.h" nogil:
 cdef uint32_t KIND = FB_STATE_FOURCC(c"G", c"E", c"O", c"I")
 cdef enum:
     VERSION = 1
-    STACK_K = 32  # answers that need no memory of their own
 
 cdef size_t MAX_ANSWERS = <size_t>1 << 46
 
@@ -420,29 +419,20 @@ cdef class GeoIndex(Points):
             return self.named(ids), metres
 
     cdef tuple find_nearest(self, double lat, double lng, size_t want, double most):
-        cdef int64_t some_ids[STACK_K]
-        cdef double some[STACK_K]
-        cdef int64_t *ids = some_ids
-        cdef double *metres = some
-        cdef void *memory = NULL
+        cdef nearest_room_t room
         cdef size_t n
         want = min(want, self.tree.n + 1)  # there may be more in a moment, which need not be told
-        if want > STACK_K:
-            memory = malloc(want * (sizeof(int64_t) + sizeof(double)))
-            if memory == NULL:
-                raise MemoryError()
-            ids = <int64_t *>memory
-            metres = <double *>(ids + want)
+        make_room(&room, want)
         try:
             if self.alone():
-                n = fb_geoindex_nearest(&self.tree, &lat, &lng, 1, want, most, ids, metres)
+                n = fb_geoindex_nearest(&self.tree, &lat, &lng, 1, want, most, room.ids, room.distances)
             else:
                 self.begin_reading()
-                n = fb_geoindex_nearest(&self.tree, &lat, &lng, 1, want, most, ids, metres)
+                n = fb_geoindex_nearest(&self.tree, &lat, &lng, 1, want, most, room.ids, room.distances)
                 self.end_reading()
-            return array_of(ids, n), floats_of(metres, n)
+            return array_of(room.ids, n), floats_of(room.distances, n)
         finally:
-            free(memory)
+            free(room.memory)
 
     def nearest_many(self, lats, lngs, k=1, max_m=1e999):
         """Return the points that are nearest to each of some points.

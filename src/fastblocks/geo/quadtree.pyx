@@ -19,8 +19,8 @@ from fastblocks._core.state cimport (
 )
 from fastblocks._core.status cimport FB_FULL, FB_NOT_BUILT, check_status, fb_status_t
 from fastblocks.geo._points cimport (
-    INSERT, MOVE, Points, array_of, fb_quads_end, fb_quads_found_t, fb_quads_t,
-    floats_of, finite, id_number, indices_of, positive, wanted,
+    INSERT, MOVE, Points, array_of, fb_quads_end, fb_quads_found_t, fb_quads_t, finite, floats_of,
+    id_number, indices_of, make_room, nearest_room_t, positive, wanted,
 )
 
 cdef extern from "geo/quadtree.h" nogil:
@@ -41,7 +41,6 @@ cdef extern from "geo/quadtree.h" nogil:
 cdef uint32_t KIND = FB_STATE_FOURCC(c"Q", c"U", c"A", c"D")
 cdef enum:
     VERSION = 1
-    STACK_K = 32  # answers that need no memory of their own
 
 cdef size_t MAX_ANSWERS = <size_t>1 << 46
 
@@ -490,28 +489,19 @@ cdef class QuadTree(Points):
         cdef double a = finite(x, "x"), b = finite(y, "y")
         cdef size_t want = wanted(k), n
         cdef double most = positive(max_distance, "max_distance")
-        cdef int64_t some_ids[STACK_K]
-        cdef double some[STACK_K]
-        cdef int64_t *ids = some_ids
-        cdef double *distances = some
-        cdef void *memory = NULL
+        cdef nearest_room_t room
         want = min(want, self.tree.n + 1)  # there may be more in a moment, which need not be told
-        if want > STACK_K:
-            memory = malloc(want * (sizeof(int64_t) + sizeof(double)))
-            if memory == NULL:
-                raise MemoryError()
-            ids = <int64_t *>memory
-            distances = <double *>(ids + want)
+        make_room(&room, want)
         try:
             if self.alone():
-                n = fb_quadtree_nearest(&self.tree, &a, &b, 1, want, most, ids, distances)
+                n = fb_quadtree_nearest(&self.tree, &a, &b, 1, want, most, room.ids, room.distances)
             else:
                 self.begin_reading()
-                n = fb_quadtree_nearest(&self.tree, &a, &b, 1, want, most, ids, distances)
+                n = fb_quadtree_nearest(&self.tree, &a, &b, 1, want, most, room.ids, room.distances)
                 self.end_reading()
-            return array_of(ids, n), floats_of(distances, n)
+            return array_of(room.ids, n), floats_of(room.distances, n)
         finally:
-            free(memory)
+            free(room.memory)
 
     def nearest_many(self, xs, ys, k=1, max_distance=1e999):
         """Return the points that are nearest to each of some points.

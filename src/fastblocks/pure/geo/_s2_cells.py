@@ -13,11 +13,10 @@ from typing import Any
 
 from fastblocks._core import check
 from fastblocks._core.columns import Batch
+from fastblocks._core.sphere import AREA_UNITS
 
 MAX_LEVEL = 30
 SIZE = 1 << MAX_LEVEL  # leaf cells along the side of a face
-RADIUS_M = 6371008.8
-UNITS = {"km^2": (RADIUS_M / 1000) ** 2, "m^2": RADIUS_M**2, "rads^2": 1.0}
 SWAP, INVERT = 1, 2  # how the Hilbert curve lies in a cell: i and j exchanged, both mirrored
 POSITIONS = ((0, 1, 3, 2), (0, 3, 1, 2), (2, 3, 1, 0), (2, 1, 3, 0))  # [orientation][2 * i + j]
 TURNS = (SWAP, 0, 0, SWAP | INVERT)  # of the curve in the child at a position
@@ -411,7 +410,7 @@ def boundary(cell: Any, out: Any = None) -> Any:
 
 def cell_area(cell: Any, unit: str = "km^2", out: Any = None) -> Any:
     """Return the area of a cell."""
-    scale = UNITS[check.choice("unit", unit, UNITS)]
+    scale = AREA_UNITS[check.choice("unit", unit, AREA_UNITS)]
     return map_cells(lambda c: steradians(c) * scale, cell, "float64", out)
 
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from fastblocks._core import check
 from fastblocks._core.columns import Batch
+from fastblocks._core.sphere import EARTH_RADIUS_M
 
 __all__ = ["bearing", "destination", "distance_matrix", "haversine"]
-
-RADIUS = 6371008.8
 
 
 def reduced(angle: float) -> float:
@@ -35,7 +34,7 @@ def metres(lat1: float, lng1: float, lat2: float, lng2: float) -> float:
     sin_l, cos_l = sincos((reduced(lng2) - reduced(lng1)) / 2)
     sine = math.hypot(sin_d * cos_l, cos_p * sin_l)
     cosine = math.hypot(cos_d * cos_l, sin_p * sin_l)
-    return 2 * RADIUS * math.atan2(sine, cosine)
+    return 2 * EARTH_RADIUS_M * math.atan2(sine, cosine)
 
 
 def direction(lat1: float, lng1: float, lat2: float, lng2: float) -> float:
@@ -56,7 +55,7 @@ def arc_tangent(y: float, x: float) -> float:
 def reached(lat: float, lng: float, bearing: float, distance: float) -> tuple[float, float]:
     sin_p, cos_p = sincos(lat)
     sin_b, cos_b = sincos(reduced(bearing))
-    sin_s, cos_s = sincos(reduced(math.degrees(distance / RADIUS)))
+    sin_s, cos_s = sincos(reduced(math.degrees(distance / EARTH_RADIUS_M)))
     x, y = cos_p * cos_s - sin_p * sin_s * cos_b, sin_s * sin_b
     z = sin_p * cos_s + cos_p * sin_s * cos_b
     to = reduced(lng) + arc_tangent(y, x)
