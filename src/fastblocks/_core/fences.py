@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -49,6 +48,8 @@ class Ring(NamedTuple):
 
 def read_geojson(path: Any) -> Any:
     """What a GeoJSON file holds."""
+    import json
+
     with open(files.path_of(path), encoding="utf-8") as file:
         found = json.load(file)
     if not isinstance(found, dict):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -80,6 +79,8 @@ def decorator(cls: Any, maxsize: Any, key: Any, typed: Any, options: dict[str, A
 
 def _function_of(value: Any) -> Callable[..., Any]:
     """Return the function to be cached, if its results can be."""
+    import inspect
+
     if isinstance(value, property):
         raise TypeError("cached must stand below property, not above it")
     if not callable(value):
@@ -93,6 +94,8 @@ def _function_of(value: Any) -> Callable[..., Any]:
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether a call of a function returns a coroutine."""
+    import inspect
+
     if inspect.iscoroutinefunction(function):
         return True
     if isinstance(function, type):
@@ -156,6 +159,8 @@ async def _coroutine(*args: Any, **kwargs: Any) -> None:
 
 def mark(cached: Any, function: Callable[..., Any]) -> None:
     """Let `inspect` see that `cached`, an object, is a coroutine function as `function` is."""
+    import inspect
+
     cached.__name__ = getattr(function, "__name__", type(function).__name__)
     cached.__annotations__ = getattr(function, "__annotations__", {})
     like = function if inspect.isfunction(function) else _coroutine

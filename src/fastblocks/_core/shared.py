@@ -23,10 +23,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import mmap
 import os
-import secrets
 import stat
 import struct
 from collections.abc import Sequence
@@ -122,6 +120,8 @@ def boot_id() -> bytes:
 
 def write_head(wanted: Wanted) -> bytes:
     """The head of a new file."""
+    import secrets
+
     seed = secrets.randbits(64) if wanted.seed is None else wanted.seed
     rules = b"".join(RULE.pack(*rule) for rule in wanted.rules)
     data = FIELDS.pack(
@@ -132,6 +132,8 @@ def write_head(wanted: Wanted) -> bytes:
 
 
 def checksum(data: bytes) -> bytes:
+    import hashlib
+
     return hashlib.blake2b(data, digest_size=8).digest()
 
 

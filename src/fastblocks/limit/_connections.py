@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import select
 from typing import TYPE_CHECKING, Any
@@ -32,6 +31,8 @@ class Connections:
     """
 
     def __init__(self, pool: Any, response_error: type[Exception]) -> None:
+        import inspect
+
         self._pool = pool
         self._response_error = response_error
         self._idle: list[tuple[Any, Callable[[int], Any]]] = []

@@ -12,7 +12,6 @@ import itertools
 import re
 import struct
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastblocks._core import check, limits
@@ -57,6 +56,7 @@ REFUSALS = re.compile(r"\b(BUSY|CLUSTERDOWN|MASTERDOWN|MISCONF|NOREPLICAS|OOM|RE
 def script(kind: int) -> tuple[bytes, bytes]:
     """The script of a kind of rules, and the SHA-1 by which servers know it."""
     import hashlib
+    from pathlib import Path
 
     folder = Path(__file__).with_name("lua")
     names = ["common", NAMES[kind]] if kind == LOG else ["common", "state", NAMES[kind]]
