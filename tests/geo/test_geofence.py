@@ -95,7 +95,8 @@ def test_rule_in_rational_numbers(impl, seed):
 
 
 def test_equals_shapely():
-    shapely = pytest.importorskip("shapely")
+    import shapely
+
     rng = np.random.default_rng(7)
     shapes = []
     for k in range(300):
@@ -327,7 +328,8 @@ def test_forms_of_polygons(impl, tmp_path):
 
 
 def test_shapely_geometries(impl):
-    shapely = pytest.importorskip("shapely")
+    import shapely
+
     square = shapely.Polygon([(x, y) for y, x in SQUARE], [[(x, y) for y, x in HOLE]])
     fence = impl.Geofence([square])
     assert fence == impl.Geofence(square) == impl.Geofence([shapely.MultiPolygon([square])])
@@ -483,7 +485,8 @@ def test_bad_batches(impl, method):
 
 
 def test_columns(impl):
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     fence = impl.Geofence([SQUARE])
     lats = pandas.Series([5.0, 50.0], index=["a", "b"])
     assert fence.first_many(lats, 5.0).to_dict() == {"a": 0, "b": -1}

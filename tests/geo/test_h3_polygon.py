@@ -248,7 +248,8 @@ def test_threads_fill_at_once() -> None:
 
 
 def test_time_zones(exhaustive: bool) -> None:
-    timezonefinder = pytest.importorskip("timezonefinder")
+    import timezonefinder
+
     finder = timezonefinder.TimezoneFinder()
     res, names = (5, finder.timezone_names) if exhaustive else (3, finder.timezone_names[::12])
     for name in names:
