@@ -57,11 +57,15 @@ FB_INLINE void fb_cache_miss(fb_cache_t *c, uint64_t h, uint32_t at) {
 }
 FB_INLINE bool fb_cache_missed(const fb_cache_t *c, uint64_t h) { return fb_index_missed(&c->index, h); }
 
+/* Whether it is plain that there is room for one more entry. */
+FB_INLINE bool fb_cache_roomy(const fb_cache_t *c) {
+    return fb_policy_roomy(&c->policy) && c->policy.n_entries < c->index.room && !c->timed;
+}
+
 /* Room for one more entry, in the arena and everything parallel to it: FB_OK, FB_NO_MEMORY or FB_OUT_OF_RANGE. */
 fb_status_t fb_cache_make_room(fb_cache_t *c);
 FB_INLINE fb_status_t fb_cache_reserve(fb_cache_t *c) {
-    const bool roomy = fb_policy_roomy(&c->policy) && c->policy.n_entries < c->index.room;
-    return FB_LIKELY(roomy && !c->timed) ? FB_OK : fb_cache_make_room(c);
+    return FB_LIKELY(fb_cache_roomy(c)) ? FB_OK : fb_cache_make_room(c);
 }
 
 /* A new entry, for which room was made; weight <= maxsize. Then take the victims, until there is none. */

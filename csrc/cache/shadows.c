@@ -51,9 +51,9 @@ struct fb_shadows {
 
 /* ---- making ------------------------------------------------------------------------------------ */
 
-/* Entries of a shadow of a cache of `scale` entries: a quarter, if that is neither few nor many. */
+/* Entries of a shadow of a cache of `scale` entries: a sixteenth, if that is neither few nor many. */
 static uint32_t size_for(uint64_t scale) {
-    const uint64_t most = scale / 4 < MOST ? scale / 4 : MOST;
+    const uint64_t most = scale / 16 < MOST ? scale / 16 : MOST;
     const uint64_t size = most < LEAST ? LEAST : most;
     return (uint32_t)(scale < size ? scale : size);
 }

@@ -96,6 +96,7 @@ cdef class Cache:
     cdef object _early_refresh
     cdef object early          # tells whether to load early, or None
     cdef bint made
+    cdef bint plain            # no weigher, listener or ttl
     cdef object __weakref__
 
     @cython.final
@@ -146,7 +147,12 @@ cdef class Cache:
     @cython.final
     cdef object look(self, object key)
     @cython.final
+    cdef bint put_plainly(self, object key, uint64_t h, object value)
+    @cython.final
     cdef object put(self, object key, object value, int64_t life, const fb_set_t *how, tuple tags, object flight)
+    @cython.final
+    cdef object put_in_full(self, object key, uint64_t h, object value, int64_t life, const fb_set_t *how,
+                            tuple tags, object flight)
     @cython.final
     cdef int put_all(self, object pairs, int64_t life, tuple tags) except -1
     @cython.final

@@ -79,6 +79,8 @@ cdef extern from "pycache.h":
     Py_ssize_t dict_size "FB_PY_DICT_SIZE"(dict d)
     void put_key "FB_PY_PUT_KEY"(PyObject *items, uint32_t slot, object key)
     void put_value "FB_PY_PUT_VALUE"(PyObject *items, uint32_t slot, object value)
+    int fb_py_set(fb_cache_t *c, PyObject *items, uint64_t *entered, uint64_t *evicted, PyObject *key,
+                  PyObject *value, uint64_t h, PyObject **key_out, PyObject **value_out)
 
 cdef int put_item(tuple item, Py_ssize_t i, PyObject *value) noexcept:
     Py_INCREF(<object>value)
@@ -279,6 +281,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         self._tti = tti
         self._refresh_after = refresh_after
         self._early_refresh = early_refresh
+        self.plain = self.ttl_ == FB_CACHE_NEVER and weigher is None and on_remove is None
 
     cdef int check_new(self) except -1:
         if self.made or dict_size(self.loading):
@@ -544,8 +547,35 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         return value
 
     @cython.final
+    cdef inline bint put_plainly(self, object key, uint64_t h, object value):
+        """What `put_in_full` would do, if nothing else is to be done; False if nothing has been done."""
+        cdef PyObject *key_out = NULL
+        cdef PyObject *value_out = NULL
+        cdef uint64_t entered = 0
+        cdef bint done = False
+        with cython.critical_section(self):
+            if (
+                self.plain and not self.core.timed and self.slots is not None
+                and not dict_size(self.loading) and not dict_size(self.tagged)
+            ):
+                done = fb_py_set(&self.core, <PyObject *>self.slots, &entered, &self.evictions,
+                                 <PyObject *>key, <PyObject *>value, h, &key_out, &value_out)
+                self.moves += entered
+                self.changes += entered
+        Py_XDECREF(key_out)
+        Py_XDECREF(value_out)
+        return done
+
+    @cython.final
     cdef object put(self, object key, object value, int64_t life, const fb_set_t *how, tuple tags, object flight):
         cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
+        if how == &SET and life == BY_DEFAULT and not tags and self.put_plainly(key, h, value):
+            return value
+        return self.put_in_full(key, h, value, life, how, tags, flight)
+
+    @cython.final
+    cdef object put_in_full(self, object key, uint64_t h, object value, int64_t life, const fb_set_t *how,
+                            tuple tags, object flight):
         cdef uint64_t weight = 1
         cdef int64_t now = 0
         cdef fb_py_removals_t gone
@@ -558,15 +588,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         fb_py_removals_init(&gone)
         try:
             with cython.critical_section(self):
-                if (
-                    life == FB_CACHE_NEVER and not self.core.timed and flight is None and not tags
-                    and fb_cache_missed(&self.core, h) and weight <= self.core.policy.maxsize
-                    and self.slots is not None and not dict_size(self.loading)
-                ):
-                    # All that `store` would do
-                    self.shrink(self.enter(key, h, value, weight, ()), &gone)
-                else:
-                    value = self.store(key, h, value, weight, now, life, how, tags, flight, &gone)
+                value = self.store(key, h, value, weight, now, life, how, tags, flight, &gone)
         finally:
             if gone.n:
                 self.finish(&gone)

@@ -194,4 +194,43 @@ static inline void fb_py_removals_free(fb_py_removals_t *r) {
     if (r->all != r->few) PyMem_Free(r->all);
 }
 
+/* ---- setting, where nothing is to be asked or told --------------------------------------------- */
+
+/* Sets the value of a key with hash h in a cache without weights, times and tags. 1, and what is to be let go of
+ * is in *key_out and *value_out (or NULL). 0: nothing has changed, and it has to be done with more care: the cache
+ * has to grow or is to shrink, or it takes Python to tell whether keys are equal. */
+static inline int fb_py_set(fb_cache_t *c, PyObject *items, uint64_t *entered, uint64_t *evicted, PyObject *key,
+                            PyObject *value, uint64_t h, PyObject **key_out, PyObject **value_out) {
+    fb_policy_t *p = &c->policy;
+    if (!fb_cache_missed(c, h)) {
+        uint32_t at = fb_cache_begin(c, h);
+        const uint32_t found = fb_cache_next(c, h, &at);
+        if (found != FB_CACHE_NONE) {
+            if (fb_py_equal(FB_PY_KEY(items, found), key) != 1) return 0;
+            fb_policy_hit(p, found);
+            p->last = found;
+            *value_out = FB_PY_VALUE(items, found);
+            FB_PY_VALUE(items, found) = Py_NewRef(value);
+            return 1;
+        }
+        fb_cache_miss(c, h, at);
+    }
+    if (!fb_cache_roomy(c) || p->weight > p->maxsize) return 0;
+    const uint32_t slot = fb_cache_add(c, h, 1), victim = fb_cache_victim(c);
+    PyObject *none = FB_PY_KEY(items, slot);
+    FB_PY_KEY(items, slot) = Py_NewRef(key);
+    FB_PY_VALUE(items, slot) = Py_NewRef(value);
+    *entered += 1;
+    if (FB_LIKELY(victim != FB_CACHE_NONE)) { /* the places of the two are exchanged, None's with them */
+        *key_out = FB_PY_KEY(items, victim);
+        *value_out = FB_PY_VALUE(items, victim);
+        FB_PY_KEY(items, victim) = FB_PY_VALUE(items, victim) = none;
+        *evicted += 1;
+    } else {
+        Py_DECREF(none); /* which is immortal, or has other references */
+        Py_DECREF(none);
+    }
+    return 1;
+}
+
 #endif

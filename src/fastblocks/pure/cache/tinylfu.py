@@ -114,11 +114,11 @@ class Shadow(Segments[Entry]):
 
 class Shadows:
     """A shadow for each choice. They stand for a cache of `scale` entries, and see as large a part
-    of the hashes as they have of its entries: a quarter, if that is neither few nor many.
+    of the hashes as they have of its entries: a sixteenth, if that is neither few nor many.
     """
 
     def __init__(self, scale: int, seed: int, sketch: FrequencySketch) -> None:
-        size = min(max(min(scale // 4, MOST), LEAST), scale)
+        size = min(max(min(scale // 16, MOST), LEAST), scale)
         self.scale = scale
         self.below = M64 // scale * size
         self.requests = 0
