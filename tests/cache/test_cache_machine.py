@@ -36,10 +36,11 @@ class Caches(RuleBasedStateMachine):
         weighted=st.booleans(),
         times=st.sampled_from(TIMES),
         reenter=st.booleans(),
+        told=st.booleans(),
         seed=st.integers(0, 2**64 - 1),
     )
-    def make(self, policy, maxsize, weighted, times, reenter, seed):
-        self.side = Side(policy, maxsize, weighted, reenter, seed=seed, **times)
+    def make(self, policy, maxsize, weighted, times, reenter, told, seed):
+        self.side = Side(policy, maxsize, weighted, reenter and told, told, seed=seed, **times)
 
     def teardown(self):
         if self.side is not None:
@@ -80,4 +81,10 @@ TestCaches.settings = settings(max_examples=200, stateful_step_count=30)
 def test_long_sequences(policy, size, weighted, times):
     """The same, at random, over many requests."""
     evicted = run(policy, size, weighted, times, n=LONG or max(1500, 2 * size), seed=1)
+    assert evicted > 0 or size > 40
+
+
+@pytest.mark.parametrize("size", [1, 3, 40, 300])
+def test_long_sequences_that_nobody_is_told_of(policy, size):
+    evicted = run(policy, size, False, TIMES[0], n=LONG or max(1500, 8 * size), seed=2, told=False)
     assert evicted > 0 or size > 40
