@@ -207,8 +207,8 @@ def test_a_hole_is_left_out(impl):
 
 def test_geo_interface(impl):
     s2 = impl.geo.s2
-    rings = [[(lng, lat) for lat, lng in ring] for ring in (SQUARE, HOLE)]
-    other = [[(lng + 50, lat) for lat, lng in SQUARE]]
+    rings = [[(lng, lat) for lat, lng in [*ring, ring[0]]] for ring in (SQUARE, HOLE)]
+    other = [[(lng + 50, lat) for lng, lat in rings[0]]]
 
     class Shape:
         def __init__(self, **items):
@@ -224,6 +224,13 @@ def test_geo_interface(impl):
     assert holds(both, [11.0, 11.0], [11.0, 61.0])
     assert not any(s2.contains(both, s2.latlng_to_cell(15.0, 15.0)))
     assert not any(s2.contains(both, s2.latlng_to_cell(15.0, 40.0)))
+
+
+def test_an_empty_polygon_has_no_cells(impl):
+    for kind in ("Polygon", "MultiPolygon"):
+        cells = impl.geo.s2.cover_polygon({"type": kind, "coordinates": []})
+        assert cells.dtype == np.uint64
+        assert cells.tolist() == []
 
 
 def test_around_the_pole_and_with_a_slit_to_it(impl):
@@ -294,27 +301,32 @@ def test_whole_sphere_and_points(impl):
         (lambda s: s.cover_cap(0, 0, 1, 8, 0, 31), ValueError, r"max_level must be in \[0, 30\]"),
         (lambda s: s.cover_rect(2, 0, 1, 0), ValueError, "south must not be above north"),
         (lambda s: s.cover_rect(0, math.inf, 1, 0), ValueError, "west must be finite"),
-        (lambda s: s.cover_polygon(SQUARE[:2]), ValueError, "outer must have at least 3 different"),
-        (lambda s: s.cover_polygon([]), ValueError, "outer must have at least 3 different"),
-        (lambda s: s.cover_polygon(5), TypeError, "outer must be a sequence of"),
-        (lambda s: s.cover_polygon([1, 2, 3]), TypeError, r"outer\[0\] must be a pair"),
-        (lambda s: s.cover_polygon([(1, 2, 3)] * 3), ValueError, r"outer\[0\] must be a pair"),
+        (lambda s: s.cover_polygon(SQUARE[:2]), ValueError, "outer must have at least 3 distinct"),
+        (lambda s: s.cover_polygon([]), ValueError, "outer must have at least 3 distinct"),
+        (lambda s: s.cover_polygon(5), TypeError, "outer must be a ring of"),
+        (lambda s: s.cover_polygon([1, 2, 3]), ValueError, r"outer must be a ring of .* not of shape"),
+        (lambda s: s.cover_polygon([(1, 2, 3)] * 3), ValueError, r"not of shape \(3, 3\)"),
         (
             lambda s: s.cover_polygon(np.zeros((3, 3))),
             ValueError,
-            r"outer must have shape \(n, 2\)",
+            r"outer must be a ring of .* not of shape \(3, 3\)",
         ),
         (
             lambda s: s.cover_polygon([(0, 0), (0, 1), (99, 0)]),
             ValueError,
-            r"outer, lat\[2\] must be in",
+            r"latitudes of outer\[2\] must be in",
         ),
         (
             lambda s: s.cover_polygon(SQUARE, [HOLE[:2]]),
             ValueError,
             r"holes\[0\] must have at least",
         ),
-        (lambda s: s.cover_polygon({"type": "Point"}), ValueError, "must be a Polygon"),
+        (lambda s: s.cover_polygon({"type": "Point"}), ValueError, "not one of type 'Point'"),
+        (
+            lambda s: s.cover_polygon({"type": "Polygon", "coordinates": [SQUARE]}),
+            ValueError,
+            r"outer\[0\] must be closed",
+        ),
         (
             lambda s: s.cover_polygon([SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]]),
             ValueError,

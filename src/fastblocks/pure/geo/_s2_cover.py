@@ -14,6 +14,7 @@ import math
 from typing import Any, ClassVar, NamedTuple
 
 from fastblocks._core import coverings, errors
+from fastblocks._core.polygons import edge_name, polygons_of
 
 from ._s2_cells import (
     MAX_LEVEL,
@@ -649,13 +650,19 @@ def cover_polygon(
 ) -> Any:
     """Return cells that hold a polygon."""
     limits = coverings.limits(max_cells, min_level, max_level)
-    parts = coverings.polygons(outer, holes)
-    rings = [[latlng_to_point(*point) for point in ring] for part in parts for ring in part]
-    polygon = Polygon(rings, [k == 0 for part in parts for k in range(len(part))])
+    polygons = polygons_of(outer, holes)
+    if not polygons:
+        return as_array([])
+    rings = [
+        [latlng_to_point(*point) for point in ring.points.tolist()]
+        for rings in polygons
+        for ring in rings
+    ]
+    polygon = Polygon(rings, [k == 0 for rings in polygons for k in range(len(rings))])
     for k, (a, b) in enumerate(polygon.edges):
         if length((a[0] + b[0], a[1] + b[1], a[2] + b[2])) < 1e-9:
-            raise errors.half_circle(coverings.edge_name(parts, k))
+            raise errors.half_circle(edge_name(polygons, k))
     crossing = polygon.crossing()
     if crossing:
-        raise errors.crossing(*(coverings.edge_name(parts, k) for k in crossing))
+        raise errors.crossing(*(edge_name(polygons, k) for k in crossing))
     return as_array(covering(polygon, *limits))
