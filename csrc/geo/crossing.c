@@ -124,7 +124,7 @@ static void compare_group(search_t *s, size_t group) {
     const size_t begin = group * GROUP, end = end_of(s, group);
     for (size_t i = begin; i < end; i++) {
         boxes[i - begin] = box_of(&s->edges[i], 0);
-        for (size_t k = begin; k + 1 < i; k++) /* the one before has an end in common */
+        for (size_t k = begin; k < i; k++)
             if (overlap(&boxes[i - begin], &boxes[k - begin], 0)) compare(s, k, i, 0);
     }
 }
