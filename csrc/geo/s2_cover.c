@@ -27,6 +27,10 @@
  * of a radian, points at a right angle to its center are far, and outside.
  * Crossing edges are sought by dividing cells until few edges meet them.
  *
+ * Too many cells for min_level are refused early. Cells that wait are apart, so what each needs at least adds up:
+ * that many diagonals as fit into an edge within. Of a rectangle the longest side is measured beforehand; of
+ * caps, and what is not thin, cells that are inside soon tell enough.
+ *
  * A covering looks at O(max_cells * levels) cells, or O(those of min_level that are not inside); a polygon
  * of n edges costs O(n) for each that no edge cuts.
  *
@@ -39,6 +43,7 @@
 
 #define PI 3.14159265358979323846
 #define PAD 1e-14
+#define MAX_DIAGONAL 2.5 /* no cell of level k has one longer than this / 2^k */
 
 typedef enum { APART, MEETS, CONTAINED } relation_t;
 
@@ -379,16 +384,23 @@ FB_INLINE void heights(const fb_s2_bounds_t *b, point_t p, double above[4]) {
     above[3] = u - b->left * w;
 }
 
-/* Whether an edge meets a cell that is larger by `pad` on every side, from the heights of its ends. */
-FB_INLINE bool meets(const double a[4], const double b[4], double pad) {
-    double start = 0, end = 1;
+/* Whether an edge meets a cell that is larger by `pad` on every side, from the heights of its ends; from
+ * *start to *end it does. */
+FB_INLINE bool meets_from(const double a[4], const double b[4], double pad, double *start, double *end) {
+    *start = 0;
+    *end = 1;
     for (int k = 0; k < 4; k++) {
         const double at_a = a[k] + pad, at_b = b[k] + pad;
         if (at_a < 0 && at_b < 0) return false;
-        if (at_a < 0) start = greatest(start, at_a / (at_a - at_b));
-        else if (at_b < 0) end = least(end, at_a / (at_a - at_b));
+        if (at_a < 0) *start = greatest(*start, at_a / (at_a - at_b));
+        else if (at_b < 0) *end = least(*end, at_a / (at_a - at_b));
     }
-    return start <= end;
+    return *start <= *end;
+}
+
+FB_INLINE bool meets(const double a[4], const double b[4], double pad) {
+    double start, end;
+    return meets_from(a, b, pad, &start, &end);
 }
 
 /* About how far a point is from an arc. */
@@ -484,6 +496,23 @@ static relation_t look_polygon(const void *shape, uint64_t cell, edges_t near) {
     const double u = 0.5 * (bounds.left + bounds.right), v = 0.5 * (bounds.lower + bounds.upper);
     if (is_inside(p, unit(from_face(bounds.face, u, v, 1)))) return CONTAINED;
     return touched ? MEETS : APART;
+}
+
+/* How many cells of a level what is in a cell needs at least: as many diagonals of the largest ones as fit
+ * into an edge of those that meet it. */
+static uint64_t need_of(const polygon_t *p, uint64_t cell, edges_t near, int level) {
+    const fb_s2_bounds_t bounds = fb_s2_bounds(cell);
+    double longest = 0;
+    for (size_t k = 0; k < near.n; k++) {
+        const point_t from = p->points[near.edges[k]], to = p->points[p->next[near.edges[k]]];
+        double a[4], b[4], start, end;
+        heights(&bounds, from, a);
+        heights(&bounds, to, b);
+        if (!meets_from(a, b, 0, &start, &end)) continue;
+        const point_t in = unit(between(from, to, start)), out = unit(between(from, to, end));
+        longest = greatest(longest, length(minus(out, in)));
+    }
+    return 1 + (uint64_t)ldexp(longest / MAX_DIAGONAL, level);
 }
 
 /* Twice a x b, exact to the last digits even if a and b are close. */
@@ -639,6 +668,7 @@ static fb_status_t polygon_init(polygon_t *p, fb_s2_rings_t rings, size_t bad[2]
 typedef struct {
     uint64_t cell;
     edges_t near;
+    uint64_t need;         /* how many cells of the covering will be in it at least */
     int order;             /* who is less comes first */
     int n;                 /* children that are not apart */
     relation_t children[4];
@@ -649,6 +679,7 @@ typedef struct {
     fb_s2_limits_t limits;
     fb_s2_found_t *found;
     uint64_t count; /* cells found, when they are divided down to min_level */
+    uint64_t need;  /* of all that wait */
     waiting_t *heap;
     size_t n, room;
 } coverer_t;
@@ -685,6 +716,7 @@ static fb_status_t heap_push(coverer_t *c, const waiting_t *one) {
     }
     rise(c->heap, c->n, *one);
     c->n++;
+    c->need += one->need;
     return FB_OK;
 }
 
@@ -693,6 +725,7 @@ static fb_status_t heap_push(coverer_t *c, const waiting_t *one) {
 static waiting_t heap_pop(coverer_t *c) {
     const waiting_t first = c->heap[0], last = c->heap[--c->n];
     size_t k = 0;
+    c->need -= first.need;
     for (size_t child = 1; child < c->n; child = 2 * k + 1) {
         if (child + 1 < c->n && c->heap[child].order >= c->heap[child + 1].order) child++;
         c->heap[k] = c->heap[child];
@@ -716,19 +749,23 @@ static fb_status_t take(coverer_t *c, uint64_t cell) {
     return find(c->found, cell);
 }
 
+enum { FEW_LEVELS = 6 }; /* from so many above min_level on it is told how many cells are needed */
+
 /* A cell becomes a part of the covering, or waits to be divided. One that would be divided into more than
  * max_cells anyway is taken whole. */
 static fb_status_t add(coverer_t *c, uint64_t cell, relation_t relation, edges_t near) {
-    waiting_t one = {.cell = cell};
+    waiting_t one = {.cell = cell, .need = 1};
     const int level = fb_s2_level(cell);
     int finals = 0;
     uint64_t child;
-    if (c->count + c->n >= c->limits.most) return FB_FULL;
+    if (c->count + c->need >= c->limits.most) return FB_FULL;
     if (is_final(c, level, relation) ||
         (relation == CONTAINED && weight_of(c, level) > c->limits.max_cells))
         return take(c, cell);
     if (near.n > 0 && keep_meeting(c->region->shape, cell, near, &one.near) != FB_OK)
         return FB_NO_MEMORY;
+    if (one.near.n > 0 && level + FEW_LEVELS <= c->limits.min_level)
+        one.need = need_of(c->region->shape, cell, one.near, c->limits.min_level);
     (void)fb_s2_descendants(cell, level + 1, &child);
     for (int k = 0; k < 4; k++, child += 2 * fb_s2_bit_of(level + 1)) {
         one.children[k] = relation == CONTAINED
@@ -859,6 +896,10 @@ fb_status_t fb_s2_cover_rect(double south, double west, double north, double wid
         rect.n_outside = lunes(west + width, west + 2 * PI, rect.outside);
     }
     bound_rect(south, west, north, width, &region);
+    const double lat = least(fabs(south), fabs(north)), middle = south * north < 0 ? 0 : lat;
+    const double along = 2 * cos(middle) * sin(0.5 * least(width, PI));
+    const double longest = greatest(along, 2 * sin(0.5 * (north - south)));
+    if (ldexp(longest / MAX_DIAGONAL, limits.min_level) >= (double)limits.most) return FB_FULL;
     fb_status_t status = cover(&region, limits, found);
     region.look = look_box;
     if (status == FB_OK) status = cover(&region, limits, &other);

@@ -268,6 +268,35 @@ def test_few_cells_however_deep(impl):
     assert area(cells) < 1.4 * math.pi * (2e5 / RADIUS_M) ** 2
 
 
+def test_thin_regions_that_need_too_many_cells(impl):
+    """The number is told from the length, before millions of cells are made."""
+    s2 = impl.geo.s2
+    angles = np.linspace(0, 2 * math.pi, 60, endpoint=False)
+    ring = np.stack([10 * np.sin(angles), 10 * np.cos(angles)], 1)
+    for level in (25, 30):
+        words = f"so low that 4194304 cells cover the region, not {level}"
+        with pytest.raises(ValueError, match=words):
+            s2.cover_rect(0, 0, 0, 90, min_level=level)
+        with pytest.raises(ValueError, match=words):
+            s2.cover_rect(50, 170, 80, 170, min_level=level)
+        with pytest.raises(ValueError, match=words):
+            s2.cover_polygon([(0, 0), (0, 90), (1e-6, 45)], min_level=level)
+        with pytest.raises(ValueError, match=words):
+            s2.cover_polygon(ring, [ring * 0.999999999], min_level=level)
+
+
+@pytest.mark.parametrize("length", [1e-4, 3e-3, 0.05])
+def test_thin_regions_that_do_not(impl, length):
+    """What is told to be needed is never more than there is."""
+    s2 = impl.geo.s2
+    level = round(math.log2(200 / math.radians(length)))
+    ring = [(10.0, 20.0), (10.0, 20.0 + length), (10.0 + 1e-9, 20.0 + length / 2)]
+    cells = s2.cover_polygon(ring, min_level=level, max_level=level)
+    assert 80 <= len(cells) <= 1500
+    assert holds(cells, [10.0, 10.0], [20.0, 20.0 + length])
+    assert set(s2.level(cells)) == {level}
+
+
 def test_whole_sphere_and_points(impl):
     s2 = impl.geo.s2
     faces = [face << 61 | 1 << 60 for face in range(6)]

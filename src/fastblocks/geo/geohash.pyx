@@ -62,7 +62,7 @@ cdef enum:
 
 # ---- points to cells -----------------------------------------------------------------------------
 
-def encode(lat, lng, precision=12, out=None):
+def encode(lat, lng, precision=12, *, out=None):
     """Return the geohash of the cell that holds a point.
 
     Parameters
@@ -117,7 +117,7 @@ def encode(lat, lng, precision=12, out=None):
     return batch.give(result, out)
 
 
-def encode_int(lat, lng, bits=60, out=None):
+def encode_int(lat, lng, bits=60, *, out=None):
     """Return the cell that holds a point as an integer: the bits of its geohash.
 
     Parameters
@@ -375,7 +375,7 @@ def neighbors(gh):
     return values[:ends[cells.n]], offsets
 
 
-def parent(gh, out=None):
+def parent(gh, *, out=None):
     """Return the cell that holds a cell: without the last character.
 
     Parameters
@@ -469,7 +469,7 @@ cdef object written(Cells cells, size_t width, object out):
 
 # ---- integers ------------------------------------------------------------------------------------
 
-def to_int(gh, out=None):
+def to_int(gh, *, out=None):
     """Return a geohash as an integer: 5 bits a character.
 
     Parameters
@@ -507,7 +507,7 @@ def to_int(gh, out=None):
     return cells.batch.give(result, out)
 
 
-def from_int(value, precision, out=None):
+def from_int(value, precision, *, out=None):
     """Return the geohash of an integer: what `to_int` made of it.
 
     Parameters
