@@ -174,14 +174,22 @@ static relation_t look_cap(const void *shape, uint64_t cell, edges_t none) {
 
 /* ---- rectangles ---- */
 
+static const double UNSURE = 1e-12; /* much more than PAD and rounding */
+
 /* A third plane keeps what is on the other side of the poles out. */
 typedef struct {
     point_t planes[3];
 } lune_t;
 
+/* The tangents of two latitudes next to one, UNSURE below and above it. */
+typedef struct {
+    double below, above;
+} band_t;
+
 typedef struct {
     double south, west, north, width;
     bool whole; /* no meridian is outside: the width is infinite */
+    band_t south_band, north_band;
     lune_t inside[2], outside[2];
     int n_inside, n_outside;
 } rect_t;
@@ -212,32 +220,33 @@ static int lunes(double west, double east, lune_t found[2]) {
     return 2;
 }
 
-/* The part of a convex polygon that is in a lune, or at most `pad` outside. */
-static corners_t clipped(corners_t polygon, const lune_t *lune, double pad) {
+/* The part of a convex polygon that is in a lune, or at most `pad` outside: the polygon, or one of `parts`. */
+static const corners_t *clipped(const corners_t *polygon, const lune_t *lune, double pad,
+                                corners_t parts[2]) {
     for (int plane = 0; plane < 3; plane++) {
         double heights[CORNERS];
         int above = 0;
-        corners_t part;
-        for (int k = 0; k < polygon.n; k++) {
-            heights[k] = dot(lune->planes[plane], polygon.points[k]) + pad;
+        for (int k = 0; k < polygon->n; k++) {
+            heights[k] = dot(lune->planes[plane], polygon->points[k]) + pad;
             above += heights[k] >= 0;
         }
-        if (above == polygon.n) continue;
-        part.n = 0;
-        part.cut = true;
-        for (int k = 0; above > 0 && k < polygon.n; k++) {
-            const int after = (k + 1) % polygon.n;
+        if (above == polygon->n) continue;
+        corners_t *part = polygon == &parts[0] ? &parts[1] : &parts[0];
+        part->n = 0;
+        part->cut = true;
+        for (int k = 0; above > 0 && k < polygon->n; k++) {
+            const int after = k + 1 < polygon->n ? k + 1 : 0;
             const bool is_above = heights[k] >= 0;
             if (is_above) {
-                part.points[part.n] = polygon.points[k];
-                part.sides[part.n] = polygon.sides[k];
-                part.plain[part.n++] = polygon.plain[k];
+                part->points[part->n] = polygon->points[k];
+                part->sides[part->n] = polygon->sides[k];
+                part->plain[part->n++] = polygon->plain[k];
             }
-            if (is_above != (heights[after] >= 0) && part.n < CORNERS) {
+            if (is_above != (heights[after] >= 0) && part->n < CORNERS) {
                 const double t = heights[k] / (heights[k] - heights[after]);
-                part.points[part.n] = between(polygon.points[k], polygon.points[after], t);
-                part.sides[part.n] = polygon.sides[k];
-                part.plain[part.n++] = is_above || polygon.plain[k];
+                part->points[part->n] = between(polygon->points[k], polygon->points[after], t);
+                part->sides[part->n] = polygon->sides[k];
+                part->plain[part->n++] = is_above || polygon->plain[k];
             }
         }
         polygon = part;
@@ -245,22 +254,39 @@ static corners_t clipped(corners_t polygon, const lune_t *lune, double pad) {
     return polygon;
 }
 
-/* The range of the latitudes of a polygon in which the poles are, or are not. */
-static void latitudes(const corners_t *polygon, const bool poles[2], double *low, double *high) {
+static band_t band_around(double lat) {
+    const double low = lat - UNSURE, high = lat + UNSURE;
+    const band_t band = {low <= -PI / 2 ? -INFINITY : tan(low), high >= PI / 2 ? INFINITY : tan(high)};
+    return band;
+}
+
+/* A latitude, for comparison with the parallels of a rectangle: one that is far from them stands for all on
+ * its side, so that the arc tangent is needed near them only. */
+static double latitude_by(const rect_t *rect, double up, double out) {
+    if (up > rect->north_band.above * out) return PI;
+    if (up < rect->south_band.below * out) return -PI;
+    if (up > rect->south_band.above * out && up < rect->north_band.below * out)
+        return 0.5 * (rect->south + rect->north);
+    return atan2(up, out);
+}
+
+/* The range of the latitudes of a polygon in which the poles are, or are not; as those of latitude_by. */
+static void latitudes(const rect_t *rect, const corners_t *polygon, const bool poles[2], double *low,
+                      double *high) {
     *low = PI;
     *high = -PI;
     for (int k = 0; k < polygon->n; k++) {
-        const point_t p = polygon->points[k], end = polygon->points[(k + 1) % polygon->n];
-        const double lat = latitude_of(p.x, p.y, p.z);
+        const point_t p = polygon->points[k], end = polygon->points[k + 1 < polygon->n ? k + 1 : 0];
+        const double lat = latitude_by(rect, p.z, sqrt(p.x * p.x + p.y * p.y));
         *low = least(*low, lat);
         *high = greatest(*high, lat);
         if (polygon->plain[k]) continue;
         const point_t side = polygon->sides[k];
         const double rise = side.x * p.y - side.y * p.x, fall = side.x * end.y - side.y * end.x;
         if (!((rise > 0 && fall < 0) || (rise < 0 && fall > 0))) continue;
-        const double top = atan2(sqrt(side.x * side.x + side.y * side.y), fabs(side.z));
-        if (rise > 0) *high = greatest(*high, top);
-        else *low = least(*low, -top);
+        const double up = sqrt(side.x * side.x + side.y * side.y), out = fabs(side.z);
+        if (rise > 0) *high = greatest(*high, latitude_by(rect, up, out));
+        else *low = least(*low, latitude_by(rect, -up, out));
     }
     if (poles[0]) *high = PI / 2;
     if (poles[1]) *low = -PI / 2;
@@ -269,37 +295,42 @@ static void latitudes(const corners_t *polygon, const bool poles[2], double *low
 static relation_t look_rect(const void *shape, uint64_t cell, edges_t none) {
     const rect_t *rect = shape;
     const shape_t s = shape_of(cell);
-    corners_t quad = {.n = 4};
+    corners_t quad, parts[2];
     bool poles[2] = {true, true}, met = false;
     double low, high;
     (void)none;
+    quad.n = 4;
+    quad.cut = false;
     for (int k = 0; k < 4; k++) {
+        quad.plain[k] = false;
         quad.points[k] = s.vertices[k];
         quad.sides[k] = s.sides[k];
         poles[0] = poles[0] && s.sides[k].z >= -PAD;
         poles[1] = poles[1] && -s.sides[k].z >= -PAD;
     }
-    latitudes(&quad, poles, &low, &high);
+    latitudes(rect, &quad, poles, &low, &high);
     if (low > rect->north + PAD || high < rect->south - PAD) return APART;
     for (int k = 0; k < rect->n_inside && !met; k++) {
-        const corners_t part = clipped(quad, &rect->inside[k], PAD);
+        const corners_t *part = clipped(&quad, &rect->inside[k], PAD, parts);
         double own_low = low, own_high = high;
-        if (part.n == 0) continue;
-        if (part.cut) latitudes(&part, poles, &own_low, &own_high);
+        if (part->n == 0) continue;
+        if (part->cut) latitudes(rect, part, poles, &own_low, &own_high);
         met = own_low <= rect->north + PAD && own_high >= rect->south - PAD;
     }
     if (!met && !rect->whole) return APART;
     if (low < rect->south - PAD || high > rect->north + PAD) return MEETS;
     for (int k = 0; k < rect->n_outside; k++)
-        if (clipped(quad, &rect->outside[k], -PAD).n > 0) return MEETS;
+        if (clipped(&quad, &rect->outside[k], -PAD, parts)->n > 0) return MEETS;
     return CONTAINED;
 }
 
-/* The least rectangle around a cell. */
-static rect_t box_of(uint64_t cell) {
+/* The least rectangle around a cell, its parallels as those of latitude_by. Of one that is apart from `rect`
+ * for its parallels the meridians are not told. */
+static rect_t box_of(uint64_t cell, const rect_t *rect) {
     const int face = (int)(cell >> 61);
     double vertices[4][3], first = 0, left = 0, right = 0;
     rect_t box = {.south = PI, .north = -PI};
+    bool at_pole = false;
     if (fb_s2_level(cell) == 0) {
         const double pole = asin(sqrt(1.0 / 3));
         if (face % 3 == 2)
@@ -310,22 +341,28 @@ static rect_t box_of(uint64_t cell) {
     }
     fb_s2_vertices(fb_s2_bounds(cell), vertices);
     for (int k = 0; k < 4; k++) {
-        const double *p = vertices[k], lat = latitude_of(p[0], p[1], p[2]), lng = atan2(p[1], p[0]);
+        const double *p = vertices[k], out = sqrt(p[0] * p[0] + p[1] * p[1]);
+        const double lat = latitude_by(rect, p[2], out);
         box.south = least(box.south, lat);
         box.north = greatest(box.north, lat);
+        if (out < 1e-10) at_pole |= fabs(atan2(p[2], out)) >= PI / 2 - PAD;
+    }
+    if (box.south > rect->north + PAD || box.north < rect->south - PAD) return box;
+    for (int k = 0; k < 4; k++) {
+        const double lng = atan2(vertices[k][1], vertices[k][0]);
         if (k == 0) first = lng;
         const double step = fabs(lng - first) <= PI ? lng - first : remainder(lng - first, 2 * PI);
         left = least(left, step);
         right = greatest(right, step);
     }
     box.west = first + left;
-    box.width = greatest(-box.south, box.north) >= PI / 2 - PAD ? INFINITY : right - left;
+    box.width = at_pole ? INFINITY : right - left;
     return box;
 }
 
 /* As look_rect, but of the rectangle around the cell. */
 static relation_t look_box(const void *shape, uint64_t cell, edges_t none) {
-    const rect_t *rect = shape, box = box_of(cell);
+    const rect_t *rect = shape, box = box_of(cell, rect);
     (void)none;
     if (box.south > rect->north + PAD || box.north < rect->south - PAD) return APART;
     bool inside = greatest(box.south - PAD, -PI / 2) >= rect->south &&
@@ -889,7 +926,8 @@ fb_status_t fb_s2_cover_rect(double south, double west, double north, double wid
                              fb_s2_limits_t limits, fb_s2_found_t *found) {
     fb_s2_found_t other = {NULL, 0, 0};
     rect_t rect = {.south = south, .west = west, .north = north, .width = width,
-                   .whole = isinf(width) != 0};
+                   .whole = isinf(width) != 0, .south_band = band_around(south),
+                   .north_band = band_around(north)};
     region_t region = {.shape = &rect, .look = look_rect};
     if (!rect.whole) {
         rect.n_inside = lunes(west, west + width, rect.inside);

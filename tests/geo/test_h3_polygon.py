@@ -193,7 +193,12 @@ def test_rings_may_touch(impl: ModuleType, east: float) -> None:
     eight = fill([a, middle, b, c, middle, d], 4)  # two triangles with a point in common
     triangles = [fill([a, middle, d], 4), fill([b, c, middle], 4)]
     np.testing.assert_array_equal(eight, np.sort(np.concatenate(triangles)))
-    hole = [a, (10.0, 13.0 + east), middle, (13.0, 10.0 + east)]  # two edges, and a vertex, are shared
+    hole = [
+        a,
+        (10.0, 13.0 + east),
+        middle,
+        (13.0, 10.0 + east),
+    ]  # two edges, and a vertex, are shared
     cut = fill(square, 4, [hole])
     np.testing.assert_array_equal(np.sort(np.concatenate([cut, fill(hole, 4)])), whole)
     halves = geojson([[a, b, middle]], [[a, middle, b]])
@@ -251,7 +256,10 @@ def test_forms_of_input(impl: ModuleType) -> None:
         SimpleNamespace(__geo_interface__=polygon), oracle.LatLngPoly(PARIS),
     ):  # fmt: skip
         np.testing.assert_array_equal(fill(outer, 7), cells)
-    islands = {"type": "MultiPolygon", "coordinates": [[closed], [[[9, 9], [9, 10], [10, 9], [9, 9]]]]}
+    islands = {
+        "type": "MultiPolygon",
+        "coordinates": [[closed], [[[9, 9], [9, 10], [10, 9], [9, 9]]]],
+    }
     apart = np.concatenate([cells, fill([(9, 9), (10, 9), (9, 10)], 7)])
     np.testing.assert_array_equal(fill(islands, 7), np.sort(apart))
     np.testing.assert_array_equal(fill(np.array([(0, 0), (0, 3), (3, 0)], np.int32), 4),

@@ -163,6 +163,29 @@ def test_native_and_pure_agree():
         assert results[0] == results[1]
 
 
+def test_rectangles_at_special_latitudes():
+    """Parallels on vertices of cells, poles, no height at all: native and pure agree."""
+    rng = np.random.default_rng(6)
+    special = [
+        -90.0,
+        -89.9999999,
+        -45.0,
+        0.0,
+        math.degrees(math.asin(math.sqrt(1 / 3))),
+        45.0,
+        90.0,
+    ]
+    for k in range(60):
+        south = float(rng.choice(special))
+        north = float(min(90, south + rng.choice([0, 1e-14, 1e-12, 1e-10, 1e-3, 10, 180])))
+        west = float(rng.choice([0, 45, -180, 180, rng.uniform(-180, 180)]))
+        args = south, west, north, west + rng.choice([0, 1e-11, 3, 90, 359, 360])
+        limits = ((4, 0, 30), (20, 0, 30), (8, 2, 12))[k % 3]
+        assert (
+            NATIVE.cover_rect(*args, *limits).tolist() == PURE.cover_rect(*args, *limits).tolist()
+        )
+
+
 def test_time_zones():
     """Polygons of the world: thousands of edges each."""
     import timezonefinder
@@ -333,7 +356,11 @@ def test_whole_sphere_and_points(impl):
         (lambda s: s.cover_polygon(SQUARE[:2]), ValueError, "outer must have at least 3 distinct"),
         (lambda s: s.cover_polygon([]), ValueError, "outer must have at least 3 distinct"),
         (lambda s: s.cover_polygon(5), TypeError, "outer must be a ring of"),
-        (lambda s: s.cover_polygon([1, 2, 3]), ValueError, r"outer must be a ring of .* not of shape"),
+        (
+            lambda s: s.cover_polygon([1, 2, 3]),
+            ValueError,
+            r"outer must be a ring of .* not of shape",
+        ),
         (lambda s: s.cover_polygon([(1, 2, 3)] * 3), ValueError, r"not of shape \(3, 3\)"),
         (
             lambda s: s.cover_polygon(np.zeros((3, 3))),
