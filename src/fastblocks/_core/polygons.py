@@ -16,8 +16,8 @@ WANTED = "a ring of (latitude, longitude) pairs, or a GeoJSON-like Polygon or Mu
 class Ring(NamedTuple):
     """A closed line of at least 3 distinct points, no two in a row the same.
 
-    Of the points given, those that repeat the one before are left out, and the last one if it is the
-    first one again.
+    Of the points given, those that repeat the one before are left out, and the last one if it is
+    the first one again.
     """
 
     name: str
