@@ -59,25 +59,28 @@ def ring_of(name: str, points: Any, *, geojson: bool = False) -> Ring:
 
     lat, lng = columns_of(name, points, swapped=geojson)
     check_columns(name, lat, lng)
-    if len(lng) and (lng.max() > 180 or lng.min() < -180):
+    if len(lng) and np.abs(lng).max() > 180:
         lng = np.fmod(lng, 360)
         lng = np.where(lng > 180, lng - 360, np.where(lng < -180, lng + 360, lng))
-    kept = np.ones(len(lat), bool)
-    kept[1:] = (lat[1:] != lat[:-1]) | (lng[1:] != lng[:-1])
-    every = np.stack([lat, lng], axis=1)
-    ring = every if kept.all() else every[kept]
+    ring = np.stack([lat, lng], axis=1)
+    both = ring.view(np.complex128)[:, 0]  # to compare points at once
+    kept = np.ones(len(ring), bool)
+    np.not_equal(both[1:], both[:-1], out=kept[1:])
+    if np.count_nonzero(kept) < len(ring):
+        ring = ring[kept]
     distinct = len(set(map(tuple, ring[:9].tolist())))
     if distinct < 3:
         distinct = len(set(map(tuple, ring.tolist())))
     if distinct < 3:
         raise few_points(name, distinct)
-    if (ring[0] == ring[-1]).all():
-        kept[np.flatnonzero(kept)[-1]] = False
-        return Ring(name, ring[:-1], kept)
-    if geojson:
-        first, last = (tuple(ring[k, ::-1].tolist()) for k in (0, -1))
+    first, last = ring[0].tolist(), ring[-1].tolist()
+    if first == last:
+        kept[-1 - int(kept[::-1].argmax())] = False
+        ring = ring[:-1]
+    elif geojson:
         raise ValueError(
-            f"{name} must be closed: its last point must repeat the first, {first}, not be {last}"
+            f"{name} must be closed: its last point must repeat the first, "
+            f"{(first[1], first[0])}, not be {(last[1], last[0])}"
         )
     return Ring(name, ring, kept)
 

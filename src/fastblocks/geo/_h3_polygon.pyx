@@ -129,11 +129,15 @@ def polygon_to_cells(outer, res, holes=(), containment="center"):
 
     if not polygons:
         return np.empty(0, np.uint64)
-    points = np.concatenate([ring.points for polygon in polygons for ring in polygon])
-    sizes = [[len(ring.points) for ring in polygon] for polygon in polygons]
-    refuse_crossings(polygons, points, np.cumsum(sum(sizes, []), dtype=np.uintp))
+    each = [ring.points for polygon in polygons for ring in polygon]
+    points = each[0] if len(each) == 1 else np.concatenate(each)
+    ends = np.cumsum([len(ring) for ring in each], dtype=np.uintp)
+    refuse_crossings(polygons, points, ends)
     cdef list cells = []
-    for each in sizes:
-        cells.append(fill(points, np.cumsum(each, dtype=np.uintp), depth, mode))
-        points = points[sum(each):]
+    cdef Py_ssize_t first = 0, begin = 0, rings
+    for polygon in polygons:
+        rings = len(polygon)
+        cells.append(fill(points[begin:], ends[first:first + rings] - begin, depth, mode))
+        first += rings
+        begin = ends[first - 1]
     return cells[0] if len(cells) == 1 else np.unique(np.concatenate(cells))
