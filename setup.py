@@ -38,7 +38,7 @@ MODULES = {
     "geo._h3_geometry": H3,
     "geo._h3_grid": ["h3_grid", "h3_index", "h3_tables"],
     "geo._h3_index": ["h3_index", *H3],
-    "geo._h3_polygon": ["h3_polygon", "h3_outline", "h3_index", *H3],
+    "geo._h3_polygon": ["crossing", "h3_polygon", "h3_outline", "h3_index", *H3],
     "geo._s2_cells": ["s2"],
     "geo._s2_cover": ["s2", "s2_cover"],
     "geo._points": ["quads"],

@@ -17,8 +17,7 @@ typedef enum {
 } fb_h3_containment_t;
 
 /* The cells of a resolution, ascending, into *cells (to be freed) and their number into *n. FB_OK or
- * FB_NO_MEMORY. A ring that crosses itself is in where a ray eastwards crosses it an odd number of
- * times. */
+ * FB_NO_MEMORY. Crossing edges are for the caller to refuse: see crossing.h. */
 fb_status_t fb_h3_polygon(const double *points, const size_t *ends, size_t rings, int res,
                           fb_h3_containment_t containment, uint64_t **cells, size_t *n);
 

@@ -27,6 +27,10 @@
  * of a radian, points at a right angle to its center are far, and outside.
  * Crossing edges are sought by dividing cells until few edges meet them.
  *
+ * Too many cells for min_level are refused early. Cells that wait are apart, so what each needs at least adds up:
+ * that many diagonals as fit into an edge within. Of a rectangle the longest side is measured beforehand; of
+ * caps, and what is not thin, cells that are inside soon tell enough.
+ *
  * A covering looks at O(max_cells * levels) cells, or O(those of min_level that are not inside); a polygon
  * of n edges costs O(n) for each that no edge cuts.
  *
@@ -39,6 +43,7 @@
 
 #define PI 3.14159265358979323846
 #define PAD 1e-14
+#define MAX_DIAGONAL 2.5 /* no cell of level k has one longer than this / 2^k */
 
 typedef enum { APART, MEETS, CONTAINED } relation_t;
 
@@ -169,14 +174,22 @@ static relation_t look_cap(const void *shape, uint64_t cell, edges_t none) {
 
 /* ---- rectangles ---- */
 
+static const double UNSURE = 1e-12; /* much more than PAD and rounding */
+
 /* A third plane keeps what is on the other side of the poles out. */
 typedef struct {
     point_t planes[3];
 } lune_t;
 
+/* The tangents of two latitudes next to one, UNSURE below and above it. */
+typedef struct {
+    double below, above;
+} band_t;
+
 typedef struct {
     double south, west, north, width;
     bool whole; /* no meridian is outside: the width is infinite */
+    band_t south_band, north_band;
     lune_t inside[2], outside[2];
     int n_inside, n_outside;
 } rect_t;
@@ -207,32 +220,33 @@ static int lunes(double west, double east, lune_t found[2]) {
     return 2;
 }
 
-/* The part of a convex polygon that is in a lune, or at most `pad` outside. */
-static corners_t clipped(corners_t polygon, const lune_t *lune, double pad) {
+/* The part of a convex polygon that is in a lune, or at most `pad` outside: the polygon, or one of `parts`. */
+static const corners_t *clipped(const corners_t *polygon, const lune_t *lune, double pad,
+                                corners_t parts[2]) {
     for (int plane = 0; plane < 3; plane++) {
         double heights[CORNERS];
         int above = 0;
-        corners_t part;
-        for (int k = 0; k < polygon.n; k++) {
-            heights[k] = dot(lune->planes[plane], polygon.points[k]) + pad;
+        for (int k = 0; k < polygon->n; k++) {
+            heights[k] = dot(lune->planes[plane], polygon->points[k]) + pad;
             above += heights[k] >= 0;
         }
-        if (above == polygon.n) continue;
-        part.n = 0;
-        part.cut = true;
-        for (int k = 0; above > 0 && k < polygon.n; k++) {
-            const int after = (k + 1) % polygon.n;
+        if (above == polygon->n) continue;
+        corners_t *part = polygon == &parts[0] ? &parts[1] : &parts[0];
+        part->n = 0;
+        part->cut = true;
+        for (int k = 0; above > 0 && k < polygon->n; k++) {
+            const int after = k + 1 < polygon->n ? k + 1 : 0;
             const bool is_above = heights[k] >= 0;
             if (is_above) {
-                part.points[part.n] = polygon.points[k];
-                part.sides[part.n] = polygon.sides[k];
-                part.plain[part.n++] = polygon.plain[k];
+                part->points[part->n] = polygon->points[k];
+                part->sides[part->n] = polygon->sides[k];
+                part->plain[part->n++] = polygon->plain[k];
             }
-            if (is_above != (heights[after] >= 0) && part.n < CORNERS) {
+            if (is_above != (heights[after] >= 0) && part->n < CORNERS) {
                 const double t = heights[k] / (heights[k] - heights[after]);
-                part.points[part.n] = between(polygon.points[k], polygon.points[after], t);
-                part.sides[part.n] = polygon.sides[k];
-                part.plain[part.n++] = is_above || polygon.plain[k];
+                part->points[part->n] = between(polygon->points[k], polygon->points[after], t);
+                part->sides[part->n] = polygon->sides[k];
+                part->plain[part->n++] = is_above || polygon->plain[k];
             }
         }
         polygon = part;
@@ -240,22 +254,39 @@ static corners_t clipped(corners_t polygon, const lune_t *lune, double pad) {
     return polygon;
 }
 
-/* The range of the latitudes of a polygon in which the poles are, or are not. */
-static void latitudes(const corners_t *polygon, const bool poles[2], double *low, double *high) {
+static band_t band_around(double lat) {
+    const double low = lat - UNSURE, high = lat + UNSURE;
+    const band_t band = {low <= -PI / 2 ? -INFINITY : tan(low), high >= PI / 2 ? INFINITY : tan(high)};
+    return band;
+}
+
+/* A latitude, for comparison with the parallels of a rectangle: one that is far from them stands for all on
+ * its side, so that the arc tangent is needed near them only. */
+static double latitude_by(const rect_t *rect, double up, double out) {
+    if (up > rect->north_band.above * out) return PI;
+    if (up < rect->south_band.below * out) return -PI;
+    if (up > rect->south_band.above * out && up < rect->north_band.below * out)
+        return 0.5 * (rect->south + rect->north);
+    return atan2(up, out);
+}
+
+/* The range of the latitudes of a polygon in which the poles are, or are not; as those of latitude_by. */
+static void latitudes(const rect_t *rect, const corners_t *polygon, const bool poles[2], double *low,
+                      double *high) {
     *low = PI;
     *high = -PI;
     for (int k = 0; k < polygon->n; k++) {
-        const point_t p = polygon->points[k], end = polygon->points[(k + 1) % polygon->n];
-        const double lat = latitude_of(p.x, p.y, p.z);
+        const point_t p = polygon->points[k], end = polygon->points[k + 1 < polygon->n ? k + 1 : 0];
+        const double lat = latitude_by(rect, p.z, sqrt(p.x * p.x + p.y * p.y));
         *low = least(*low, lat);
         *high = greatest(*high, lat);
         if (polygon->plain[k]) continue;
         const point_t side = polygon->sides[k];
         const double rise = side.x * p.y - side.y * p.x, fall = side.x * end.y - side.y * end.x;
         if (!((rise > 0 && fall < 0) || (rise < 0 && fall > 0))) continue;
-        const double top = atan2(sqrt(side.x * side.x + side.y * side.y), fabs(side.z));
-        if (rise > 0) *high = greatest(*high, top);
-        else *low = least(*low, -top);
+        const double up = sqrt(side.x * side.x + side.y * side.y), out = fabs(side.z);
+        if (rise > 0) *high = greatest(*high, latitude_by(rect, up, out));
+        else *low = least(*low, latitude_by(rect, -up, out));
     }
     if (poles[0]) *high = PI / 2;
     if (poles[1]) *low = -PI / 2;
@@ -264,37 +295,42 @@ static void latitudes(const corners_t *polygon, const bool poles[2], double *low
 static relation_t look_rect(const void *shape, uint64_t cell, edges_t none) {
     const rect_t *rect = shape;
     const shape_t s = shape_of(cell);
-    corners_t quad = {.n = 4};
+    corners_t quad, parts[2];
     bool poles[2] = {true, true}, met = false;
     double low, high;
     (void)none;
+    quad.n = 4;
+    quad.cut = false;
     for (int k = 0; k < 4; k++) {
+        quad.plain[k] = false;
         quad.points[k] = s.vertices[k];
         quad.sides[k] = s.sides[k];
         poles[0] = poles[0] && s.sides[k].z >= -PAD;
         poles[1] = poles[1] && -s.sides[k].z >= -PAD;
     }
-    latitudes(&quad, poles, &low, &high);
+    latitudes(rect, &quad, poles, &low, &high);
     if (low > rect->north + PAD || high < rect->south - PAD) return APART;
     for (int k = 0; k < rect->n_inside && !met; k++) {
-        const corners_t part = clipped(quad, &rect->inside[k], PAD);
+        const corners_t *part = clipped(&quad, &rect->inside[k], PAD, parts);
         double own_low = low, own_high = high;
-        if (part.n == 0) continue;
-        if (part.cut) latitudes(&part, poles, &own_low, &own_high);
+        if (part->n == 0) continue;
+        if (part->cut) latitudes(rect, part, poles, &own_low, &own_high);
         met = own_low <= rect->north + PAD && own_high >= rect->south - PAD;
     }
     if (!met && !rect->whole) return APART;
     if (low < rect->south - PAD || high > rect->north + PAD) return MEETS;
     for (int k = 0; k < rect->n_outside; k++)
-        if (clipped(quad, &rect->outside[k], -PAD).n > 0) return MEETS;
+        if (clipped(&quad, &rect->outside[k], -PAD, parts)->n > 0) return MEETS;
     return CONTAINED;
 }
 
-/* The least rectangle around a cell. */
-static rect_t box_of(uint64_t cell) {
+/* The least rectangle around a cell, its parallels as those of latitude_by. Of one that is apart from `rect`
+ * for its parallels the meridians are not told. */
+static rect_t box_of(uint64_t cell, const rect_t *rect) {
     const int face = (int)(cell >> 61);
     double vertices[4][3], first = 0, left = 0, right = 0;
     rect_t box = {.south = PI, .north = -PI};
+    bool at_pole = false;
     if (fb_s2_level(cell) == 0) {
         const double pole = asin(sqrt(1.0 / 3));
         if (face % 3 == 2)
@@ -305,22 +341,28 @@ static rect_t box_of(uint64_t cell) {
     }
     fb_s2_vertices(fb_s2_bounds(cell), vertices);
     for (int k = 0; k < 4; k++) {
-        const double *p = vertices[k], lat = latitude_of(p[0], p[1], p[2]), lng = atan2(p[1], p[0]);
+        const double *p = vertices[k], out = sqrt(p[0] * p[0] + p[1] * p[1]);
+        const double lat = latitude_by(rect, p[2], out);
         box.south = least(box.south, lat);
         box.north = greatest(box.north, lat);
+        if (out < 1e-10) at_pole |= fabs(atan2(p[2], out)) >= PI / 2 - PAD;
+    }
+    if (box.south > rect->north + PAD || box.north < rect->south - PAD) return box;
+    for (int k = 0; k < 4; k++) {
+        const double lng = atan2(vertices[k][1], vertices[k][0]);
         if (k == 0) first = lng;
         const double step = fabs(lng - first) <= PI ? lng - first : remainder(lng - first, 2 * PI);
         left = least(left, step);
         right = greatest(right, step);
     }
     box.west = first + left;
-    box.width = greatest(-box.south, box.north) >= PI / 2 - PAD ? INFINITY : right - left;
+    box.width = at_pole ? INFINITY : right - left;
     return box;
 }
 
 /* As look_rect, but of the rectangle around the cell. */
 static relation_t look_box(const void *shape, uint64_t cell, edges_t none) {
-    const rect_t *rect = shape, box = box_of(cell);
+    const rect_t *rect = shape, box = box_of(cell, rect);
     (void)none;
     if (box.south > rect->north + PAD || box.north < rect->south - PAD) return APART;
     bool inside = greatest(box.south - PAD, -PI / 2) >= rect->south &&
@@ -379,16 +421,23 @@ FB_INLINE void heights(const fb_s2_bounds_t *b, point_t p, double above[4]) {
     above[3] = u - b->left * w;
 }
 
-/* Whether an edge meets a cell that is larger by `pad` on every side, from the heights of its ends. */
-FB_INLINE bool meets(const double a[4], const double b[4], double pad) {
-    double start = 0, end = 1;
+/* Whether an edge meets a cell that is larger by `pad` on every side, from the heights of its ends; from
+ * *start to *end it does. */
+FB_INLINE bool meets_from(const double a[4], const double b[4], double pad, double *start, double *end) {
+    *start = 0;
+    *end = 1;
     for (int k = 0; k < 4; k++) {
         const double at_a = a[k] + pad, at_b = b[k] + pad;
         if (at_a < 0 && at_b < 0) return false;
-        if (at_a < 0) start = greatest(start, at_a / (at_a - at_b));
-        else if (at_b < 0) end = least(end, at_a / (at_a - at_b));
+        if (at_a < 0) *start = greatest(*start, at_a / (at_a - at_b));
+        else if (at_b < 0) *end = least(*end, at_a / (at_a - at_b));
     }
-    return start <= end;
+    return *start <= *end;
+}
+
+FB_INLINE bool meets(const double a[4], const double b[4], double pad) {
+    double start, end;
+    return meets_from(a, b, pad, &start, &end);
 }
 
 /* About how far a point is from an arc. */
@@ -484,6 +533,23 @@ static relation_t look_polygon(const void *shape, uint64_t cell, edges_t near) {
     const double u = 0.5 * (bounds.left + bounds.right), v = 0.5 * (bounds.lower + bounds.upper);
     if (is_inside(p, unit(from_face(bounds.face, u, v, 1)))) return CONTAINED;
     return touched ? MEETS : APART;
+}
+
+/* How many cells of a level what is in a cell needs at least: as many diagonals of the largest ones as fit
+ * into an edge of those that meet it. */
+static uint64_t need_of(const polygon_t *p, uint64_t cell, edges_t near, int level) {
+    const fb_s2_bounds_t bounds = fb_s2_bounds(cell);
+    double longest = 0;
+    for (size_t k = 0; k < near.n; k++) {
+        const point_t from = p->points[near.edges[k]], to = p->points[p->next[near.edges[k]]];
+        double a[4], b[4], start, end;
+        heights(&bounds, from, a);
+        heights(&bounds, to, b);
+        if (!meets_from(a, b, 0, &start, &end)) continue;
+        const point_t in = unit(between(from, to, start)), out = unit(between(from, to, end));
+        longest = greatest(longest, length(minus(out, in)));
+    }
+    return 1 + (uint64_t)ldexp(longest / MAX_DIAGONAL, level);
 }
 
 /* Twice a x b, exact to the last digits even if a and b are close. */
@@ -639,6 +705,7 @@ static fb_status_t polygon_init(polygon_t *p, fb_s2_rings_t rings, size_t bad[2]
 typedef struct {
     uint64_t cell;
     edges_t near;
+    uint64_t need;         /* how many cells of the covering will be in it at least */
     int order;             /* who is less comes first */
     int n;                 /* children that are not apart */
     relation_t children[4];
@@ -649,6 +716,7 @@ typedef struct {
     fb_s2_limits_t limits;
     fb_s2_found_t *found;
     uint64_t count; /* cells found, when they are divided down to min_level */
+    uint64_t need;  /* of all that wait */
     waiting_t *heap;
     size_t n, room;
 } coverer_t;
@@ -685,6 +753,7 @@ static fb_status_t heap_push(coverer_t *c, const waiting_t *one) {
     }
     rise(c->heap, c->n, *one);
     c->n++;
+    c->need += one->need;
     return FB_OK;
 }
 
@@ -693,6 +762,7 @@ static fb_status_t heap_push(coverer_t *c, const waiting_t *one) {
 static waiting_t heap_pop(coverer_t *c) {
     const waiting_t first = c->heap[0], last = c->heap[--c->n];
     size_t k = 0;
+    c->need -= first.need;
     for (size_t child = 1; child < c->n; child = 2 * k + 1) {
         if (child + 1 < c->n && c->heap[child].order >= c->heap[child + 1].order) child++;
         c->heap[k] = c->heap[child];
@@ -716,19 +786,23 @@ static fb_status_t take(coverer_t *c, uint64_t cell) {
     return find(c->found, cell);
 }
 
+enum { FEW_LEVELS = 6 }; /* from so many above min_level on it is told how many cells are needed */
+
 /* A cell becomes a part of the covering, or waits to be divided. One that would be divided into more than
  * max_cells anyway is taken whole. */
 static fb_status_t add(coverer_t *c, uint64_t cell, relation_t relation, edges_t near) {
-    waiting_t one = {.cell = cell};
+    waiting_t one = {.cell = cell, .need = 1};
     const int level = fb_s2_level(cell);
     int finals = 0;
     uint64_t child;
-    if (c->count + c->n >= c->limits.most) return FB_FULL;
+    if (c->count + c->need >= c->limits.most) return FB_FULL;
     if (is_final(c, level, relation) ||
         (relation == CONTAINED && weight_of(c, level) > c->limits.max_cells))
         return take(c, cell);
     if (near.n > 0 && keep_meeting(c->region->shape, cell, near, &one.near) != FB_OK)
         return FB_NO_MEMORY;
+    if (one.near.n > 0 && level + FEW_LEVELS <= c->limits.min_level)
+        one.need = need_of(c->region->shape, cell, one.near, c->limits.min_level);
     (void)fb_s2_descendants(cell, level + 1, &child);
     for (int k = 0; k < 4; k++, child += 2 * fb_s2_bit_of(level + 1)) {
         one.children[k] = relation == CONTAINED
@@ -852,13 +926,18 @@ fb_status_t fb_s2_cover_rect(double south, double west, double north, double wid
                              fb_s2_limits_t limits, fb_s2_found_t *found) {
     fb_s2_found_t other = {NULL, 0, 0};
     rect_t rect = {.south = south, .west = west, .north = north, .width = width,
-                   .whole = isinf(width) != 0};
+                   .whole = isinf(width) != 0, .south_band = band_around(south),
+                   .north_band = band_around(north)};
     region_t region = {.shape = &rect, .look = look_rect};
     if (!rect.whole) {
         rect.n_inside = lunes(west, west + width, rect.inside);
         rect.n_outside = lunes(west + width, west + 2 * PI, rect.outside);
     }
     bound_rect(south, west, north, width, &region);
+    const double lat = least(fabs(south), fabs(north)), middle = south * north < 0 ? 0 : lat;
+    const double along = 2 * cos(middle) * sin(0.5 * least(width, PI));
+    const double longest = greatest(along, 2 * sin(0.5 * (north - south)));
+    if (ldexp(longest / MAX_DIAGONAL, limits.min_level) >= (double)limits.most) return FB_FULL;
     fb_status_t status = cover(&region, limits, found);
     region.look = look_box;
     if (status == FB_OK) status = cover(&region, limits, &other);

@@ -1,5 +1,7 @@
 """Columns of data frames in all functions of cells: they come back in kind, with equal answers."""
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -114,3 +116,25 @@ def test_columns_that_give_arrays(impl, name, columns, extra, kind):
         assert type(result) is type(wanted) is np.ndarray
         assert result.dtype == wanted.dtype
         assert items(result) == items(wanted)
+
+
+MODULES = ("distance", "geohash", "h3", "s2")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_out_is_given_by_its_name_only(impl, module):
+    block = getattr(impl.geo, module)
+    parameters = [inspect.signature(getattr(block, name)).parameters for name in block.__all__]
+    kinds = {p["out"].kind for p in parameters if "out" in p}
+    assert kinds == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_out_by_position_is_refused(impl):
+    out = np.zeros(2, np.uint64)
+    with pytest.raises(TypeError, match="positional arguments"):
+        impl.geo.geohash.encode_int([1.0, 2.0], [3.0, 4.0], 60, out)
+    with pytest.raises(TypeError, match="positional arguments"):
+        impl.geo.s2.latlng_to_cell([1.0, 2.0], [3.0, 4.0], 30, out)
+    with pytest.raises(TypeError, match="positional arguments"):
+        impl.geo.distance.haversine([1.0, 2.0], 0.0, 0.0, 0.0, np.zeros(2))
+    assert not out.any()

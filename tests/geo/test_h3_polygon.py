@@ -40,6 +40,11 @@ def star(lat: float, lng: float, radii: list[float], turn: float = 0.0) -> Ring:
     return ring
 
 
+def around(at: tuple[float, float], ring: Ring) -> Ring:
+    """The same points, in order around one of them that they surround."""
+    return sorted(ring, key=lambda p: math.atan2(p[0] - at[0], (p[1] - at[1] + 180) % 360 - 180))
+
+
 @st.composite
 def polygons(draw: st.DrawFn) -> tuple[Ring, int, list[Ring]]:
     """A polygon of some cells, with a hole or without."""
@@ -82,7 +87,7 @@ def test_points_on_edges(impl: ModuleType, res: int) -> None:
     for _ in range(10 if impl is fastblocks else 3):
         at = np.degrees(np.arcsin(rng.uniform(-1, 1))), rng.uniform(-180, 180)
         disk = oracle.grid_ring(oracle.latlng_to_cell(*at, res), 1 if res == 0 else 2)
-        centers = [oracle.cell_to_latlng(cell) for cell in disk[::2]]
+        centers = around(at, [oracle.cell_to_latlng(cell) for cell in disk[::2]])
         rings = [centers, list(oracle.cell_to_boundary(disk[0]))]
         (a, b), (c, d) = sorted(centers[:2])
         rings.append([(a, b), (a, d), (c, d), (c, b)])  # centres at the latitudes of edges
@@ -138,14 +143,96 @@ def test_holes_and_islands(impl: ModuleType) -> None:
                                   parts[0])  # fmt: skip
 
 
-def test_self_crossing_rings_are_even_odd(impl: ModuleType) -> None:
-    bow = [(0.0, 0.0), (3.0, 3.0), (3.0, 0.0), (0.0, 3.0)]
-    cells = impl.geo.h3.polygon_to_cells(bow, 4)
-    assert cells.tolist() == expected(bow, 4)
-    halves = [[bow[0], (1.5, 1.5), bow[3]], [bow[1], (1.5, 1.5), bow[2]]]
-    np.testing.assert_array_equal(
-        cells, np.sort(np.concatenate([impl.geo.h3.polygon_to_cells(h, 4) for h in halves]))
-    )
+BOW = [(0.0, 0.0), (3.0, 3.0), (3.0, 0.0), (0.0, 3.0)]
+SQUARE = [(10.0, 10.0), (10.0, 20.0), (20.0, 20.0), (20.0, 10.0)]
+
+
+def geojson(*parts: list[Ring]) -> dict[str, Any]:
+    """A MultiPolygon of rings of (lat, lng)."""
+    closed = [[[(x, y) for y, x in [*ring, ring[0]]] for ring in part] for part in parts]
+    return {"type": "MultiPolygon", "coordinates": closed}
+
+
+@pytest.mark.parametrize(
+    ("outer", "holes", "words"),
+    [
+        (BOW, (), r"from outer\[0\] on and from outer\[2\] on"),
+        ([BOW[0], *BOW, BOW[0]], (), r"from outer\[0\] on and from outer\[3\] on"),
+        ([(0, 179), (3, -178), (3, 179), (0, -178)], (), r"outer\[0\] on and from outer\[2\] on"),
+        ([(0, 179), (3, 182), (3, 179), (0, 182)], (), r"outer\[0\] on and from outer\[2\] on"),
+        (SQUARE, [[(y + 5, x + 3) for y, x in SQUARE]],
+         r"from outer\[1\] on and from holes\[0\]\[0\] on"),
+        (SQUARE, [PARIS, [(y / 5 + 10, x / 5 + 10) for y, x in BOW]],
+         r"from holes\[1\]\[0\] on and from holes\[1\]\[2\] on"),
+        # The edge across the antimeridian, and one at the other end of the map.
+        ([(0, 170), (0, -170), (9, -170), (9, 170)], [[(1, -175), (1, -165), (2, -165)]],
+         r"from outer\[1\] on and from holes\[0\]\[0\] on"),
+        (SQUARE[:3], [[(12, 14), (12, 11), (13, 14)]],
+         r"from outer\[2\] on and from holes\[0\]\[0\] on"),
+        (geojson([SQUARE], [[(y + 5, x + 3) for y, x in SQUARE]]), (),
+         r"from outer\[0\]\[0\]\[1\] on and from outer\[1\]\[0\]\[0\] on"),
+        ([(0, 0), (0, 5), (5, 5), (5, 2), (-2, 2)], (), r"outer\[0\] on and from outer\[3\] on"),
+    ],
+)  # fmt: skip
+def test_crossing_edges(impl: ModuleType, outer: Any, holes: Any, words: str) -> None:
+    for mode in MODES:
+        with pytest.raises(ValueError, match=f"edges of a polygon must not cross: .*{words}"):
+            impl.geo.h3.polygon_to_cells(outer, 3, holes, mode)
+
+
+@pytest.mark.parametrize("east", [0, 165])
+def test_rings_may_touch(impl: ModuleType, east: float) -> None:
+    """At vertices, along edges, with themselves; and points may come twice."""
+    fill, square = impl.geo.h3.polygon_to_cells, [(y, x + east) for y, x in SQUARE]
+    a, b, c, d = square
+    middle = (15.0, 15.0 + east)
+    whole = fill(square, 4)
+    np.testing.assert_array_equal(fill([a, a, b, c, c, c, d, a], 4), whole)
+    side = (10.0, 15.0 + east)
+    np.testing.assert_array_equal(fill([a, side, middle, side, b, c, d], 4), whole)
+    eight = fill([a, middle, b, c, middle, d], 4)  # two triangles with a point in common
+    triangles = [fill([a, middle, d], 4), fill([b, c, middle], 4)]
+    np.testing.assert_array_equal(eight, np.sort(np.concatenate(triangles)))
+    hole = [a, (10.0, 13.0 + east), middle, (13.0, 10.0 + east)]  # with parts of two edges
+    cut = fill(square, 4, [hole])
+    np.testing.assert_array_equal(np.sort(np.concatenate([cut, fill(hole, 4)])), whole)
+    halves = geojson([[a, b, middle]], [[a, middle, b]])
+    np.testing.assert_array_equal(fill(halves, 4), fill([a, b, middle], 4))
+
+
+def outcome(impl: ModuleType, ring: Any) -> list[int] | str:
+    """The cells, or what is wrong."""
+    try:
+        cells: list[int] = impl.geo.h3.polygon_to_cells(ring, 0).tolist()
+    except ValueError as error:
+        return str(error)
+    return cells
+
+
+def test_seek_of_crossings_agrees() -> None:
+    """Random lines cross much; of many crossings the same pair is named."""
+    from shapely import Polygon
+
+    rng = np.random.default_rng(11)
+    for n in [3, 4, 5, 6, 9, 17, 33, 40] * 12:
+        steps = rng.uniform(-1, 1, (n, 2)) * [1, 4] * 10 ** rng.uniform(-3, 0.5)
+        ring = np.cumsum(steps, axis=0) + rng.uniform([-50, 0], [50, 360])
+        if n % 2:
+            ring = ring.round(1)
+        result = outcome(fastblocks, ring)
+        assert result == outcome(fastblocks.pure, ring)
+        assert "cross" not in str(result) or not Polygon(ring).is_valid
+
+
+def test_a_crossing_among_many_edges() -> None:
+    ring = star(46.0, 3.0, [4.0 + math.sin(7 * k) for k in range(5000)])
+    fastblocks.geo.h3.polygon_to_cells(ring, 3)
+    for k in (1, 1234, 4900):
+        other = ring.copy()
+        other[k], other[k + 1] = ring[k + 1], ring[k]
+        words = rf"from outer\[{k - 1}\] on and from outer\[{k + 1}\] on"
+        with pytest.raises(ValueError, match=words):
+            fastblocks.geo.h3.polygon_to_cells(other, 3)
 
 
 def test_forms_of_input(impl: ModuleType) -> None:
@@ -158,14 +245,14 @@ def test_forms_of_input(impl: ModuleType) -> None:
     closed = [*swapped, swapped[0]]
     polygon = {"type": "Polygon", "coordinates": [closed]}
     high = {"type": "Polygon", "coordinates": [[[*p, 35.0] for p in closed]]}
-    several = {"type": "MultiPolygon", "coordinates": [[closed], [swapped]]}
+    several = {"type": "MultiPolygon", "coordinates": [[closed], [closed]]}
     for outer in (
         PARIS[::-1], [*PARIS, PARIS[0]], np.array(PARIS), np.array(PARIS).tolist(),
         np.asfortranarray(PARIS), polygon, high, several, {"type": "Feature", "geometry": polygon},
         SimpleNamespace(__geo_interface__=polygon), oracle.LatLngPoly(PARIS),
     ):  # fmt: skip
         np.testing.assert_array_equal(fill(outer, 7), cells)
-    islands = {"type": "MultiPolygon", "coordinates": [[closed], [[[9, 9], [9, 10], [10, 9]]]]}
+    islands = geojson([PARIS], [[(9, 9), (10, 9), (9, 10)]])
     apart = np.concatenate([cells, fill([(9, 9), (10, 9), (9, 10)], 7)])
     np.testing.assert_array_equal(fill(islands, 7), np.sort(apart))
     np.testing.assert_array_equal(fill(np.array([(0, 0), (0, 3), (3, 0)], np.int32), 4),
@@ -198,6 +285,9 @@ def test_forms_of_input(impl: ModuleType) -> None:
         (({"type": "Polygon"}, 5), TypeError, "coordinates of outer must be a sequence, not None"),
         (({"type": "Polygon", "coordinates": [[[1, 2], [3, 4]]]}, 5), ValueError,
          r"outer\[0\] must have at least 3 distinct points, not 2"),
+        (({"type": "Polygon", "coordinates": [BOW]}, 5), ValueError,
+         r"outer\[0\] must be closed: its last point must repeat the first, \(0.0, 0.0\), not be"),
+        (({"type": "LineString", "coordinates": BOW}, 5), ValueError, "not one of type 'LineStr"),
         (({"type": "Polygon", "coordinates": []}, 5, [PARIS]), ValueError, "holes must be empty"),
         ((PARIS, 16), ValueError, r"res must be in \[0, 15\], not 16"),
         ((PARIS, 5.0), TypeError, "res must be an int, not float"),
@@ -213,10 +303,10 @@ def test_bad_input(impl: ModuleType, arguments: Any, error: type[Exception], wor
 
 
 def test_estimate_of_the_size() -> None:
-    from fastblocks._core.polygons import MAX_CELLS, cells_on_earth, check_size
+    from fastblocks._core.polygons import MAX_CELLS, cells_on_earth, check_size, ring_of
 
-    ring = np.array(star(-30.0, 179.0, [8.0] * 50))
-    share = fastblocks.geo.h3.polygon_to_cells(ring, 6).size / cells_on_earth(6)
+    ring = ring_of("outer", star(-30.0, 179.0, [8.0] * 50))
+    share = fastblocks.geo.h3.polygon_to_cells(ring.points, 6).size / cells_on_earth(6)
     res = next(r for r in range(16) if share * cells_on_earth(r) > MAX_CELLS)
     check_size([ring], res - 1)
     with pytest.raises(ValueError, match=rf"in \[0, {res - 1}\] .* not {res}"):

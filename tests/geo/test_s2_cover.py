@@ -163,6 +163,29 @@ def test_native_and_pure_agree():
         assert results[0] == results[1]
 
 
+def test_rectangles_at_special_latitudes():
+    """Parallels on vertices of cells, poles, no height at all: native and pure agree."""
+    rng = np.random.default_rng(6)
+    special = [
+        -90.0,
+        -89.9999999,
+        -45.0,
+        0.0,
+        math.degrees(math.asin(math.sqrt(1 / 3))),
+        45.0,
+        90.0,
+    ]
+    for k in range(60):
+        south = float(rng.choice(special))
+        north = float(min(90, south + rng.choice([0, 1e-14, 1e-12, 1e-10, 1e-3, 10, 180])))
+        west = float(rng.choice([0, 45, -180, 180, rng.uniform(-180, 180)]))
+        args = south, west, north, west + rng.choice([0, 1e-11, 3, 90, 359, 360])
+        limits = ((4, 0, 30), (20, 0, 30), (8, 2, 12))[k % 3]
+        assert (
+            NATIVE.cover_rect(*args, *limits).tolist() == PURE.cover_rect(*args, *limits).tolist()
+        )
+
+
 def test_time_zones():
     """Polygons of the world: thousands of edges each."""
     import timezonefinder
@@ -207,8 +230,8 @@ def test_a_hole_is_left_out(impl):
 
 def test_geo_interface(impl):
     s2 = impl.geo.s2
-    rings = [[(lng, lat) for lat, lng in ring] for ring in (SQUARE, HOLE)]
-    other = [[(lng + 50, lat) for lat, lng in SQUARE]]
+    rings = [[(lng, lat) for lat, lng in [*ring, ring[0]]] for ring in (SQUARE, HOLE)]
+    other = [[(lng + 50, lat) for lng, lat in rings[0]]]
 
     class Shape:
         def __init__(self, **items):
@@ -224,6 +247,13 @@ def test_geo_interface(impl):
     assert holds(both, [11.0, 11.0], [11.0, 61.0])
     assert not any(s2.contains(both, s2.latlng_to_cell(15.0, 15.0)))
     assert not any(s2.contains(both, s2.latlng_to_cell(15.0, 40.0)))
+
+
+def test_an_empty_polygon_has_no_cells(impl):
+    for kind in ("Polygon", "MultiPolygon"):
+        cells = impl.geo.s2.cover_polygon({"type": kind, "coordinates": []})
+        assert cells.dtype == np.uint64
+        assert cells.tolist() == []
 
 
 def test_around_the_pole_and_with_a_slit_to_it(impl):
@@ -261,6 +291,35 @@ def test_few_cells_however_deep(impl):
     assert area(cells) < 1.4 * math.pi * (2e5 / RADIUS_M) ** 2
 
 
+def test_thin_regions_that_need_too_many_cells(impl):
+    """The number is told from the length, before millions of cells are made."""
+    s2 = impl.geo.s2
+    angles = np.linspace(0, 2 * math.pi, 60, endpoint=False)
+    ring = np.stack([10 * np.sin(angles), 10 * np.cos(angles)], 1)
+    for level in (25, 30):
+        words = f"so low that 4194304 cells cover the region, not {level}"
+        with pytest.raises(ValueError, match=words):
+            s2.cover_rect(0, 0, 0, 90, min_level=level)
+        with pytest.raises(ValueError, match=words):
+            s2.cover_rect(50, 170, 80, 170, min_level=level)
+        with pytest.raises(ValueError, match=words):
+            s2.cover_polygon([(0, 0), (0, 90), (1e-6, 45)], min_level=level)
+        with pytest.raises(ValueError, match=words):
+            s2.cover_polygon(ring, [ring * 0.999999999], min_level=level)
+
+
+@pytest.mark.parametrize("length", [1e-4, 3e-3, 0.05])
+def test_thin_regions_that_do_not(impl, length):
+    """What is told to be needed is never more than there is."""
+    s2 = impl.geo.s2
+    level = round(math.log2(200 / math.radians(length)))
+    ring = [(10.0, 20.0), (10.0, 20.0 + length), (10.0 + 1e-9, 20.0 + length / 2)]
+    cells = s2.cover_polygon(ring, min_level=level, max_level=level)
+    assert 80 <= len(cells) <= 1500
+    assert holds(cells, [10.0, 10.0], [20.0, 20.0 + length])
+    assert set(s2.level(cells)) == {level}
+
+
 def test_whole_sphere_and_points(impl):
     s2 = impl.geo.s2
     faces = [face << 61 | 1 << 60 for face in range(6)]
@@ -294,27 +353,36 @@ def test_whole_sphere_and_points(impl):
         (lambda s: s.cover_cap(0, 0, 1, 8, 0, 31), ValueError, r"max_level must be in \[0, 30\]"),
         (lambda s: s.cover_rect(2, 0, 1, 0), ValueError, "south must not be above north"),
         (lambda s: s.cover_rect(0, math.inf, 1, 0), ValueError, "west must be finite"),
-        (lambda s: s.cover_polygon(SQUARE[:2]), ValueError, "outer must have at least 3 different"),
-        (lambda s: s.cover_polygon([]), ValueError, "outer must have at least 3 different"),
-        (lambda s: s.cover_polygon(5), TypeError, "outer must be a sequence of"),
-        (lambda s: s.cover_polygon([1, 2, 3]), TypeError, r"outer\[0\] must be a pair"),
-        (lambda s: s.cover_polygon([(1, 2, 3)] * 3), ValueError, r"outer\[0\] must be a pair"),
+        (lambda s: s.cover_polygon(SQUARE[:2]), ValueError, "outer must have at least 3 distinct"),
+        (lambda s: s.cover_polygon([]), ValueError, "outer must have at least 3 distinct"),
+        (lambda s: s.cover_polygon(5), TypeError, "outer must be a ring of"),
+        (
+            lambda s: s.cover_polygon([1, 2, 3]),
+            ValueError,
+            r"outer must be a ring of .* not of shape",
+        ),
+        (lambda s: s.cover_polygon([(1, 2, 3)] * 3), ValueError, r"not of shape \(3, 3\)"),
         (
             lambda s: s.cover_polygon(np.zeros((3, 3))),
             ValueError,
-            r"outer must have shape \(n, 2\)",
+            r"outer must be a ring of .* not of shape \(3, 3\)",
         ),
         (
             lambda s: s.cover_polygon([(0, 0), (0, 1), (99, 0)]),
             ValueError,
-            r"outer, lat\[2\] must be in",
+            r"latitudes of outer\[2\] must be in",
         ),
         (
             lambda s: s.cover_polygon(SQUARE, [HOLE[:2]]),
             ValueError,
             r"holes\[0\] must have at least",
         ),
-        (lambda s: s.cover_polygon({"type": "Point"}), ValueError, "must be a Polygon"),
+        (lambda s: s.cover_polygon({"type": "Point"}), ValueError, "not one of type 'Point'"),
+        (
+            lambda s: s.cover_polygon({"type": "Polygon", "coordinates": [SQUARE]}),
+            ValueError,
+            r"outer\[0\] must be closed",
+        ),
         (
             lambda s: s.cover_polygon([SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]]),
             ValueError,

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastblocks._core.columns import Batch
 
-__all__ = ["check_size", "polygons_of"]
+__all__ = ["Ring", "check_size", "edge_name", "polygons_of"]
 
 MAX_CELLS = 2**30  # of one polygon: 8 GiB
 WANTED = "a ring of (latitude, longitude) pairs, or a GeoJSON-like Polygon or MultiPolygon"
 
 
-def polygons_of(outer: Any, holes: Any) -> list[list[Any]]:
-    """Return polygons, each a list of rings: the outer one, then its holes.
+class Ring(NamedTuple):
+    """A closed line of at least 3 distinct points, no two in a row the same.
 
-    A ring is a float64 array of (latitude, longitude) in degrees, longitudes in [-180, 180],
-    without the repeated last point of a closed ring.
+    Of the points given, those that repeat the one before are left out, and the last one if it is
+    the first one again.
     """
+
+    name: str
+    points: Any  # (latitude, longitude) in degrees, longitudes in [-180, 180]: float64
+    kept: Any  # which of the points given: bool
+
+
+def polygons_of(outer: Any, holes: Any) -> list[list[Ring]]:
+    """Return polygons, each a list of rings: the outer one, then its holes."""
     shape: Any = outer if isinstance(outer, dict) else getattr(outer, "__geo_interface__", None)
     if shape is None:
         rings = [ring_of("outer", outer)]
@@ -40,26 +48,50 @@ def polygons_of(outer: Any, holes: Any) -> list[list[Any]]:
     return [geojson_rings(f"outer[{n}]", part) for n, part in enumerate(parts) if len(part)]
 
 
-def geojson_rings(name: str, rings: Any) -> list[Any]:
+def geojson_rings(name: str, rings: Any) -> list[Ring]:
     """The rings of one polygon whose points are (longitude, latitude)."""
-    return [ring_of(f"{name}[{k}]", ring, swapped=True) for k, ring in enumerate(rings)]
+    return [ring_of(f"{name}[{k}]", ring, geojson=True) for k, ring in enumerate(rings)]
 
 
-def ring_of(name: str, points: Any, *, swapped: bool = False) -> Any:
-    """One ring, checked; `swapped`: longitudes first, and maybe heights behind."""
+def ring_of(name: str, points: Any, *, geojson: bool = False) -> Ring:
+    """One ring, checked; `geojson`: longitudes first, maybe heights behind, and closed."""
     import numpy as np
 
-    lat, lng = columns_of(name, points, swapped=swapped)
+    lat, lng = columns_of(name, points, swapped=geojson)
     check_columns(name, lat, lng)
-    if len(lng) and (lng.max() > 180 or lng.min() < -180):
-        lng = np.where(np.abs(lng) > 180, np.remainder(lng + 180, 360) - 180, lng)
+    if len(lng) and np.abs(lng).max() > 180:
+        lng = np.fmod(lng, 360)
+        lng = np.where(lng > 180, lng - 360, np.where(lng < -180, lng + 360, lng))
     ring = np.stack([lat, lng], axis=1)
+    both = ring.view(np.complex128)[:, 0]  # to compare points at once
+    kept = np.ones(len(ring), bool)
+    np.not_equal(both[1:], both[:-1], out=kept[1:])
+    if np.count_nonzero(kept) < len(ring):
+        ring = ring[kept]
     distinct = len(set(map(tuple, ring[:9].tolist())))
     if distinct < 3:
         distinct = len(set(map(tuple, ring.tolist())))
     if distinct < 3:
         raise few_points(name, distinct)
-    return ring[:-1] if (ring[0] == ring[-1]).all() else ring
+    first, last = ring[0].tolist(), ring[-1].tolist()
+    if first == last:
+        kept[-1 - int(kept[::-1].argmax())] = False
+        ring = ring[:-1]
+    elif geojson:
+        raise ValueError(
+            f"{name} must be closed: its last point must repeat the first, "
+            f"{(first[1], first[0])}, not be {(last[1], last[0])}"
+        )
+    return Ring(name, ring, kept)
+
+
+def edge_name(polygons: list[list[Ring]], edge: int) -> str:
+    """What errors call an edge: the point it leaves, by its number among all."""
+    for ring in (ring for rings in polygons for ring in rings):
+        if edge < len(ring.points):
+            return f"{ring.name}[{ring.kept.nonzero()[0][edge]}]"
+        edge -= len(ring.points)
+    raise IndexError(edge)
 
 
 def few_points(name: str, distinct: int) -> ValueError:
@@ -107,7 +139,7 @@ def cells_on_earth(res: int) -> int:
     return int(2 + 120 * 7**res)
 
 
-def check_size(rings: list[Any], res: int) -> None:
+def check_size(rings: list[Ring], res: int) -> None:
     """Refuse a polygon that would have far more than `MAX_CELLS` cells.
 
     The area of the outer ring: a straight edge sweeps the integral of sin(latitude) by longitude.
@@ -116,7 +148,7 @@ def check_size(rings: list[Any], res: int) -> None:
         return
     import numpy as np
 
-    lat, lng = np.radians(rings[0]).T
+    lat, lng = np.radians(rings[0].points).T
     if np.abs(np.diff(lng, append=lng[0])).max() > np.pi:
         lng = np.where(lng < 0, lng + 2 * np.pi, lng)
     rise, run = np.diff(lat, append=lat[0]), np.diff(lng, append=lng[0])

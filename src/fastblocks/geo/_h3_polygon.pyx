@@ -5,11 +5,15 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
-from fastblocks._core import check
-from fastblocks._core.polygons import check_size, polygons_of
+from fastblocks._core import check, errors
+from fastblocks._core.polygons import check_size, edge_name, polygons_of
 
 from fastblocks._core.arrays cimport data_of
-from fastblocks._core.status cimport check_status, fb_status_t
+from fastblocks._core.status cimport FB_OUT_OF_RANGE, check_status, fb_status_t
+
+cdef extern from "geo/crossing.h" nogil:
+    fb_status_t fb_crossing_seek(
+        const double *points, const size_t *ends, size_t rings, size_t *bad)
 
 cdef extern from "geo/h3_polygon.h" nogil:
     ctypedef enum fb_h3_containment_t:
@@ -29,15 +33,27 @@ cdef dict CONTAINMENTS = {
 }
 
 
-cdef object fill(list rings, int res, fb_h3_containment_t containment):
-    """The cells of one polygon."""
-    import numpy as np
-
-    points = np.concatenate(rings)
-    ends = np.cumsum([len(ring) for ring in rings], dtype=np.uintp)
+cdef int refuse_crossings(list polygons, object points, object ends) except -1:
     cdef const double *p = <const double *>data_of(points)
     cdef const size_t *e = <const size_t *>data_of(ends)
-    cdef size_t n_rings = len(rings), n = 0
+    cdef size_t n_rings = len(ends)
+    cdef size_t[2] bad
+    cdef fb_status_t status
+    with nogil:
+        status = fb_crossing_seek(p, e, n_rings, bad)
+    if status == FB_OUT_OF_RANGE:
+        raise errors.crossing(edge_name(polygons, bad[0]), edge_name(polygons, bad[1]))
+    check_status(status, "polygon_to_cells")
+    return 0
+
+
+cdef object fill(object points, object ends, int res, fb_h3_containment_t containment):
+    """The cells of one polygon, with the points from the first on."""
+    import numpy as np
+
+    cdef const double *p = <const double *>data_of(points)
+    cdef const size_t *e = <const size_t *>data_of(ends)
+    cdef size_t n_rings = len(ends), n = 0
     cdef uint64_t *cells = NULL
     cdef fb_status_t status
     with nogil:
@@ -60,16 +76,15 @@ def polygon_to_cells(outer, res, holes=(), containment="center"):
 
     Edges are straight lines between degrees, not great circles. A ring with an edge of more than 180
     degrees of longitude crosses the antimeridian. So a ring around a pole has to go along the edge of
-    the map: at 180 degrees to the pole, there in steps to -180 degrees, and back. A ring that crosses
-    itself is inside where a ray eastwards crosses it an odd number of times. Holes lie within the
-    outer ring.
+    the map: at 180 degrees to the pole, there in steps to -180 degrees, and back. Rings may touch
+    themselves and each other, but not cross. Holes lie within the outer ring.
 
     Parameters
     ----------
     outer : array of shape (n, 2), or GeoJSON-like object
         The ring of (latitude, longitude) in degrees; the last point may repeat the first, or not. Or
         a Polygon, MultiPolygon or Feature of one, as a dict or as anything with
-        ``__geo_interface__``, in its order of longitude, latitude.
+        ``__geo_interface__``, in its order of longitude, latitude, its rings closed.
     res : int
         The resolution, from 0 to 15; of more than about 2**30 cells nothing is begun.
     holes : sequence of arrays of shape (n, 2), default ()
@@ -88,8 +103,9 @@ def polygon_to_cells(outer, res, holes=(), containment="center"):
     Raises
     ------
     ValueError
-        If a number is out of range, a ring has fewer than 3 distinct points, a shape or a type is
-        another, or there would be too many cells.
+        If a number is out of range, a ring has fewer than 3 distinct points, edges cross, a ring of
+        a GeoJSON-like object is not closed, a shape or a type is another, or there would be too
+        many cells.
     TypeError
         If an argument is of another type.
 
@@ -109,9 +125,19 @@ def polygon_to_cells(outer, res, holes=(), containment="center"):
     cdef list polygons = polygons_of(outer, holes)
     for polygon in polygons:
         check_size(polygon, depth)
-    cdef list cells = [fill(polygon, depth, mode) for polygon in polygons]
-    if len(cells) == 1:
-        return cells[0]
     import numpy as np
 
-    return np.unique(np.concatenate([np.empty(0, np.uint64), *cells]))
+    if not polygons:
+        return np.empty(0, np.uint64)
+    each = [ring.points for polygon in polygons for ring in polygon]
+    points = each[0] if len(each) == 1 else np.concatenate(each)
+    ends = np.cumsum([len(ring) for ring in each], dtype=np.uintp)
+    refuse_crossings(polygons, points, ends)
+    cdef list cells = []
+    cdef Py_ssize_t first = 0, begin = 0, rings
+    for polygon in polygons:
+        rings = len(polygon)
+        cells.append(fill(points[begin:], ends[first:first + rings] - begin, depth, mode))
+        first += rings
+        begin = ends[first - 1]
+    return cells[0] if len(cells) == 1 else np.unique(np.concatenate(cells))

@@ -89,7 +89,7 @@ cdef bint one_cell(object x, uint64_t *cell) noexcept:
     return plain_id(x, cell) and fb_s2_is_valid(cell[0])
 
 
-def latlng_to_cell(lat, lng, level=30, out=None):
+def latlng_to_cell(lat, lng, level=30, *, out=None):
     """Return the cell of a level that holds a point.
 
     Parameters
@@ -140,7 +140,7 @@ def latlng_to_cell(lat, lng, level=30, out=None):
     return batch.give(result, out)
 
 
-def cell_to_latlng(cell, out=None):
+def cell_to_latlng(cell, *, out=None):
     """Return latitude and longitude of the middle of a cell.
 
     Parameters
@@ -215,7 +215,7 @@ def cell_to_token(cell):
     return batch.give(result, None)
 
 
-def token_to_cell(token, out=None):
+def token_to_cell(token, *, out=None):
     """Return the cell of a token.
 
     Parameters
@@ -250,7 +250,7 @@ def token_to_cell(token, out=None):
     return batch.give(result, out)
 
 
-def level(cell, out=None):
+def level(cell, *, out=None):
     """Return the level of a cell, 0 to 30.
 
     Parameters
@@ -284,7 +284,7 @@ def level(cell, out=None):
     return batch.give(result, out)
 
 
-def parent(cell, level=None, out=None):
+def parent(cell, level=None, *, out=None):
     """Return the cell of a level that holds a cell.
 
     Parameters
@@ -366,7 +366,7 @@ def children(cell, level=None):
     return values.tolist() if batch.shape == () else (values, offsets)
 
 
-def edge_neighbors(cell, out=None):
+def edge_neighbors(cell, *, out=None):
     """Return the four cells of the same level beyond the sides of a cell.
 
     Parameters
@@ -435,7 +435,7 @@ def all_neighbors(cell):
     return values.tolist() if batch.shape == () else (values, offsets)
 
 
-def boundary(cell, out=None):
+def boundary(cell, *, out=None):
     """Return latitude and longitude of the four vertices of a cell.
 
     The sides are arcs of great circles.
@@ -470,7 +470,7 @@ def boundary(cell, out=None):
     return batch.give(result, out)
 
 
-def cell_area(cell, unit="km^2", out=None):
+def cell_area(cell, unit="km^2", *, out=None):
     """Return the area of a cell on a sphere of radius 6371008.8 m.
 
     Parameters
@@ -507,7 +507,7 @@ def cell_area(cell, unit="km^2", out=None):
     return batch.give(result, out)
 
 
-def is_valid(cell, out=None):
+def is_valid(cell, *, out=None):
     """Tell whether a number is the id of a cell.
 
     Parameters
@@ -542,7 +542,7 @@ def is_valid(cell, out=None):
     return batch.give(result, out)
 
 
-def contains(a, b, out=None):
+def contains(a, b, *, out=None):
     """Tell whether cell a is cell b or holds it.
 
     Parameters
@@ -567,7 +567,7 @@ def contains(a, b, out=None):
     return two_cells(a, b, False, out)
 
 
-def intersects(a, b, out=None):
+def intersects(a, b, *, out=None):
     """Tell whether one of two cells is the other or holds it.
 
     Parameters

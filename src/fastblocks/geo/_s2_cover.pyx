@@ -4,6 +4,7 @@ from libc.stdint cimport SIZE_MAX, uint64_t
 from libc.string cimport memcpy
 
 from fastblocks._core import coverings, errors
+from fastblocks._core.polygons import edge_name, polygons_of
 
 from fastblocks._core.arrays cimport data_of
 from fastblocks._core.status cimport FB_FULL, FB_OUT_OF_RANGE, check_status, fb_status_t
@@ -136,7 +137,7 @@ def cover_polygon(outer, holes=(), max_cells=8, min_level=0, max_level=30):
     ----------
     outer : sequence of (lat, lng), (n, 2) array, or object with a __geo_interface__
         The outer ring in degrees; or a Polygon, MultiPolygon or Feature, with holes, whose points
-        are ``(lng, lat)``.
+        are ``(lng, lat)`` and whose rings are closed.
     holes : sequence of rings, optional
         What does not belong to the polygon.
     max_cells, min_level, max_level : int, optional
@@ -159,14 +160,15 @@ def cover_polygon(outer, holes=(), max_cells=8, min_level=0, max_level=30):
     cdef fb_s2_rings_t rings
     cdef fb_status_t status
     cdef size_t bad[2]
-    parts = coverings.polygons(outer, holes)
+    polygons = polygons_of(outer, holes)
     import numpy as np
 
-    each = [ring for part in parts for ring in part]
-    lats = np.array([point[0] for ring in each for point in ring])
-    lngs = np.array([point[1] for ring in each for point in ring])
+    if not polygons:
+        return np.empty(0, np.uint64)
+    each = [ring.points for polygon in polygons for ring in polygon]
+    lats, lngs = np.ascontiguousarray(np.concatenate(each).T)
     starts = np.cumsum([0, *map(len, each)], dtype=np.uintp)
-    outers = np.array([k == 0 for part in parts for k in range(len(part))])
+    outers = np.array([k == 0 for polygon in polygons for k in range(len(polygon))])
     rings.lat = <const double *>data_of(lats)
     rings.lng = <const double *>data_of(lngs)
     rings.starts = <const size_t *>data_of(starts)
@@ -177,6 +179,6 @@ def cover_polygon(outer, holes=(), max_cells=8, min_level=0, max_level=30):
     if status == FB_OUT_OF_RANGE:
         fb_s2_found_free(&found)
         if bad[1] == SIZE_MAX:
-            raise errors.half_circle(coverings.edge_name(parts, bad[0]))
-        raise errors.crossing(*[coverings.edge_name(parts, k) for k in bad[:2]])
+            raise errors.half_circle(edge_name(polygons, bad[0]))
+        raise errors.crossing(*[edge_name(polygons, k) for k in bad[:2]])
     return given(status, limits, &found)

@@ -12,13 +12,23 @@ __all__ = ["bearing", "destination", "distance_matrix", "haversine"]
 def haversine(lat1: float, lng1: float, lat2: float, lng2: float) -> float: ...
 @overload
 def haversine(
-    lat1: Column, lng1: Column, lat2: Column, lng2: Column, out: NDArray[np.float64] | None = None
+    lat1: Column,
+    lng1: Column,
+    lat2: Column,
+    lng2: Column,
+    *,
+    out: NDArray[np.float64] | None = None,
 ) -> Any: ...
 @overload
 def bearing(lat1: float, lng1: float, lat2: float, lng2: float) -> float: ...
 @overload
 def bearing(
-    lat1: Column, lng1: Column, lat2: Column, lng2: Column, out: NDArray[np.float64] | None = None
+    lat1: Column,
+    lng1: Column,
+    lat2: Column,
+    lng2: Column,
+    *,
+    out: NDArray[np.float64] | None = None,
 ) -> Any: ...
 @overload
 def destination(lat: float, lng: float, bearing: float, distance: float) -> tuple[float, float]: ...
@@ -29,5 +39,6 @@ def distance_matrix(
     lng1: Column,
     lat2: Column | None = None,
     lng2: Column | None = None,
+    *,
     out: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]: ...

@@ -63,7 +63,7 @@ cdef object of_pairs(
     return batch.give(result, out)
 
 
-def haversine(lat1, lng1, lat2, lng2, out=None):
+def haversine(lat1, lng1, lat2, lng2, *, out=None):
     """Return the great-circle distance of two points in metres.
 
     Parameters
@@ -114,7 +114,7 @@ def haversine(lat1, lng1, lat2, lng2, out=None):
     return of_pairs(lat1, lng1, lat2, lng2, out, fb_haversine)
 
 
-def bearing(lat1, lng1, lat2, lng2, out=None):
+def bearing(lat1, lng1, lat2, lng2, *, out=None):
     """Return the direction in which the great circle from one point to another sets out.
 
     Parameters
@@ -217,7 +217,7 @@ def destination(lat, lng, bearing, distance):
     return batch.give(lats, None), batch.give(lngs, None)
 
 
-def distance_matrix(lat1, lng1, lat2=None, lng2=None, out=None):
+def distance_matrix(lat1, lng1, lat2=None, lng2=None, *, out=None):
     """Return the great-circle distances of all points of one set to all of another in metres.
 
     Parameters

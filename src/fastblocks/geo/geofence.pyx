@@ -310,7 +310,7 @@ cdef class Geofence(Flat):
         fb_geofence_first(&self.fence, &y, &x, 1, &id)
         return id
 
-    def first_many(self, lats, lngs, out=None):
+    def first_many(self, lats, lngs, *, out=None):
         """Return the lowest id of a polygon that holds each point; -1 where there is none.
 
         Parameters
@@ -372,7 +372,7 @@ cdef class Geofence(Flat):
         """
         return self.first(lat, lng) >= 0
 
-    def contains_many(self, lats, lngs, out=None):
+    def contains_many(self, lats, lngs, *, out=None):
         """Return whether any polygon holds each point.
 
         Parameters

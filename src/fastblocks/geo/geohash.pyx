@@ -1,5 +1,6 @@
 """Geohash: cells named by texts, of which every prefix is the cell that holds it."""
 
+from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
@@ -14,6 +15,18 @@ cdef extern from "Python.h":
     void *PyUnicode_DATA(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 most)
+
+cdef extern from "fastcall.h":
+    ctypedef object fb_fastcall_t(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
+                                  PyObject *names)
+    object fb_fastcall_pass_on(PyObject *const *args, Py_ssize_t n_args, PyObject *names)
+    object fb_fastcall_make(object general, object module_name, fb_fastcall_t *shortcut)
+
+cdef extern from "Python.h":  # borrowed references: counting them would cost as much
+    bint PyFloat_CheckExact(PyObject *number)
+    double PyFloat_AS_DOUBLE(PyObject *number)
+    bint PyLong_CheckExact(PyObject *number)
+    long long PyLong_AsLongLongAndOverflow(PyObject *number, int *overflow)
 
 cdef extern from "geo/geohash.h" nogil:
     enum:
@@ -62,7 +75,7 @@ cdef enum:
 
 # ---- points to cells -----------------------------------------------------------------------------
 
-def encode(lat, lng, precision=12, out=None):
+def encode(lat, lng, precision=12, *, out=None):
     """Return the geohash of the cell that holds a point.
 
     Parameters
@@ -117,7 +130,26 @@ def encode(lat, lng, precision=12, out=None):
     return batch.give(result, out)
 
 
-def encode_int(lat, lng, bits=60, out=None):
+cdef object shortcut(PyObject *self, PyObject *const *args, Py_ssize_t n_args, PyObject *names):
+    cdef int overflow
+    cdef long long letters = FB_GEOHASH_MOST
+    cdef double y, x
+    if names == NULL and 2 <= n_args <= 3 and PyFloat_CheckExact(args[0]) and PyFloat_CheckExact(args[1]):
+        y = PyFloat_AS_DOUBLE(args[0])
+        x = PyFloat_AS_DOUBLE(args[1])
+        if n_args == 3:
+            letters = -1
+            if PyLong_CheckExact(args[2]):
+                letters = PyLong_AsLongLongAndOverflow(args[2], &overflow)
+        if 1 <= letters <= FB_GEOHASH_MOST and is_latlng(y, x):
+            return text_of(fb_geohash_code(y, x), <unsigned>letters)
+    return fb_fastcall_pass_on(args, n_args, names)
+
+
+encode = fb_fastcall_make(encode, __name__, &shortcut)
+
+
+def encode_int(lat, lng, bits=60, *, out=None):
     """Return the cell that holds a point as an integer: the bits of its geohash.
 
     Parameters
@@ -375,7 +407,7 @@ def neighbors(gh):
     return values[:ends[cells.n]], offsets
 
 
-def parent(gh, out=None):
+def parent(gh, *, out=None):
     """Return the cell that holds a cell: without the last character.
 
     Parameters
@@ -469,7 +501,7 @@ cdef object written(Cells cells, size_t width, object out):
 
 # ---- integers ------------------------------------------------------------------------------------
 
-def to_int(gh, out=None):
+def to_int(gh, *, out=None):
     """Return a geohash as an integer: 5 bits a character.
 
     Parameters
@@ -507,7 +539,7 @@ def to_int(gh, out=None):
     return cells.batch.give(result, out)
 
 
-def from_int(value, precision, out=None):
+def from_int(value, precision, *, out=None):
     """Return the geohash of an integer: what `to_int` made of it.
 
     Parameters

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from fastblocks._core import check
-from fastblocks._core.polygons import check_size, polygons_of
+from fastblocks._core import check, errors
+from fastblocks._core.polygons import check_size, edge_name, polygons_of
 from fastblocks.pure.geo import _h3_geometry as geometry
+from fastblocks.pure.geo._crossing import crossing
 
 Point = tuple[float, float]
 
@@ -280,9 +281,13 @@ def polygon_to_cells(outer: Any, res: int, holes: Any = (), containment: str = "
     polygons = polygons_of(outer, holes)
     for polygon in polygons:
         check_size(polygon, depth)
+    points = [[ring.points for ring in polygon] for polygon in polygons]
+    edges = crossing([ring for polygon in points for ring in polygon])
+    if edges:
+        raise errors.crossing(*(edge_name(polygons, edge) for edge in edges))
     import numpy as np
 
-    cells = [np.array(fill(polygon, depth, mode), np.uint64) for polygon in polygons]
+    cells = [np.array(fill(polygon, depth, mode), np.uint64) for polygon in points]
     if len(cells) == 1:
         return cells[0]
     return np.unique(np.concatenate([np.empty(0, np.uint64), *cells]))

@@ -313,7 +313,7 @@ def lists(function: Callable[[int], Any], cells: Any, low: int = 0, high: int = 
     return np.array([item for items in each for item in items], np.uint64), offsets
 
 
-def latlng_to_cell(lat: Any, lng: Any, level: int = MAX_LEVEL, out: Any = None) -> Any:
+def latlng_to_cell(lat: Any, lng: Any, level: int = MAX_LEVEL, *, out: Any = None) -> Any:
     """Return the cell of a level that holds a point."""
     level = check.integer("level", level, 0, MAX_LEVEL)
 
@@ -326,7 +326,7 @@ def latlng_to_cell(lat: Any, lng: Any, level: int = MAX_LEVEL, out: Any = None) 
     return batch.apply(one, "uint64", out)
 
 
-def cell_to_latlng(cell: Any, out: Any = None) -> Any:
+def cell_to_latlng(cell: Any, *, out: Any = None) -> Any:
     """Return latitude and longitude of the middle of a cell."""
 
     def one(cell: int) -> tuple[float, float]:
@@ -342,7 +342,7 @@ def cell_to_token(cell: Any) -> Any:
     return map_cells(token_of, cell, "S16")
 
 
-def token_to_cell(token: Any, out: Any = None) -> Any:
+def token_to_cell(token: Any, *, out: Any = None) -> Any:
     """Return the cell of a token."""
     batch = Batch()
     batch.texts("token", token)
@@ -357,12 +357,12 @@ def token_to_cell(token: Any, out: Any = None) -> Any:
     return batch.apply(lambda _: next(numbers), "uint64", out)
 
 
-def level(cell: Any, out: Any = None) -> Any:
+def level(cell: Any, *, out: Any = None) -> Any:
     """Return the level of a cell, 0 to 30."""
     return map_cells(level_of, cell, "int8", out)
 
 
-def parent(cell: Any, level: int | None = None, out: Any = None) -> Any:
+def parent(cell: Any, level: int | None = None, *, out: Any = None) -> Any:
     """Return the cell of a level, by default one above, that holds a cell."""
     if level is not None:
         level = check.integer("level", level, 0, MAX_LEVEL)
@@ -381,7 +381,7 @@ def children(cell: Any, level: int | None = None) -> Any:
     return lists(lambda c: descendants(c, deep), cell, high=deep)
 
 
-def edge_neighbors(cell: Any, out: Any = None) -> Any:
+def edge_neighbors(cell: Any, *, out: Any = None) -> Any:
     """Return the four cells beyond the sides of a cell: lower, right, upper, left."""
     batch = Batch()
     read_cells(batch, "cell", cell)
@@ -396,7 +396,7 @@ def all_neighbors(cell: Any) -> Any:
     return lists(all_neighbors_of, cell)
 
 
-def boundary(cell: Any, out: Any = None) -> Any:
+def boundary(cell: Any, *, out: Any = None) -> Any:
     """Return latitude and longitude of the vertices of a cell, counter-clockwise."""
     batch = Batch()
     read_cells(batch, "cell", cell)
@@ -408,25 +408,25 @@ def boundary(cell: Any, out: Any = None) -> Any:
     return batch.give(points, out)
 
 
-def cell_area(cell: Any, unit: str = "km^2", out: Any = None) -> Any:
+def cell_area(cell: Any, unit: str = "km^2", *, out: Any = None) -> Any:
     """Return the area of a cell."""
     scale = AREA_UNITS[check.choice("unit", unit, AREA_UNITS)]
     return map_cells(lambda c: steradians(c) * scale, cell, "float64", out)
 
 
-def is_valid(cell: Any, out: Any = None) -> Any:
+def is_valid(cell: Any, *, out: Any = None) -> Any:
     """Tell whether a number is the id of a cell."""
     batch = Batch()
     batch.ids("cell", cell)
     return batch.apply(valid, "bool", out)
 
 
-def contains(a: Any, b: Any, out: Any = None) -> Any:
+def contains(a: Any, b: Any, *, out: Any = None) -> Any:
     """Tell whether cell a is cell b or holds it."""
     return two_cells(a, b, holds, out)
 
 
-def intersects(a: Any, b: Any, out: Any = None) -> Any:
+def intersects(a: Any, b: Any, *, out: Any = None) -> Any:
     """Tell whether one of two cells is the other or holds it."""
     return two_cells(a, b, lambda x, y: holds(x, y) or holds(y, x), out)
 

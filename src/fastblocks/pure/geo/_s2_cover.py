@@ -14,6 +14,7 @@ import math
 from typing import Any, ClassVar, NamedTuple
 
 from fastblocks._core import coverings, errors
+from fastblocks._core.polygons import edge_name, polygons_of
 
 from ._s2_cells import (
     MAX_LEVEL,
@@ -39,6 +40,8 @@ Point = tuple[float, float, float]
 Corners = list[tuple[Point, Point | None]]
 Edges = list[int]  # of a polygon, by number
 
+MAX_DIAGONAL = 2.5  # no cell of level k has one longer than this / 2**k
+FEW_LEVELS = 6  # from so many above min_level on it is told how many cells are needed
 PAD = 1e-14  # radians: 64 nanometres on Earth; a leaf cell is a million times as wide
 APART, MEETS, CONTAINED = range(3)
 FACES = [face << 61 | 1 << 60 for face in range(6)]
@@ -201,6 +204,13 @@ def box_of(cell: int) -> tuple[float, float, float, float]:
     at_pole = max(-min(lats), max(lats)) >= math.pi / 2 - PAD
     width = math.inf if at_pole else max(steps) - min(steps)
     return min(lats), lngs[0] + min(steps), max(lats), width
+
+
+def longest_side(south: float, _: float, north: float, width: float) -> float:
+    """Return a straight line that is not longer than a rectangle is."""
+    middle = 0.0 if south * north < 0 else min(abs(south), abs(north))
+    along = 2 * math.cos(middle) * math.sin(0.5 * min(width, math.pi))
+    return max(along, 2 * math.sin(0.5 * (north - south)))
 
 
 def cap_around(south: float, west: float, north: float, width: float) -> tuple[Point, float]:
@@ -394,6 +404,19 @@ class Polygon:
                 return found
         return None
 
+    def need(self, cell: int, near: Edges, level: int) -> int:
+        """Return how many cells of a level what is in a cell needs at least.
+
+        As many diagonals of the largest ones as fit into an edge of those that meet it.
+        """
+        longest = 0.0
+        for a, b in (self.edges[k] for k in near):
+            start, end = part_within((a, b), cell, 0.0)
+            if start <= end:
+                within = unit(*between(a, b, start)), unit(*between(a, b, end))
+                longest = max(longest, length(minus(within[1], within[0])))
+        return 1 + int(math.ldexp(longest / MAX_DIAGONAL, level))
+
     def meeting(self, near: list[int], cell: int) -> list[int]:
         """Return the edges of `near` that meet a cell."""
         return [k for k in near if meets(self.edges[k], cell, PAD)]
@@ -423,17 +446,23 @@ class Polygon:
 
 def meets(edge: tuple[Point, Point], cell: int, pad: float) -> bool:
     """Tell whether an edge meets a cell that is larger by `pad` on every side."""
+    start, end = part_within(edge, cell, pad)
+    return start <= end
+
+
+def part_within(edge: tuple[Point, Point], cell: int, pad: float) -> tuple[float, float]:
+    """Return from where to where an edge meets a cell, the end before the start if it does not."""
     start, end = 0.0, 1.0
     a, b = edge
     for plane in sides(cell):
         at_a, at_b = dot(plane, a) + pad, dot(plane, b) + pad
         if at_a < 0 and at_b < 0:
-            return False
+            return 1.0, 0.0
         if at_a < 0:
             start = max(start, at_a / (at_a - at_b))
         elif at_b < 0:
             end = min(end, at_a / (at_a - at_b))
-    return start <= end
+    return start, end
 
 
 def arc_distance(p: Point, a: Point, b: Point) -> float:
@@ -505,6 +534,7 @@ class Waiting(NamedTuple):
     cell: int
     near: Edges
     children: list[tuple[int, int]]
+    need: int  # how many cells of the covering will be in it at least
 
     def __lt__(self, other: tuple[Any, ...]) -> bool:
         return bool(self.order < other[0])
@@ -548,6 +578,7 @@ def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> lis
     """
     found: list[int] = []
     count = 0  # cells found, when they are divided down to min_level
+    needed = 0  # of all that wait
     waiting: list[Waiting] = []
 
     def weight(cell: int) -> int:
@@ -563,7 +594,8 @@ def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> lis
         count += weight(cell)
 
     def add(cell: int, relation: int, near: Edges) -> None:
-        if count + len(waiting) >= coverings.MOST_CELLS:
+        nonlocal needed
+        if count + needed >= coverings.MOST_CELLS:
             raise coverings.too_many(min_level)
         # What would be divided into more than max_cells anyway is taken whole.
         if final(cell, relation) or (relation == CONTAINED and weight(cell) > max_cells):
@@ -581,7 +613,10 @@ def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> lis
             take(cell)
         elif children:
             order = 16 * level + 4 * len(children) + finals
-            heapq.heappush(waiting, Waiting(order, cell, own, children))
+            few = not own or level + FEW_LEVELS > min_level
+            need = 1 if few else region.need(cell, own, min_level)
+            needed += need
+            heapq.heappush(waiting, Waiting(order, cell, own, children, need))
 
     center, angle = region.bound
     for cell in candidates(center, angle, min(max_cells, 4), max_level):
@@ -589,7 +624,8 @@ def covering(region: Any, max_cells: int, min_level: int, max_level: int) -> lis
         if relation != APART:
             add(cell, relation, region.numbers)
     while waiting:
-        _, cell, near, children = heapq.heappop(waiting)
+        _, cell, near, children, need = heapq.heappop(waiting)
+        needed -= need
         n = len(children)
         if level_of(cell) < min_level or n == 1 or count + len(waiting) + n <= max_cells:
             for child, relation in children:
@@ -635,6 +671,8 @@ def cover_rect(
     """Return cells that hold every point between two parallels and two meridians."""
     limits = coverings.limits(max_cells, min_level, max_level)
     rectangle = coverings.rectangle(south, west, north, east)
+    if math.ldexp(longest_side(*rectangle) / MAX_DIAGONAL, limits[1]) >= coverings.MOST_CELLS:
+        raise coverings.too_many(limits[1])
     exact, boxes = (covering(kind(*rectangle), *limits) for kind in (Rect, Boxes))
     areas = [sum(map(steradians, cells)) for cells in (exact, boxes)]
     return as_array(boxes if areas[1] < areas[0] else exact)
@@ -649,13 +687,19 @@ def cover_polygon(
 ) -> Any:
     """Return cells that hold a polygon."""
     limits = coverings.limits(max_cells, min_level, max_level)
-    parts = coverings.polygons(outer, holes)
-    rings = [[latlng_to_point(*point) for point in ring] for part in parts for ring in part]
-    polygon = Polygon(rings, [k == 0 for part in parts for k in range(len(part))])
+    polygons = polygons_of(outer, holes)
+    if not polygons:
+        return as_array([])
+    rings = [
+        [latlng_to_point(*point) for point in ring.points.tolist()]
+        for rings in polygons
+        for ring in rings
+    ]
+    polygon = Polygon(rings, [k == 0 for rings in polygons for k in range(len(rings))])
     for k, (a, b) in enumerate(polygon.edges):
         if length((a[0] + b[0], a[1] + b[1], a[2] + b[2])) < 1e-9:
-            raise errors.half_circle(coverings.edge_name(parts, k))
+            raise errors.half_circle(edge_name(polygons, k))
     crossing = polygon.crossing()
     if crossing:
-        raise errors.crossing(*(coverings.edge_name(parts, k) for k in crossing))
+        raise errors.crossing(*(edge_name(polygons, k) for k in crossing))
     return as_array(covering(polygon, *limits))

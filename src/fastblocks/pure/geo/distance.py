@@ -72,12 +72,12 @@ def pairs(lat1: Any, lng1: Any, lat2: Any, lng2: Any) -> Batch:
     return batch
 
 
-def haversine(lat1: Any, lng1: Any, lat2: Any, lng2: Any, out: Any = None) -> Any:
+def haversine(lat1: Any, lng1: Any, lat2: Any, lng2: Any, *, out: Any = None) -> Any:
     """Return the great-circle distance of two points in metres."""
     return pairs(lat1, lng1, lat2, lng2).apply(metres, "float64", out)
 
 
-def bearing(lat1: Any, lng1: Any, lat2: Any, lng2: Any, out: Any = None) -> Any:
+def bearing(lat1: Any, lng1: Any, lat2: Any, lng2: Any, *, out: Any = None) -> Any:
     """Return the direction in which the great circle from one point to another sets out."""
     return pairs(lat1, lng1, lat2, lng2).apply(direction, "float64", out)
 
@@ -93,7 +93,7 @@ def destination(lat: Any, lng: Any, bearing: Any, distance: Any) -> Any:
 
 
 def distance_matrix(
-    lat1: Any, lng1: Any, lat2: Any = None, lng2: Any = None, out: Any = None
+    lat1: Any, lng1: Any, lat2: Any = None, lng2: Any = None, *, out: Any = None
 ) -> Any:
     """Return the great-circle distances of all points of one set to all of another in metres."""
     rows, columns = Batch(), Batch()

@@ -328,7 +328,7 @@ class Geofence(Flat):
         """Return the lowest id of a polygon that holds a point, or -1."""
         return next(self._found(*fences.scalar_point(lat, lng)), -1)
 
-    def first_many(self, lats: Any, lngs: Any, out: Any = None) -> Any:
+    def first_many(self, lats: Any, lngs: Any, *, out: Any = None) -> Any:
         """Return the same for points."""
         batch = fences.point_batch(lats, lngs)
         return batch.apply(lambda lat, lng: next(self._found(lat, lng), -1), "int64", out)
@@ -337,7 +337,7 @@ class Geofence(Flat):
         """Return whether any polygon holds a point."""
         return self.first(lat, lng) >= 0
 
-    def contains_many(self, lats: Any, lngs: Any, out: Any = None) -> Any:
+    def contains_many(self, lats: Any, lngs: Any, *, out: Any = None) -> Any:
         """Return the same for points."""
         batch = fences.point_batch(lats, lngs)
         return batch.apply(lambda lat, lng: any(True for _ in self._found(lat, lng)), "bool", out)

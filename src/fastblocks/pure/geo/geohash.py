@@ -109,7 +109,7 @@ def read(gh: Any, low: int = 1, high: int = MOST) -> tuple[Batch, list[str]]:
     return batch, texts
 
 
-def encode(lat: Any, lng: Any, precision: int = 12, out: Any = None) -> Any:
+def encode(lat: Any, lng: Any, precision: int = 12, *, out: Any = None) -> Any:
     """Return the geohash of the cell that holds a point; see `fastblocks.geo.geohash.encode`."""
     letters = check.integer("precision", precision, 1, MOST)
 
@@ -119,7 +119,7 @@ def encode(lat: Any, lng: Any, precision: int = 12, out: Any = None) -> Any:
     return points(lat, lng).apply(one, f"S{letters}", out)
 
 
-def encode_int(lat: Any, lng: Any, bits: int = 60, out: Any = None) -> Any:
+def encode_int(lat: Any, lng: Any, bits: int = 60, *, out: Any = None) -> Any:
     """Return the cell that holds a point as an integer: the bits of its geohash."""
     width = check.integer("bits", bits, 1, 64)
     return points(lat, lng).apply(lambda lat, lng: code_of(lat, lng, width), "uint64", out)
@@ -178,7 +178,7 @@ def neighbors(gh: Any) -> Any:
     return values, np.cumsum([0, *map(len, found)], dtype=np.int64)
 
 
-def parent(gh: Any, out: Any = None) -> Any:
+def parent(gh: Any, *, out: Any = None) -> Any:
     """Return the cell that holds a cell: without the last character."""
     batch, texts = read(gh, 2)
     width = max(map(len, texts), default=2) - 1
@@ -196,12 +196,12 @@ def children(gh: Any) -> Any:
     return result
 
 
-def to_int(gh: Any, out: Any = None) -> Any:
+def to_int(gh: Any, *, out: Any = None) -> Any:
     """Return a geohash as an integer: 5 bits a character."""
     return read(gh)[0].apply(int_of, "uint64", out)
 
 
-def from_int(value: Any, precision: int, out: Any = None) -> Any:
+def from_int(value: Any, precision: int, *, out: Any = None) -> Any:
     """Return the geohash of an integer: what `to_int` made of it."""
     letters = check.integer("precision", precision, 1, MOST)
     batch = Batch()
