@@ -400,6 +400,35 @@ def test_hostile_parameters(impl):
             impl.RTree.from_bytes(resealed(data, at, value))
 
 
+NODE = 640
+MINUS_ZERO = np.array([-0.0]).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (512, (3 * 39 - 20).to_bytes(8, "little")),  # an id that is there already
+        (2 * NODE + 8 * 15, np.array([5.0]).tobytes()),  # a box where there is none
+        (2 * NODE + 512 + 8 * 15, b"1"),
+        (0, np.array([math.nan]).tobytes()),
+        (0, np.array([1e9]).tobytes()),  # min > max
+        (8, MINUS_ZERO),
+        (3 * NODE, np.array([-3.5]).tobytes()),  # the root: not the box of its child
+        (3 * NODE + 512, b"1"),
+    ],
+)
+def test_hostile_payloads_are_refused(impl, tmp_path, at, value):
+    payload = golden_tree(impl).to_bytes()[HEADER:]
+    assert len(payload) == 4 * NODE
+    changed = payload[:at] + value + payload[at + len(value) :]
+    assert changed != payload
+    (tmp_path / "tree").write_bytes(repaired(golden_tree(impl).to_bytes(), changed))
+    with pytest.raises(ValueError, match="RTree: corrupt"):
+        impl.RTree.from_bytes((tmp_path / "tree").read_bytes())
+    with pytest.raises(ValueError, match="tree: corrupt"):
+        impl.RTree.open(tmp_path / "tree")
+
+
 def test_hostile_payloads_do_no_harm(tmp_path):
     """In memory they are refused, or are trees; mapped, they are searched in bounds."""
     data = fastblocks.RTree(boxes_of("uniform", 700)).to_bytes()
