@@ -1,7 +1,8 @@
 """What spatial indexes must answer, found by looking at everything.
 
-For each index: items that are easy or meant to be hard, questions, what the index answers, and what is right.
-Questions are ``(method, arguments)``; answers are made of lists, where no order is promised sorted.
+For each index: items that are easy or meant to be hard, questions, what the index answers, and what
+is right. Questions are ``(method, arguments)``; answers are made of lists, sorted where no order is
+promised.
 """
 
 import math
