@@ -202,11 +202,6 @@ def test_state(impl):
         assert math.copysign(1, again[5][1]) == 1
         assert again != tree
     assert tree.nbytes > 0
-    for at in range(0, len(data), 7):
-        changed = bytearray(data)
-        changed[at] ^= 0x55
-        with pytest.raises(ValueError, match="QuadTree: "):
-            impl.QuadTree.from_bytes(changed)
     for at, value in ((32, 2**62), (64, 0), (72, 99), (72, 2**63), (80, 1)):
         with pytest.raises(ValueError, match="QuadTree: corrupt"):
             impl.QuadTree.from_bytes(resealed(data, at, value))

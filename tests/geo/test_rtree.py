@@ -4,7 +4,6 @@ import contextlib
 import copy
 import io
 import math
-import pathlib
 import pickle
 import random
 import threading
@@ -19,7 +18,6 @@ import fastblocks
 import fastblocks.pure
 from tests.state import HEADER, repaired, resealed
 
-GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "rtree_v1.bin"
 KINDS = ["uniform", "same", "line", "nested", "huge", "tiny", "outlier", "grid"]
 
 
@@ -374,23 +372,6 @@ def test_copies_and_files(impl, tmp_path):
 def golden_tree(impl):
     boxes = [(i % 7 - 3, i % 5 / 4, i % 7 + i % 3 / 2, 2 + i % 5) for i in range(40)]
     return impl.RTree(boxes, [3 * i - 20 for i in range(40)])
-
-
-def test_golden(impl):
-    assert golden_tree(impl).to_bytes() == GOLDEN.read_bytes()
-    assert impl.RTree.from_bytes(GOLDEN.read_bytes()) == golden_tree(impl)
-
-
-def test_every_damaged_byte_is_noticed(impl):
-    data = golden_tree(impl).to_bytes()
-    for at in range(0, len(data), 1 if impl is fastblocks else 37):
-        changed = bytearray(data)
-        changed[at] ^= 0x55
-        with pytest.raises(ValueError, match="RTree: "):
-            impl.RTree.from_bytes(changed)
-    for end in (0, 7, HEADER - 1, HEADER, len(data) - 1):
-        with pytest.raises(ValueError, match="RTree: "):
-            impl.RTree.from_bytes(data[:end])
 
 
 def test_hostile_parameters(impl):
