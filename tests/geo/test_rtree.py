@@ -440,6 +440,12 @@ def test_hostile_payloads_do_no_harm(tmp_path):
             assert 5 in tree or 5 not in tree
 
 
+def test_memory():
+    n = 200_000
+    tree = fastblocks.RTree(boxes_of("uniform", n))
+    assert tree.nbytes <= 48 * n
+
+
 # ---- threads ---------------------------------------------------------------------------------
 
 
