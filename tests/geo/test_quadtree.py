@@ -3,7 +3,6 @@
 import copy
 import math
 import pickle
-import random
 import threading
 
 import numpy as np
@@ -116,36 +115,6 @@ def test_odd_bounds(impl, bounds):
             box = (*np.minimum(at, xy[50]), *np.maximum(at, xy[50]))
             inside = ((xy >= box[:2]) & (xy <= box[2:])).all(1)
             assert sorted(tree.query(box).tolist()) == np.flatnonzero(inside).tolist()
-
-
-def test_steps_equal_to_a_dict(impl):
-    """Inserts, moves, removals and copies in any order."""
-    rng = random.Random(4)
-    tree, points = impl.QuadTree(UNIT, 4), {}
-    for step in range(20_000 if impl is fastblocks else 1500):
-        id = rng.randrange(300)
-        at = (rng.random(), rng.random()) if rng.random() < 0.6 else (0.25, rng.choice((0.25, 0.5)))
-        kind = rng.random()
-        if id not in points:
-            tree.insert(id, *at)
-            points[id] = at
-        elif kind < 0.4:
-            assert tree[id] == tree.position(id) == points.pop(id)
-            tree.remove(id)
-        elif kind < 0.6:
-            x, y = points[id]
-            points[id] = x, min(1.0, y + 1e-9)
-            tree.move(id, *points[id])
-        else:
-            tree.move(id, *at)
-            points[id] = at
-        assert (id in tree) == (id in points)
-        if step % 2500 == 2499:
-            tree = copy.copy(tree) if rng.random() < 0.5 else pickle.loads(pickle.dumps(tree))
-        if step % 1000 == 999:
-            check_all(tree, points, seed=step)
-    tree.remove_many(list(points))
-    check_all(tree, {})
 
 
 def test_bad_input_changes_nothing(impl):
