@@ -254,9 +254,9 @@ def bench_wrong(lib: Index, record: Record, quick: bool) -> None:
     rounds=2,
     libraries=("fastblocks", "sklearn.BallTree"),
 )
-def bench_nearest_size(lib: Index, timed: Timed, point: float) -> None:
+def bench_nearest_size(lib: Index, timed: Timed, point: float, quick: bool) -> None:
     """The eight nearest of each of many points."""
-    rows, points = evenly(int(point)), evenly(20_001)[: lib.max_keys]
+    rows, points = evenly(int(point)), evenly(500 if quick else 20_001)[: lib.max_keys]
     index = lib.build(rows)
     first = np.asarray(lib.nearest_many(index, points[:20], 8))[:, 0]
     expect((first == _exact(rows, points[:20])).all(), "not the nearest")

@@ -250,10 +250,11 @@ def bench_move_size(lib: Points, timed: Timed, point: float) -> None:
     rounds=2,
     libraries=("fastblocks", "fastquadtree"),
 )
-def bench_query_hits(lib: Points, timed: Timed, point: float) -> None:
+def bench_query_hits(lib: Points, timed: Timed, point: float, quick: bool) -> None:
     """Larger and larger boxes."""
-    index, low = _of_size(lib, 100_000), np.random.default_rng(2).random((3000, 2))
-    rows = [*map(tuple, np.hstack([low, low + (point / 100_000) ** 0.5]).tolist())]
+    n = SMALL if quick else 100_000
+    index, low = _of_size(lib, n), np.random.default_rng(2).random((3000, 2))
+    rows = [*map(tuple, np.hstack([low, low + (point / n) ** 0.5]).tolist())]
     timed(lambda: lib.query_each(index, rows), items=len(rows), hits=point)
 
 

@@ -132,9 +132,9 @@ def bench_query_size(lib: Boxes, timed: Timed, point: float) -> None:
     rounds=2,
     libraries=QUERIES,
 )
-def bench_query_hits(lib: Boxes, timed: Timed, point: float) -> None:
+def bench_query_hits(lib: Boxes, timed: Timed, point: float, quick: bool) -> None:
     """Larger and larger queries of one set."""
-    _in_size(lib, timed, 100_000, point, hits=point)
+    _in_size(lib, timed, SMALL if quick else 100_000, point, hits=point)
 
 
 @work(
