@@ -56,6 +56,7 @@ def hard_points(rng, rings, n):
     around = rng.uniform(vertices.min(0) - 1, vertices.max(0) + 1, (n, 2))
     points = np.concatenate([a, b, near, corner, around])
     points[:, 0] = np.clip(points[:, 0], -90, 90)
+    points[np.abs(points) < 2.0**-300] = 0  # for which they are taken
     return points
 
 
