@@ -259,10 +259,11 @@ def _curve(suite: SuiteResult, work: WorkResult) -> str:
         _scale(axes.set_xscale, axes.xaxis, AXES[x], base=2 if x == "bytes" else 10)
         _scale(axes.set_yscale, axes.yaxis, AXES[y])
         axes.set_xlabel(AXES[x].label)
-        axes.set_ylabel(AXES[y].label)
+        label = f"time per {work.unit}" if y == "ns" else AXES[y].label
+        axes.set_ylabel(label)
         _legend(figure, axes, 3)
         title = work.title.replace("`", "")
-        return _svg(figure, f"{title}: {AXES[y].label} against {AXES[x].label}")
+        return _svg(figure, f"{title}: {label} against {AXES[x].label}")
 
 
 def _bounds(axes: Any) -> None:

@@ -113,7 +113,7 @@ class BallTree(Index):
     module = "sklearn.neighbors"
     distribution = "scikit-learn"
     max_keys = 4_000
-    only = ("nearest_8", "wrong")
+    only = ("nearest_8", "wrong", "nearest_size")
 
     def build(self, rows: Any) -> Any:
         """Of radians."""
@@ -241,3 +241,23 @@ def bench_wrong(lib: Index, record: Record, quick: bool) -> None:
     """How often the nearest city is another one."""
     rows, points = _cities(lib, quick), evenly(200 if quick else 2000)
     record(wrong=float((lib.nearest_ids(lib.build(rows), points) != _exact(rows, points)).mean()))
+
+
+@work(
+    "`g.nearest_many(lats, lngs, 8)` against the number of points",
+    "spread evenly",
+    unit="query",
+    chart="curve",
+    axes=("points", "ns"),
+    points=(1e3, 1e4, 1e5, 1e6),
+    full_points=(1e7,),
+    rounds=2,
+    libraries=("fastblocks", "sklearn.BallTree"),
+)
+def bench_nearest_size(lib: Index, timed: Timed, point: float, quick: bool) -> None:
+    """The eight nearest of each of many points."""
+    rows, points = evenly(int(point)), evenly(500 if quick else 20_001)[: lib.max_keys]
+    index = lib.build(rows)
+    first = np.asarray(lib.nearest_many(index, points[:20], 8))[:, 0]
+    expect((first == _exact(rows, points[:20])).all(), "not the nearest")
+    timed(lambda: lib.nearest_many(index, points, 8), items=len(points), points=point)

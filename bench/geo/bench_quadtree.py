@@ -214,3 +214,62 @@ def bench_move_many(lib: Points, timed: Timed, quick: bool) -> None:
     ids = np.random.default_rng(3).permutation(len(xy))
     moved = np.minimum(xy[ids] + 1e-6, 1)
     timed(lambda: index.move_many(ids, moved[:, 0], moved[:, 1]), items=len(xy))
+
+
+def _of_size(lib: Points, n: int) -> Any:
+    return _checked(lib, np.random.default_rng(1).random((n, 2)))
+
+
+@work(
+    "`t.move(id, x, y)` against the number of points",
+    unit="move",
+    chart="curve",
+    axes=("points", "ns"),
+    points=(1e3, 1e4, 1e5, 1e6),
+    full_points=(1e7,),
+    rounds=2,
+    libraries=("fastblocks", "fastquadtree"),
+)
+def bench_move_size(lib: Points, timed: Timed, point: float) -> None:
+    """Each by a tenth of the distance to its neighbours, in any order, and back."""
+    n = int(point)
+    index, xy = _of_size(lib, n), np.random.default_rng(1).random((n, 2))
+    ids = np.random.default_rng(3).integers(0, n, 20_000).tolist()
+    to = np.where(xy > 0.5, xy - 0.1 / n**0.5, xy + 0.1 / n**0.5)
+    rows = [(id, *xy[id].tolist(), *to[id].tolist()) for id in ids]
+    timed(lambda: lib.move_each(index, rows), items=2 * len(rows), points=point)
+
+
+@work(
+    "`t.query(box)` against hits",
+    "100 k points",
+    unit="query",
+    chart="curve",
+    axes=("hits", "ns"),
+    points=(1, 10, 100, 1000),
+    rounds=2,
+    libraries=("fastblocks", "fastquadtree"),
+)
+def bench_query_hits(lib: Points, timed: Timed, point: float, quick: bool) -> None:
+    """Larger and larger boxes."""
+    n = SMALL if quick else 100_000
+    index, low = _of_size(lib, n), np.random.default_rng(2).random((3000, 2))
+    rows = [*map(tuple, np.hstack([low, low + (point / n) ** 0.5]).tolist())]
+    timed(lambda: lib.query_each(index, rows), items=len(rows), hits=point)
+
+
+@work(
+    "`t.nearest(x, y)` against the number of points",
+    unit="query",
+    chart="curve",
+    axes=("points", "ns"),
+    points=(1e3, 1e4, 1e5, 1e6),
+    full_points=(1e7,),
+    rounds=2,
+    libraries=("fastblocks", "fastquadtree"),
+)
+def bench_nearest_size(lib: Points, timed: Timed, point: float) -> None:
+    """One after the other."""
+    index = _of_size(lib, int(point))
+    rows = [*map(tuple, np.random.default_rng(2).random((20_000, 2)).tolist())]
+    timed(lambda: lib.nearest_each(index, rows), items=len(rows), points=point)

@@ -21,7 +21,7 @@ from bench.geo.rtree_libraries import (
     Shapely,
     boxes,
 )
-from bench.model import Timed, expect, work
+from bench.model import Timed, Unsupported, expect, work
 
 LIBRARIES = (Native, Pure, Shapely, Rtree, GeoIndex, CKDTree, RowsCopied)
 MILLION = 1_000_000
@@ -88,3 +88,73 @@ def bench_change(lib: Boxes, timed: Timed, quick: bool) -> None:
     lib.change_each(index, ids, new)
     lib.check(index, rows, _queries(lib, True)[:20])
     timed(lambda: lib.change_each(index, ids, new), items=len(new))
+
+
+QUERIES = ("fastblocks", "shapely.STRtree", "geoindex-rs")
+SIZES = (1e3, 1e4, 1e5, 1e6)
+
+
+def _in_size(lib: Boxes, timed: Timed, n: int, wanted: float, **values: float) -> None:
+    """Time a batch of queries that meet `wanted` of n boxes on average."""
+    side = (10 / n) ** 0.5 / 10
+    rows = boxes(n, side)
+    low = boxes(10_000, side, seed=2)[:, :2]
+    asked = np.hstack([low, low + max((wanted / n) ** 0.5 - side / 2, 0.0)])
+    index = lib.build(lib.geometries(rows) if isinstance(lib, Shapely) else rows)
+    lib.check(index, rows, asked[:20])
+    queries = lib.queries(asked)
+    timed(lambda: lib.query_many(index, queries), items=len(asked), **values)
+
+
+@work(
+    "`t.query_many(boxes)` against the number of boxes",
+    "about 10 hits each",
+    unit="query",
+    chart="curve",
+    axes=("boxes", "ns"),
+    points=SIZES,
+    full_points=(1e7,),
+    rounds=2,
+    libraries=QUERIES,
+)
+def bench_query_size(lib: Boxes, timed: Timed, point: float) -> None:
+    """The same number of hits in larger and larger sets; geoindex-rs has no batches."""
+    _in_size(lib, timed, int(point), 10, boxes=point)
+
+
+@work(
+    "`t.query_many(boxes)` against hits",
+    "100 k boxes",
+    unit="query",
+    chart="curve",
+    axes=("hits", "ns"),
+    points=(1, 10, 100, 1000),
+    rounds=2,
+    libraries=QUERIES,
+)
+def bench_query_hits(lib: Boxes, timed: Timed, point: float, quick: bool) -> None:
+    """Larger and larger queries of one set."""
+    _in_size(lib, timed, SMALL if quick else 100_000, point, hits=point)
+
+
+@work(
+    "`t.insert(id, box)`, `t.remove(id)` against the number of boxes",
+    "packing anew at times included",
+    unit="pair",
+    chart="curve",
+    axes=("boxes", "ns"),
+    points=SIZES,
+    full_points=(1e7,),
+    rounds=2,
+    libraries=("fastblocks", "rtree"),
+)
+def bench_change_size(lib: Boxes, timed: Timed, point: float) -> None:
+    """Both once; rtree up to 20 k."""
+    n = int(point)
+    if n > lib.max_keys:
+        raise Unsupported("takes long to build")
+    rows, new = boxes(n, SIDE), [*map(tuple, boxes(SMALL, SIDE, seed=3).tolist())]
+    index, ids = lib.build(rows), range(n, n + SMALL)
+    lib.change_each(index, ids, new)
+    lib.check(index, rows, _queries(lib, True)[:20])
+    timed(lambda: lib.change_each(index, ids, new), items=SMALL, boxes=point)

@@ -84,7 +84,7 @@ class Shapely(Boxes):
     role: ClassVar[Role] = "peer"
     module = "shapely"
     distribution = "shapely"
-    only = ("build", "query_many", "query")
+    only = ("build", "query_many", "query", "query_size", "query_hits")
 
     def geometries(self, rows: Any) -> Any:
         """Return boxes as geometries."""
@@ -113,7 +113,7 @@ class Rtree(Boxes):
     module = "rtree.index"
     distribution = "rtree"
     max_keys = 20_000
-    only = ("query", "change")
+    only = ("query", "change", "change_size")
 
     def build(self, rows: Any) -> Any:
         """From a stream, which is its bulk load."""
@@ -145,7 +145,7 @@ class GeoIndex(Boxes):
     role: ClassVar[Role] = "peer"
     module = "geoindex_rs.rtree"
     distribution = "geoindex-rs"
-    only = ("build", "query")
+    only = ("build", "query", "query_size", "query_hits")
 
     def build(self, rows: Any) -> Any:
         """Of four columns."""

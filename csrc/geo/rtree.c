@@ -367,6 +367,11 @@ fb_status_t fb_rtree_pack(const double *boxes, const int64_t *ids, size_t n, fb_
     return FB_OK;
 }
 
+static bool has_minus_zero(fb_rtree_box_t box) {
+    const fb_rtree_box_t positive = {box.min_x + 0.0, box.min_y + 0.0, box.max_x + 0.0, box.max_y + 0.0};
+    return memcmp(&box, &positive, sizeof(box)) != 0;
+}
+
 bool fb_rtree_packed(const fb_rtree_node_t *nodes, size_t n) {
     static const uint64_t zeros[FAN];
     size_t level = (n + FAN - 1) / FAN, at = 0, entries = n;
@@ -379,9 +384,9 @@ bool fb_rtree_packed(const fb_rtree_node_t *nodes, size_t n) {
                 if (!same_box(box, no_box()) || (at == 0 && node->of.ids[slot] != 0)) return false;
             } else if (at == 0) {
                 const double numbers[4] = {box.min_x, box.min_y, box.max_x, box.max_y};
-                if (fb_rtree_check_boxes(numbers, 1) != 1) return false;
+                if (fb_rtree_check_boxes(numbers, 1) != 1 || has_minus_zero(box)) return false;
             } else {
-                if (!same_box(box, node_box(nodes + at - entries + i))) return false;
+                if (!same_box(box, node_box(nodes + at - entries + i)) || has_minus_zero(box)) return false;
             }
             if (at && slot == 0 && memcmp(&node->of, zeros, sizeof(zeros)) != 0) return false;
         }
@@ -390,6 +395,20 @@ bool fb_rtree_packed(const fb_rtree_node_t *nodes, size_t n) {
         level = level > 1 ? (level + FAN - 1) / FAN : 0;
     }
     return true;
+}
+
+fb_status_t fb_rtree_distinct(const fb_rtree_node_t *nodes, size_t n, bool *distinct) {
+    uint64_t *words = (uint64_t *)fb_alloc_zeroed(3 * n * sizeof(*words));
+    int64_t *ids = (int64_t *)(words + 2 * n);
+    size_t twice;
+    if (words == NULL) return FB_NO_MEMORY;
+    for (size_t i = 0; i < n; i++) {
+        words[i] = i;
+        ids[i] = nodes[i / FAN].of.ids[i % FAN];
+    }
+    *distinct = order_ids(ids, words, words + n, n, &twice);
+    fb_free_zeroed(words);
+    return FB_OK;
 }
 
 /* ---- trees and views ------------------------------------------------------------------------- */

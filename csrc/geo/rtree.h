@@ -73,6 +73,9 @@ fb_status_t fb_rtree_pack(const double *boxes, const int64_t *ids, size_t n, fb_
  * twice or the order is a good one, without which searches are right. */
 bool fb_rtree_packed(const fb_rtree_node_t *nodes, size_t n);
 
+/* Whether the ids of n packed boxes are all different. FB_NO_MEMORY. */
+fb_status_t fb_rtree_distinct(const fb_rtree_node_t *nodes, size_t n, bool *distinct);
+
 /* ---- tree and views -------------------------------------------------------------------------- */
 
 /* A tree over `nodes`, a packed tree of n boxes, which it does not write to unless it is changed; with

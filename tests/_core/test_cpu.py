@@ -125,6 +125,83 @@ for n in [*range(20), 127, 128, 129, 5000]:
 lats, lngs = np.mgrid[-90:90.1:1.5, -180:180.1:1.5]
 digest.update(s2.latlng_to_cell(lats, lngs).tobytes())
 """
+RTREE = """
+def add(pairs):
+    digest.update(np.stack(pairs)[:, np.lexsort(pairs[::-1])].tobytes())
+
+for n in (0, 1, 15, 16, 17, 300, 4000):
+    for kind in range(2):
+        low, asked = rng.random((n, 2)), rng.random((40, 2))
+        if kind:
+            low, asked = low.round(1), asked.round(1)
+        tree = fastblocks.RTree(np.hstack([low, low + rng.random((n, 2)).round(3) / 20]))
+        boxes = np.hstack([asked, asked + 0.1])
+        for turn in range(2):
+            digest.update(tree.to_bytes())
+            add(tree.query_many(boxes))
+            digest.update(tree.count_many(boxes).tobytes())
+            add(tree.join(fastblocks.RTree(boxes)))
+            digest.update(np.sort(tree.query(boxes[0])).tobytes())
+            for k, most in ((1, np.inf), (7, np.inf), (20, 0.1)):
+                for part in tree.nearest_many(asked, k, most) + tree.nearest(0.5, 0.2, k, most):
+                    digest.update(part.tobytes())
+            for i in range(0, n if turn == 0 else 0, 9):
+                tree.remove(i)
+                tree.insert(-1 - i, tuple(boxes[i % 40]))
+"""
+QUADTREE = """
+def add(pairs):
+    digest.update(np.stack(pairs)[:, np.lexsort(pairs[::-1])].tobytes())
+
+for n in (0, 1, 7, 8, 9, 300, 4000):
+    for capacity in (1, 7, 32):
+        xs, ys = rng.random((2, n)).round(3)
+        tree = fastblocks.QuadTree((0, 0, 1, 1), capacity)
+        tree.insert_many(np.arange(n), xs, ys)
+        a, b = rng.random((2, 40)).round(2)
+        for turn in range(2):
+            digest.update(tree.to_bytes())
+            add(tree.query_many(np.stack([a, b, a + 0.1, b + 0.2], 1)))
+            add(tree.within_many(a, b, rng.random(40).round(2) / 5))
+            digest.update(np.sort(tree.query((0.2, 0.2, 0.5, 0.5))).tobytes())
+            digest.update(np.sort(tree.within(0.5, 0.5, 0.25)).tobytes())
+            for k, most in ((1, np.inf), (7, np.inf), (20, 0.1)):
+                for part in tree.nearest_many(a, b, k, most) + tree.nearest(0.5, 0.2, k, most):
+                    digest.update(part.tobytes())
+            tree.move_many(np.arange(0, n, 3), ys[::3], xs[::3])
+"""
+GEOINDEX = """
+for n in (0, 1, 7, 8, 9, 300, 4000):
+    lats, lngs = rng.uniform(-90, 90, n).round(1), rng.uniform(-180, 180, n).round(1)
+    index = fastblocks.GeoIndex()
+    index.set_many(np.arange(n), lats, lngs)
+    a, b = rng.uniform(-90, 90, 40).round(), rng.uniform(-180, 180, 40).round()
+    a[0], b[1] = 90, 180
+    for turn in range(2):
+        digest.update(index.to_bytes())
+        for limit in (None, 5):
+            for part in index.within_many(a, b, rng.uniform(0, 3e6, 40), limit):
+                digest.update(part.tobytes())
+        for k, most in ((1, np.inf), (7, np.inf), (20, 1e6)):
+            for part in index.nearest_many(a, b, k, most) + index.nearest(50, 8, k, most):
+                digest.update(part.tobytes())
+        index.set_many(np.arange(0, n, 3), lats[::-1][::3], lngs[::3])
+"""
+GEOFENCE = """
+polygons = []
+for i in range(60):
+    middle, far = rng.uniform(-60, 60, 2) * [1, 3], rng.uniform(1, 25)
+    ring = (middle + rng.uniform(-far, far, (30, 2))).round(2)
+    polygons.append([ring, ring[::-4]][: 1 + i % 2])
+fence = fastblocks.Geofence(polygons)
+digest.update(fence.to_bytes())
+for n in [*range(40), 257, 20_000]:
+    lats, lngs = rng.uniform(-90, 90, n).round(2), rng.uniform(-180, 180, n).round(2)
+    for part in fence.query_many(lats, lngs):
+        digest.update(part.tobytes())
+    digest.update(fence.first_many(lats, lngs).tobytes())
+    digest.update(fence.contains_many(lats, lngs).tobytes())
+"""
 PROGRAMS = {
     "hashing": (HASHING, "fbaf2fbb97262d9a3de5f84c02fcd35bd5afcefcb82d1f50c4e24737a049927e"),
     "bloom": (BLOOM, "f616b445a37b323b47ab496443d3324feefd159ed04306a144fd0930055dfed1"),
@@ -145,6 +222,10 @@ PROGRAMS = {
     "geohash": (GEOHASH, "ff7e89886fbaa8c944f338ee6a0f17d1cd139f5b3c90c46276983f1bc2764e42"),
     "distance": (DISTANCE, "44f2ff508ffcea26bbcaff827c7f8211d969867d27fa77dea1c48bb0b899e499"),
     "s2": (S2, "f65a96195ba645a811cbbec4a3dff37c71ecb18208b2e883ece297126fbde571"),
+    "rtree": (RTREE, "020da1098f8ff8f41b103016d2a9986a2aaeb452afcadf141236b2166156939d"),
+    "quadtree": (QUADTREE, "59096e859174d86a402be507d5c552d970b30270610482fbce7bd4eddc878e7f"),
+    "geoindex": (GEOINDEX, "e31be47886eb9a6debf30f2d7300979c83ec0d212e847adb22d2098fc01228c9"),
+    "geofence": (GEOFENCE, "a6f6e1fa997db77eb05142fea5c1c62b45a777c1655b80e7592f89c3452f7bff"),
     "frequency": (FREQUENCY, "06e8db9ff609fa2bb5dba4739aff197ab0179cec8e30410356e841e388c3d8cb"),
 }
 

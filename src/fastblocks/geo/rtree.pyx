@@ -10,20 +10,21 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from fastblocks._core import boxes as checks
-from fastblocks._core import errors
+from fastblocks._core import errors, files
 
 from fastblocks._core.arrays cimport data_of, out_array
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.flat cimport NO_WRITER, Flat
 from fastblocks._core.keys cimport FB_HAVE_GIL
 from fastblocks._core.state cimport FB_STATE_FOURCC, fb_state_t, params_end_at
-from fastblocks._core.status cimport check_status, fb_status_t
+from fastblocks._core.status cimport FB_OK, check_status, fb_status_t
 
 cdef extern from "memory.h" nogil:
     void *fb_alloc_zeroed(size_t size)
     void fb_free_zeroed(void *p)
 
 cdef extern from "geo/rtree.h" nogil:
+    ctypedef bint cbool "bool"
     ctypedef struct fb_rtree_box_t:
         double min_x
         double min_y
@@ -48,6 +49,7 @@ cdef extern from "geo/rtree.h" nogil:
     fb_status_t fb_rtree_pack(const double *boxes, const int64_t *ids, size_t n,
                               fb_rtree_node_t *nodes, size_t *twice)
     bint fb_rtree_packed(const fb_rtree_node_t *nodes, size_t n)
+    fb_status_t fb_rtree_distinct(const fb_rtree_node_t *nodes, size_t n, cbool *distinct)
     fb_rtree_t *fb_rtree_new(fb_rtree_node_t *nodes, size_t n, bint owned)
     void fb_rtree_drop(fb_rtree_t *tree)
     fb_rtree_view_t *fb_rtree_view(fb_rtree_t *tree)
@@ -754,15 +756,29 @@ cdef class RTree(Flat):
                 memcpy(into, view.chunks[0], size)
         return 0
 
-    cdef bint admit(self) except -1:
+    cdef bint sound(self) except -1:
+        """Whether the payload is such a tree."""
         cdef const fb_rtree_node_t *nodes = <const fb_rtree_node_t *>self.payload
         cdef size_t n = self.saved
-        cdef bint sound
-        if self.owned:
-            with nogil:
-                sound = fb_rtree_packed(nodes, n)
-            if not sound:
-                return False
+        cdef cbool sound
+        cdef fb_status_t status = FB_OK
+        with nogil:
+            sound = fb_rtree_packed(nodes, n)
+            if sound:
+                status = fb_rtree_distinct(nodes, n, &sound)
+        check_status(status, f"{n} boxes")
+        return sound
+
+    cdef int map(self, object path, object mode, bint verify) except -1:
+        Flat.map(self, path, mode, verify)
+        if verify and not self.sound():
+            raise errors.status("STATE_PARAMS", files.path_of(path))
+        return 0
+
+    cdef bint admit(self) except -1:
+        cdef size_t n = self.saved
+        if self.owned and not self.sound():
+            return False
         self.take_over(new_nodes(self.payload, n, self.owned))
         if self.owned:  # by the nodes from here on
             self.owned = False

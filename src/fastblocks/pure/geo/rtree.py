@@ -107,6 +107,18 @@ def node_of(boxes: list[Box], ids: list[int]) -> bytes:
     return NODE.pack(*itertools.chain(*columns)) + IDS.pack(*ids, *[0] * (FAN - len(ids)))
 
 
+def packed(items: list[tuple[int, Box]]) -> bytes:
+    """The bytes of all nodes, leaves first, of items in this order."""
+    ids, boxes = [id for id, _ in items], [box for _, box in items]
+    data = []
+    while boxes:
+        cuts = range(0, len(boxes), FAN)
+        data += [node_of(boxes[i : i + FAN], ids[i : i + FAN]) for i in cuts]
+        boxes = [around(boxes[i : i + FAN]) for i in cuts] if len(boxes) > FAN else []
+        ids = []
+    return b"".join(data)
+
+
 def nodes_of(n: int) -> int:
     """The number of nodes of a packed tree."""
     total, level = 0, n
@@ -294,30 +306,23 @@ class RTree(Flat):
             self._boxes = {}
 
     def _gather(self) -> bytes:
-        items = along_curve(list(self._boxes.items())) if self._boxes else []
-        ids, boxes = [id for id, _ in items], [box for _, box in items]
-        data = []
-        while boxes:
-            cuts = range(0, len(boxes), FAN)
-            data += [node_of(boxes[i : i + FAN], ids[i : i + FAN]) for i in cuts]
-            boxes = [around(boxes[i : i + FAN]) for i in cuts] if len(boxes) > FAN else []
-            ids = []
-        return b"".join(data)
+        return packed(along_curve(list(self._boxes.items())) if self._boxes else [])
 
     def _admit(self) -> bool:
-        n = self._saved
-        leaves = bytes(self._payload)[: -(-n // FAN) * NODE_BYTES]
-        found: dict[int, Box] = {}
-        for at in range(0, len(leaves), NODE_BYTES):
-            columns = NODE.unpack_from(leaves, at)
-            boxes = list(zip(*(columns[i : i + FAN] for i in range(0, 4 * FAN, FAN)), strict=True))
-            ids = IDS.unpack_from(leaves, at + NODE.size)
-            found |= dict(zip(ids, boxes[: n - at // NODE_BYTES * FAN], strict=False))
-        if len(found) != n:
-            return False
-        self._boxes = dict(sorted(found.items()))
-        sound = all(
-            all(map(math.isfinite, box)) and box[0] <= box[2] and box[1] <= box[3]
+        n, data = self._saved, bytes(self._payload)
+        items: list[tuple[int, Box]] = []
+        for at in range(0, -(-n // FAN) * NODE_BYTES, NODE_BYTES):
+            columns = NODE.unpack_from(data, at)
+            boxes = zip(*(columns[i : i + FAN] for i in range(0, 4 * FAN, FAN)), strict=True)
+            items += zip(IDS.unpack_from(data, at + NODE.size), boxes, strict=True)
+        items = items[:n]
+        found = dict(items)
+        sound = len(found) == n and all(
+            all(map(math.isfinite, box))
+            and box[0] <= box[2]
+            and box[1] <= box[3]
+            and not any(number == 0.0 and math.copysign(1.0, number) < 0.0 for number in box)
             for box in found.values()
         )
-        return sound
+        self._boxes = dict(sorted(found.items()))
+        return sound and packed(items) == data
