@@ -59,6 +59,7 @@
 #include "cpu.h"
 #include "memory.h"
 #include "nearest.h"
+#include "sort.h"
 #if FB_X86
 #include <immintrin.h>
 #endif
@@ -204,45 +205,6 @@ size_t fb_rtree_check_boxes(const double *boxes, size_t n) {
     return i;
 }
 
-/* Sorts words by their high halves, words whose high halves are equal staying in order; `spare` holds
- * as many. */
-static void sort_words(uint64_t *words, uint64_t *spare, size_t n) {
-    enum { BITS = 11, BUCKETS = 1 << BITS, PASSES = 3, FEW = 64 };
-    if (n < FEW) {
-        for (size_t i = 1; i < n; i++) {
-            const uint64_t word = words[i];
-            size_t j = i;
-            for (; j && words[j - 1] >> 32 > word >> 32; j--) words[j] = words[j - 1];
-            words[j] = word;
-        }
-        return;
-    }
-    uint32_t counts[PASSES][BUCKETS];
-    uint64_t *from = words, *into = spare;
-    memset(counts, 0, sizeof(counts));
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t key = (uint32_t)(words[i] >> 32);
-        for (unsigned pass = 0; pass < PASSES; pass++) {
-            counts[pass][key >> BITS * pass & (BUCKETS - 1)]++;
-        }
-    }
-    for (unsigned pass = 0; pass < PASSES; pass++) {
-        uint32_t *count = counts[pass], sum = 0;
-        const unsigned shift = 32 + BITS * pass;
-        if (count[from[0] >> shift & (BUCKETS - 1)] == n) continue;
-        for (size_t b = 0; b < BUCKETS; b++) {
-            const uint32_t here = count[b];
-            count[b] = sum;
-            sum += here;
-        }
-        for (size_t i = 0; i < n; i++) into[count[from[i] >> shift & (BUCKETS - 1)]++] = from[i];
-        uint64_t *swap = from;
-        from = into;
-        into = swap;
-    }
-    if (from != words) memcpy(words, from, n * sizeof(*words));
-}
-
 /* Puts x and y in [0, 2^16) into the order of a Hilbert curve. A square of the curve is run through with
  * its axes swapped or its cells mirrored, as the squares around it decide from the outermost on; the two
  * commute, so one bit tells each. */
@@ -294,7 +256,7 @@ static void order_items(const double *centres, uint64_t *words, uint64_t *spare,
         hilbert_keys(x, y, block, keys);
         for (size_t i = 0; i < block; i++) words[at + i] = (uint64_t)keys[i] << 32 | (uint32_t)words[at + i];
     }
-    sort_words(words, spare, n);
+    fb_sort_words(words, spare, n);
     for (size_t start = 0, end; start < n; start = end) {
         for (end = start + 1; end < n && words[end] >> 32 == words[start] >> 32;) end++;
         if (end - start > FAN) order_items(centres, words + start, spare, end - start);
@@ -312,7 +274,7 @@ static bool order_ids(const int64_t *ids, uint64_t *words, uint64_t *spare, size
             const uint64_t id = (uint64_t)ids[(uint32_t)words[i]] ^ 1ull << 63;
             words[i] = id >> 32 * half << 32 | (uint32_t)words[i];
         }
-        sort_words(words, spare, n);
+        fb_sort_words(words, spare, n);
     }
     *twice = n;
     for (i = 1; i < n; i++) { /* equal ids are in the order of their numbers */
