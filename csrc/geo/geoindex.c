@@ -167,17 +167,6 @@ typedef struct {
     size_t n;
 } alone_t;
 
-/* The order of spots: by face, then along a Z curve. */
-static uint32_t key_of(const spot_t *spot) {
-    uint64_t key = (uint64_t)(spot->cx >> (FB_QUADS_DEPTH - 13) & 0x1fff) |
-                   (uint64_t)(spot->cy >> (FB_QUADS_DEPTH - 13)) << 32;
-    key = (key | key << 8) & 0x00ff00ff00ff00ff;
-    key = (key | key << 4) & 0x0f0f0f0f0f0f0f0f;
-    key = (key | key << 2) & 0x3333333333333333;
-    key = (key | key << 1) & 0x5555555555555555;
-    return (spot->cx >> FB_QUADS_DEPTH) << 26 | (uint32_t)key | (uint32_t)(key >> 31);
-}
-
 /* The leaf of a spot. */
 FB_INLINE uint32_t leaf_of(const fb_quads_t *t, const spot_t *spot) {
     uint32_t at = spot->cx >> FB_QUADS_DEPTH;
@@ -318,13 +307,17 @@ static void sort_found(int64_t *ids, double *metres, size_t n) {
 FB_TARGET_AVX2 static inline uint32_t near_avx2(const fb_quads_chunk_t *chunk, const float at[3],
                                                 float bound, float squares[FB_QUADS_CHUNK]) {
     const fb_quads_floats_t *points = (const fb_quads_floats_t *)(const void *)(chunk + 1);
-    const __m256 x = _mm256_sub_ps(_mm256_loadu_ps(points->c[0]), _mm256_set1_ps(at[0]));
-    const __m256 y = _mm256_sub_ps(_mm256_loadu_ps(points->c[1]), _mm256_set1_ps(at[1]));
-    const __m256 z = _mm256_sub_ps(_mm256_loadu_ps(points->c[2]), _mm256_set1_ps(at[2]));
-    const __m256 square = _mm256_add_ps(_mm256_add_ps(_mm256_mul_ps(x, x), _mm256_mul_ps(y, y)),
-                                        _mm256_mul_ps(z, z));
-    _mm256_storeu_ps(squares, square);
-    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(square, _mm256_set1_ps(bound), _CMP_LE_OQ));
+    uint32_t bits = 0;
+    for (unsigned i = 0; i < FB_QUADS_CHUNK; i += 8) {
+        const __m256 x = _mm256_sub_ps(_mm256_loadu_ps(points->c[0] + i), _mm256_set1_ps(at[0]));
+        const __m256 y = _mm256_sub_ps(_mm256_loadu_ps(points->c[1] + i), _mm256_set1_ps(at[1]));
+        const __m256 z = _mm256_sub_ps(_mm256_loadu_ps(points->c[2] + i), _mm256_set1_ps(at[2]));
+        const __m256 square = _mm256_add_ps(_mm256_add_ps(_mm256_mul_ps(x, x), _mm256_mul_ps(y, y)),
+                                            _mm256_mul_ps(z, z));
+        _mm256_storeu_ps(squares + i, square);
+        bits |= (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(square, _mm256_set1_ps(bound), _CMP_LE_OQ)) << i;
+    }
+    return bits;
 }
 #include "geoindex_search.h"
 #define DISPATCH(name, ...) \

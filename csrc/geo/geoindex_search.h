@@ -167,7 +167,7 @@ TARGET static size_t LEVEL(nearest)(const fb_quads_t *t, const double *lat, cons
     for (size_t i = 0; i < m; i += max) {
         const size_t some = m - i < max ? m - i : max;
         LEVEL(find_spots)(lat + i, lng + i, some, there);
-        for (size_t j = 0; j < some; j++) order[j] = (uint64_t)key_of(&there[j]) << 32 | j;
+        for (size_t j = 0; j < some; j++) order[j] = (uint64_t)fb_quads_key(there[j].cx, there[j].cy) << 32 | j;
         if (max > FEW) fb_sort_words(order, order + max, some);
         LEVEL(nearest_some)(t, lat + i, lng + i, there, order, some, k, most, bound, ids + i * k,
                             metres + i * k);

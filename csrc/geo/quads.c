@@ -1,6 +1,6 @@
 /* Quadtrees of points that move: region quadtrees [1] whose leaves are buckets.
  *
- * Idea. A leaf keeps its points in chunks of eight, coordinates side by side, so that a search tests eight at a
+ * Idea. A leaf keeps its points in chunks of sixteen, coordinates side by side, so that a search tests them at the same
  * time; only its newest chunk is not full, and a hole is filled with the newest point. Chunks know their leaf.
  * A hash table leads from ids to places in chunks. So to move a point within its leaf is to look it up, to
  * compare its new cell with the leaf's and to write two numbers; further away, it is taken out of its leaf,
@@ -28,10 +28,12 @@
 #include <stdlib.h>
 
 #include "memory.h"
+#include "sort.h"
 
 enum {
     ROOM = 4 * FB_QUADS_DEPTH + 8, /* chunks, and nodes, that one change can need */
     TABLE_MIN = 16,
+    MANY = 64, /* points of a batch that are worth to be sorted */
     AHEAD = 12 /* items of a batch that are fetched before their turn */
 };
 
@@ -138,6 +140,7 @@ static bool room_for_nodes(fb_quads_t *t, size_t more) {
 static bool room_for_chunks(fb_quads_t *t, size_t more) {
     if (t->free_chunks + t->chunks_max - t->chunks_used >= more) return true;
     const size_t max = grown(t->chunks_max, t->chunks_used + more);
+    if (max > FB_QUADS_NONE / FB_QUADS_CHUNK) return false; /* places are numbered by 32 bits */
     uint8_t *chunks = moved(t->chunks, t->chunks_used * t->chunk_bytes, max * t->chunk_bytes);
     if (chunks == NULL) return false;
     t->chunks = chunks;
@@ -435,34 +438,64 @@ bool fb_quads_remove(fb_quads_t *t, int64_t id, double *a, double *b) {
 
 /* ---- many --------------------------------------------------------------------------------------------- */
 
+FB_INLINE int64_t item_of(const int64_t *ids, const uint64_t *order, size_t i) {
+    return ids[order == NULL ? i : (uint32_t)order[i]];
+}
+
 /* Fetches what item i + AHEAD of a batch will need; and for a nearer one, whose entry has come by then, its place. */
-FB_INLINE void fetch(const fb_quads_t *t, const int64_t *ids, size_t i, size_t n) {
-    if (i + 2 * AHEAD < n) FB_PREFETCH(&t->table[tag_of(t, ids[i + 2 * AHEAD]) & t->mask]);
+FB_INLINE void fetch(const fb_quads_t *t, const int64_t *ids, const uint64_t *order, size_t i, size_t n) {
+    if (i + 2 * AHEAD < n) FB_PREFETCH(&t->table[tag_of(t, item_of(ids, order, i + 2 * AHEAD)) & t->mask]);
     if (i + AHEAD < n) {
-        const uint64_t entry = t->table[tag_of(t, ids[i + AHEAD]) & t->mask];
+        const uint64_t entry = t->table[tag_of(t, item_of(ids, order, i + AHEAD)) & t->mask];
         if (entry) {
             const fb_quads_chunk_t *chunk = fb_quads_chunk(t, fb_quads_chunk_of(place_at(entry)));
-            FB_PREFETCH(&chunk->ids[0]);
+            const uint32_t slot = fb_quads_slot_of(place_at(entry));
+            FB_PREFETCH(&chunk->ids[slot]);
             FB_PREFETCH(&chunk->leaf);
-            FB_PREFETCH_WRITE(&chunk->a[0]);
-            FB_PREFETCH_WRITE(&chunk->b[0]);
+            FB_PREFETCH_WRITE(&chunk->a[slot]);
+            FB_PREFETCH_WRITE(&chunk->b[slot]);
         }
     }
 }
 
+/* Inserts all of a batch, in an order if there is one, or, if one cannot be inserted, *done, none. */
+static fb_status_t insert_all(fb_quads_t *t, const int64_t *ids, const double *a, const double *b, size_t n,
+                              const uint64_t *order, size_t *done) {
+    for (size_t i = 0; i < n; i++) {
+        const size_t item = order == NULL ? i : (uint32_t)order[i];
+        fetch(t, ids, order, i, n);
+        const fb_status_t status = fb_quads_insert(t, ids[item], a[item], b[item]);
+        if (status == FB_OK) continue;
+        *done = item;
+        while (i-- > 0) (void)fb_quads_remove(t, item_of(ids, order, i), NULL, NULL);
+        return status;
+    }
+    *done = n;
+    return FB_OK;
+}
+
+/* The order of points along a Z curve, which puts leaves side by side; NULL if there is no memory. */
+static uint64_t *order_of(const fb_quads_t *t, const double *a, const double *b, size_t n) {
+    uint64_t *words = malloc(2 * n * sizeof *words);
+    for (size_t i = 0; words != NULL && i < n; i++) {
+        fb_quads_point_t point = {.a = a[i], .b = b[i]};
+        t->place(t, &point);
+        words[i] = (uint64_t)fb_quads_key(point.cx, point.cy) << 32 | i;
+    }
+    if (words != NULL) fb_sort_words(words, words + n, n);
+    return words;
+}
+
 fb_status_t fb_quads_insert_many(fb_quads_t *t, const int64_t *ids, const double *a, const double *b,
                                  size_t n, size_t *done) {
-    fb_status_t status = FB_OK;
-    size_t i = 0;
     *done = n;
     if (n > FB_QUADS_MAX - t->n) return FB_OUT_OF_RANGE;
     if (!room_in_table(t, t->n + n)) return FB_NO_MEMORY;
-    for (; i < n && status == FB_OK; i++) {
-        fetch(t, ids, i, n);
-        status = fb_quads_insert(t, ids[i], a[i], b[i]);
-    }
-    if (status == FB_OK) return FB_OK;
-    for (size_t k = *done = i - 1; k-- > 0;) (void)fb_quads_remove(t, ids[k], NULL, NULL);
+    uint64_t *order = n < MANY ? NULL : order_of(t, a, b, n);
+    fb_status_t status = insert_all(t, ids, a, b, n, order, done);
+    free(order);
+    /* Which is the first that cannot be inserted is a matter of the given order. */
+    if (status != FB_OK && order != NULL) status = insert_all(t, ids, a, b, n, NULL, done);
     return status;
 }
 
@@ -470,11 +503,11 @@ fb_status_t fb_quads_move_many(fb_quads_t *t, const int64_t *ids, const double *
                                size_t n, size_t *done) {
     fb_status_t status = FB_OK;
     for (*done = 0; *done < n; ++*done) {
-        fetch(t, ids, *done, n);
+        fetch(t, ids, NULL, *done, n);
         if (fb_quads_find(t, ids[*done]) == FB_QUADS_NONE) return FB_NOT_BUILT;
     }
     for (size_t i = 0; i < n && status == FB_OK; i++) {
-        fetch(t, ids, i, n);
+        fetch(t, ids, NULL, i, n);
         status = fb_quads_move(t, ids[i], a[i], b[i]);
     }
     return status;
@@ -483,8 +516,10 @@ fb_status_t fb_quads_move_many(fb_quads_t *t, const int64_t *ids, const double *
 fb_status_t fb_quads_set_many(fb_quads_t *t, const int64_t *ids, const double *a, const double *b,
                               size_t n) {
     fb_status_t status = FB_OK;
+    size_t done;
+    if (t->n == 0 && fb_quads_insert_many(t, ids, a, b, n, &done) == FB_OK) return FB_OK;
     for (size_t i = 0; i < n && status == FB_OK; i++) {
-        fetch(t, ids, i, n);
+        fetch(t, ids, NULL, i, n);
         status = fb_quads_set(t, ids[i], a[i], b[i]);
     }
     return status;
@@ -496,7 +531,7 @@ fb_status_t fb_quads_remove_many(fb_quads_t *t, const int64_t *ids, size_t n, si
     *done = n;
     if (removed == NULL) return FB_NO_MEMORY;
     for (; i < n; i++) {
-        fetch(t, ids, i, n);
+        fetch(t, ids, NULL, i, n);
         if (!fb_quads_remove(t, ids[i], &removed[2 * i], &removed[2 * i + 1])) break;
     }
     fb_status_t status = i == n ? FB_OK : FB_NOT_BUILT;

@@ -10,7 +10,7 @@
 #include "base.h"
 
 enum {
-    FB_QUADS_CHUNK = 8,
+    FB_QUADS_CHUNK = 16,
     FB_QUADS_DEPTH = 24,
     FB_QUADS_STACK = 8 + 3 * FB_QUADS_DEPTH, /* nodes that wait in a search, depth first */
     FB_QUADS_MAX_CAPACITY = 4096
@@ -19,12 +19,11 @@ enum {
 #define FB_QUADS_NONE UINT32_MAX
 #define FB_QUADS_MAX ((size_t)1 << 31)
 
-/* Eight points of a leaf; all but its newest chunk are full. With `floats`, three numbers more a point. */
+/* Sixteen points of a leaf; all but its newest chunk are full. With `floats`, three numbers more a point. */
 typedef struct {
     double a[FB_QUADS_CHUNK], b[FB_QUADS_CHUNK];
     int64_t ids[FB_QUADS_CHUNK];
     uint32_t leaf, next;
-    uint32_t unused[2];
 } fb_quads_chunk_t;
 
 typedef struct {
@@ -95,11 +94,21 @@ FB_INLINE void fb_quads_fetch(const fb_quads_t *t, const fb_quads_node_t *node) 
         FB_PREFETCH(&t->nodes[node->child]);
         FB_PREFETCH(&t->nodes[node->child + 2]);
     } else if (node->head != FB_QUADS_NONE) {
-        const fb_quads_chunk_t *chunk = fb_quads_chunk(t, node->head);
-        FB_PREFETCH(chunk->a);
-        FB_PREFETCH(chunk->b);
-        FB_PREFETCH(&chunk->leaf);
+        const uint8_t *chunk = (const uint8_t *)fb_quads_chunk(t, node->head);
+        for (size_t line = 0; line < sizeof(fb_quads_chunk_t); line += 64) FB_PREFETCH(chunk + line);
     }
+}
+
+/* The order of cells along a Z curve, tree after tree. */
+FB_INLINE uint32_t fb_quads_key(uint32_t cx, uint32_t cy) {
+    const unsigned bits = 14;
+    uint64_t key = (uint64_t)(cx >> (FB_QUADS_DEPTH - bits) & ((1u << bits) - 1)) |
+                   (uint64_t)(cy >> (FB_QUADS_DEPTH - bits)) << 32;
+    key = (key | key << 8) & 0x00ff00ff00ff00ff;
+    key = (key | key << 4) & 0x0f0f0f0f0f0f0f0f;
+    key = (key | key << 2) & 0x3333333333333333;
+    key = (key | key << 1) & 0x5555555555555555;
+    return cx >> FB_QUADS_DEPTH << 2 * bits | (uint32_t)key | (uint32_t)(key >> 31);
 }
 
 /* A place is a chunk and a slot in it. */

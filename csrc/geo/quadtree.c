@@ -127,6 +127,25 @@ FB_INLINE void children_gaps(const fb_quads_t *t, const sides_t *s, const fb_qua
     for (uint32_t i = 0; i < 4; i++) squares[i] = gx[i & 1] + gy[i >> 1];
 }
 
+/* Adds the children of a node to a stack, but for one and those that are too far: the nearest on top. */
+FB_INLINE size_t open_node(const fb_quads_t *t, const sides_t *s, const fb_quads_node_t *node, uint32_t but,
+                           double x, double y, double bound, near_t *stack, size_t depth) {
+    const size_t low = depth;
+    double to[4];
+    uint32_t bits = 0;
+    children_gaps(t, s, node, x, y, to);
+    for (uint32_t i = 0; i < 4; i++) bits |= (uint32_t)(to[i] <= bound) << i;
+    if (but != FB_QUADS_NONE) bits &= ~(1u << (but - node->child));
+    for (; bits; bits &= bits - 1) {
+        const uint32_t i = fb_trailing_zeros64(bits);
+        size_t j = depth++;
+        fb_quads_fetch(t, &t->nodes[node->child + i]);
+        for (; j > low && stack[j - 1].square < to[i]; j--) stack[j] = stack[j - 1];
+        stack[j] = (near_t){to[i], node->child + i};
+    }
+    return depth;
+}
+
 /* The leaf that a point lies in, or is nearest to if it is out of bounds. */
 FB_INLINE uint32_t leaf_at(const fb_quads_t *t, double x, double y) {
     const double dx = x - t->origin_x, dy = y - t->origin_y;

@@ -1,7 +1,7 @@
 /* Searches of quadtree.c, compiled once for every dispatch level: it defines LEVEL(name), TARGET, and
  *   hits(chunk, box)                 bit mask of the points in a box
  *   squares_to(chunk, x, y, squares, bound)   squared distances; bit mask of those not above `bound`
- * of all eight points, there or not.
+ * of all points that there is room for, there or not.
  */
 
 TARGET static fb_status_t LEVEL(query)(const fb_quads_t *t, const double box[4], fb_quads_found_t *found) {
@@ -116,34 +116,24 @@ TARGET static inline size_t LEVEL(try_leaf)(const fb_quads_t *t, const fb_quads_
 }
 
 /* The nearest k of one point, or fewer, as a heap with the furthest on top; how many. First in the leaf that the
- * point lies in, then below the smallest node that all nearer points lie in. */
+ * point lies in, then beside it and beside what is above, up to the smallest node that all nearer points lie in. */
 TARGET static size_t LEVEL(nearest_one)(const fb_quads_t *t, const sides_t *sides, double x, double y,
                                         size_t k, double bound, int64_t *ids, double *found) {
     near_t stack[FB_QUADS_STACK];
-    const uint32_t home = leaf_at(t, x, y);
-    const fb_quads_node_t *node = &t->nodes[home];
-    size_t depth = 0, n = LEVEL(try_leaf)(t, node, x, y, k, &bound, ids, found, 0);
-    while (node->parent != FB_QUADS_NONE && !reaches(t, sides, node, x, y, bound)) {
-        node = &t->nodes[node->parent];
-    }
-    if (node == &t->nodes[home]) return n;
-    for (stack[depth++] = (near_t){0.0, (uint32_t)(node - t->nodes)}; depth;) {
-        const near_t at = stack[--depth];
-        if (at.square > bound || at.node == home) continue;
-        node = &t->nodes[at.node];
-        if (node->child == FB_QUADS_NONE) {
-            n = LEVEL(try_leaf)(t, node, x, y, k, &bound, ids, found, n);
-            continue;
-        }
-        const size_t low = depth;
-        double to[4];
-        children_gaps(t, sides, node, x, y, to);
-        for (uint32_t i = 0; i < 4; i++) {
-            if (to[i] > bound) continue;
-            size_t j = depth++;
-            fb_quads_fetch(t, &t->nodes[node->child + i]);
-            for (; j > low && stack[j - 1].square < to[i]; j--) stack[j] = stack[j - 1];
-            stack[j] = (near_t){to[i], node->child + i};
+    uint32_t at = leaf_at(t, x, y);
+    size_t n = LEVEL(try_leaf)(t, &t->nodes[at], x, y, k, &bound, ids, found, 0);
+    for (uint32_t above; (above = t->nodes[at].parent) != FB_QUADS_NONE; at = above) {
+        if (reaches(t, sides, &t->nodes[at], x, y, bound)) break;
+        size_t depth = open_node(t, sides, &t->nodes[above], at, x, y, bound, stack, 0);
+        while (depth) {
+            const near_t next = stack[--depth];
+            const fb_quads_node_t *node = &t->nodes[next.node];
+            if (next.square > bound) continue;
+            if (node->child == FB_QUADS_NONE) {
+                n = LEVEL(try_leaf)(t, node, x, y, k, &bound, ids, found, n);
+            } else {
+                depth = open_node(t, sides, node, FB_QUADS_NONE, x, y, bound, stack, depth);
+            }
         }
     }
     return n;
