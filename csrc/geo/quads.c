@@ -191,6 +191,7 @@ static uint32_t new_group(fb_quads_t *t) {
 static fb_quads_node_t empty_leaf(uint32_t parent, uint32_t cx, uint32_t cy, uint32_t depth) {
     return (fb_quads_node_t){.child = FB_QUADS_NONE,
                              .head = FB_QUADS_NONE,
+                             .second = FB_QUADS_NONE,
                              .parent = parent,
                              .cx = cx,
                              .cy = cy,
@@ -235,7 +236,10 @@ FB_INLINE fb_quads_point_t point_at(const fb_quads_t *t, fb_quads_chunk_t *chunk
 static uint32_t push(fb_quads_t *t, uint32_t leaf, int64_t id, const fb_quads_point_t *point) {
     fb_quads_node_t *node = &t->nodes[leaf];
     const uint32_t slot = node->count % FB_QUADS_CHUNK;
-    if (slot == 0) node->head = new_chunk(t, leaf, node->head);
+    if (slot == 0) {
+        node->second = node->head;
+        node->head = new_chunk(t, leaf, node->head);
+    }
     node->count++;
     fb_quads_chunk_t *chunk = fb_quads_chunk(t, node->head);
     chunk->ids[slot] = id;
@@ -261,6 +265,7 @@ static void take(fb_quads_t *t, uint32_t place) {
     node->count--;
     if (last == 0) {
         node->head = newest->next;
+        node->second = node->head == FB_QUADS_NONE ? FB_QUADS_NONE : fb_quads_chunk(t, node->head)->next;
         free_chunk(t, head);
     }
 }
@@ -298,7 +303,7 @@ static void split(fb_quads_t *t, uint32_t leaf) {
                                          node->depth + 1);
     }
     node->child = child;
-    node->head = FB_QUADS_NONE;
+    node->head = node->second = FB_QUADS_NONE;
     node->count = 0;
     if (t->made != NULL) t->made(t, child);
     pour(t, head, count, leaf);

@@ -7,6 +7,8 @@
 #ifndef FB_GEO_QUADS_H
 #define FB_GEO_QUADS_H
 
+#include <stddef.h>
+
 #include "base.h"
 
 enum {
@@ -37,7 +39,7 @@ typedef struct {
     uint32_t parent; /* NONE at a root */
     uint32_t cx, cy; /* its first cell */
     uint32_t depth;
-    uint32_t unused;
+    uint32_t second; /* leaf: the chunk after the newest, or NONE, to be fetched together with it */
 } fb_quads_node_t;
 
 /* Sides of the boxes of four nodes, in space: x, y, z. */
@@ -88,14 +90,23 @@ FB_INLINE fb_quads_floats_t *fb_quads_floats(fb_quads_chunk_t *chunk) {
 /* How many points there are in the newest chunk of a leaf of `count`, which is not 0. */
 FB_INLINE uint32_t fb_quads_in_head(uint32_t count) { return (count - 1) % FB_QUADS_CHUNK + 1; }
 
+FB_INLINE void fb_quads_fetch_chunk(const fb_quads_t *t, uint32_t chunk) {
+    if (chunk == FB_QUADS_NONE) return;
+    const bool floats = t->chunk_bytes > sizeof(fb_quads_chunk_t); /* which tell most of the rest apart */
+    const uint8_t *bytes = t->chunks + chunk * t->chunk_bytes;
+    for (size_t at = floats ? offsetof(fb_quads_chunk_t, leaf) : 0; at < t->chunk_bytes; at += 64) {
+        FB_PREFETCH(bytes + at);
+    }
+}
+
 /* Fetches what a search will look at in a node. */
 FB_INLINE void fb_quads_fetch(const fb_quads_t *t, const fb_quads_node_t *node) {
     if (node->child != FB_QUADS_NONE) {
         FB_PREFETCH(&t->nodes[node->child]);
         FB_PREFETCH(&t->nodes[node->child + 2]);
-    } else if (node->head != FB_QUADS_NONE) {
-        const uint8_t *chunk = (const uint8_t *)fb_quads_chunk(t, node->head);
-        for (size_t line = 0; line < sizeof(fb_quads_chunk_t); line += 64) FB_PREFETCH(chunk + line);
+    } else {
+        fb_quads_fetch_chunk(t, node->head);
+        fb_quads_fetch_chunk(t, node->second);
     }
 }
 

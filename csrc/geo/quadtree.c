@@ -159,6 +159,22 @@ FB_INLINE uint32_t leaf_at(const fb_quads_t *t, double x, double y) {
     return at;
 }
 
+/* Fetches a leaf, and those of its siblings that are nearer than the nearest k would be if its points were spread
+ * evenly, and some more. */
+FB_INLINE void fetch_around(const fb_quads_t *t, const sides_t *s, uint32_t leaf, double x, double y, size_t k) {
+    const fb_quads_node_t *node = &t->nodes[leaf];
+    fb_quads_fetch(t, node);
+    if (node->parent == FB_QUADS_NONE) return;
+    const double side = (double)(1u << (t->depth - node->depth)) * (s->step_x > s->step_y ? s->step_x : s->step_y);
+    const double guess = side * side * (double)k / (node->count + 1.0);
+    double to[4];
+    children_gaps(t, s, &t->nodes[node->parent], x, y, to);
+    for (uint32_t i = 0; i < 4; i++) {
+        const uint32_t sibling = (leaf & ~3u) + i;
+        if (to[i] <= guess && sibling != leaf) fb_quads_fetch(t, &t->nodes[sibling]);
+    }
+}
+
 /* Whether no point outside a node is as near as the square root of `bound`. */
 FB_INLINE bool reaches(const fb_quads_t *t, const sides_t *s, const fb_quads_node_t *node, double x,
                        double y, double bound) {

@@ -100,6 +100,15 @@ TARGET static inline size_t LEVEL(try_leaf)(const fb_quads_t *t, const fb_quads_
         const fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
         const uint32_t some = fb_quads_in_head(left);
         uint32_t bits = first_bits(some) & LEVEL(squares_to)(chunk, x, y, squares, *bound);
+        if (k == 1) { /* the same, but quicker */
+            for (; bits; bits &= bits - 1) {
+                const unsigned slot = fb_trailing_zeros64(bits);
+                if (n && !fb_closer(squares[slot], chunk->ids[slot], *bound, ids[0])) continue;
+                *bound = found[0] = squares[slot];
+                ids[0] = chunk->ids[slot];
+                n = 1;
+            }
+        }
         for (; bits; bits &= bits - 1) {
             const unsigned slot = fb_trailing_zeros64(bits);
             if (n < k) {
@@ -121,6 +130,7 @@ TARGET static size_t LEVEL(nearest_one)(const fb_quads_t *t, const sides_t *side
                                         size_t k, double bound, int64_t *ids, double *found) {
     near_t stack[FB_QUADS_STACK];
     uint32_t at = leaf_at(t, x, y);
+    fetch_around(t, sides, at, x, y, k);
     size_t n = LEVEL(try_leaf)(t, &t->nodes[at], x, y, k, &bound, ids, found, 0);
     for (uint32_t above; (above = t->nodes[at].parent) != FB_QUADS_NONE; at = above) {
         if (reaches(t, sides, &t->nodes[at], x, y, bound)) break;

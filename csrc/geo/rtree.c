@@ -18,10 +18,10 @@
  *
  * Changes copy the path from leaf to root, so nodes that a view can reach never change (path copying
  * [3]), and the new root is the next view. An insert goes down to the child whose half perimeter grows
- * least. A full leaf shares with its nearest sibling; if that has hardly any room, the entries of all siblings are
- * cut into leaves anew; if those are full as well, it is split where the parts' boxes overlap least along
- * an axis, then have the least perimeter [4], and so are full inner nodes. A removal shrinks the boxes above and
- * drops empty nodes. Once half as many changes were made as there are boxes, fb_rtree_worn tells the owner to
+ * least. A full node is split where the parts' boxes overlap least along an axis, then have the least perimeter
+ * [4]; but if a leaf's parent is full too, the entries of all of its leaves are cut into leaves anew, if that makes
+ * room. A removal shrinks the boxes above and drops empty nodes. Once half as many changes were made as there are
+ * boxes, fb_rtree_worn tells the owner to
  * make a loose tree anew: so the shape stays good, and a change costs O(log n) copied nodes, and O(log n) more,
  * amortised, for that.
  *
@@ -71,8 +71,8 @@ enum {
     STACK = FAN * FB_RTREE_LEVELS,
     MAX_HEIGHT = FB_RTREE_LEVELS - 4, /* of a tree before a change */
     LEAST = 6,                        /* entries of a part of a node that is split */
-    LOOSE = 15,                       /* entries of a node of a loose tree */
-    ROOM = 2,                         /* free entries that two leaves have if they share anew */
+    LOOSE_LEAF = 15,                  /* most entries of a leaf of a loose tree */
+    LOOSE_INNER = 14,                 /* and of an inner node */
     BLOCKS = 192,                     /* each an eighth more: enough for all nodes there can be */
 };
 #define NONE UINT32_MAX /* no node, no link; an empty slot of the map */
@@ -821,10 +821,16 @@ static void select_places(place_t *places, size_t n, size_t middle, bool by_y) {
     }
 }
 
-/* Orders n places so that `parts` parts of equal size are nearly square: what they span is cut across its longer
- * side, again and again [6]. Of all parts, those from `from` to `to`. */
-static void cut(place_t *places, size_t n, size_t parts, size_t from, size_t to) {
-    const size_t begin = part_of(from, parts, n), end = part_of(to, parts, n), middle = (from + to) / 2;
+/* Where a part of n places that make up `leaves` leaves begins. */
+FB_INLINE size_t place_part(size_t part, size_t parts, size_t leaves, size_t n) {
+    return part_of(part_of(part, parts, leaves), leaves, n);
+}
+
+/* Orders n places, `leaves` leaves, so that `parts` parts of them are nearly square: what they span is cut across its
+ * longer side, again and again [6]. Of all parts, those from `from` to `to`. */
+static void cut(place_t *places, size_t n, size_t leaves, size_t parts, size_t from, size_t to) {
+    const size_t begin = place_part(from, parts, leaves, n), end = place_part(to, parts, leaves, n);
+    const size_t middle = (from + to) / 2;
     if (to - from < 2) return;
     double min_x = INFINITY, min_y = INFINITY, max_x = -INFINITY, max_y = -INFINITY;
     for (size_t i = begin; i < end; i++) {
@@ -834,9 +840,9 @@ static void cut(place_t *places, size_t n, size_t parts, size_t from, size_t to)
         max_y = more(max_y, places[i].y);
     }
     const bool by_y = 0.5 * max_y - 0.5 * min_y > 0.5 * max_x - 0.5 * min_x;
-    select_places(places + begin, end - begin, part_of(middle, parts, n) - begin, by_y);
-    cut(places, n, parts, from, middle);
-    cut(places, n, parts, middle, to);
+    select_places(places + begin, end - begin, place_part(middle, parts, leaves, n) - begin, by_y);
+    cut(places, n, leaves, parts, from, middle);
+    cut(places, n, leaves, parts, middle, to);
 }
 
 FB_INLINE double half_perimeter(fb_rtree_box_t box) {
@@ -957,57 +963,13 @@ static uint32_t split(fb_rtree_t *tree, uint32_t link, uint32_t level, entry_t e
     return other;
 }
 
-/* The child of the same parent whose box makes the smallest one with that of a child; NONE if there is
- * no other. */
-static uint32_t nearest_sibling(const fb_rtree_node_t *parent, uint32_t link) {
-    const unsigned self = slot_of(parent, link);
-    const fb_rtree_box_t box = entry_box(parent, self);
-    double least = INFINITY;
-    uint32_t nearest = NONE;
-    for (unsigned slot = 0; slot < FAN; slot++) {
-        if (slot == self || is_empty(parent, slot)) continue;
-        const fb_rtree_box_t other = entry_box(parent, slot);
-        const double size = half_perimeter(join_boxes(box, other)) - half_perimeter(other);
-        if (size < least) {
-            least = size;
-            nearest = parent->of.to.link[slot];
-        }
-    }
-    return nearest;
+static bool is_full(const fb_rtree_node_t *node) {
+    bool full = true;
+    for (unsigned slot = 0; slot < FAN; slot++) full &= !is_empty(node, slot);
+    return full;
 }
 
-/* Makes a child of a node on an owned path one that may be changed. */
-static fb_rtree_node_t *own_child(fb_rtree_t *tree, fb_rtree_node_t *parent, unsigned slot) {
-    const uint32_t link = parent->of.to.link[slot];
-    own(tree, link);
-    parent->of.to.child[slot] = tree->links[link].node;
-    return own_node(tree, tree->links[link].node);
-}
-
-/* Shares the entries of a full leaf, of a sibling and one more out between the two, if that leaves room. */
-static bool share(fb_rtree_t *tree, uint32_t link, entry_t entry) {
-    entry_t entries[2 * FAN + 1];
-    fb_rtree_node_t *parent = own_node(tree, tree->links[tree->links[link].parent].node);
-    const uint32_t sibling = nearest_sibling(parent, link);
-    if (sibling == NONE) return false;
-    unsigned n = get_entries(tree, sibling, 0, entries);
-    if (n > FAN - ROOM) return false;
-    n += get_entries(tree, link, 0, entries + n);
-    entries[n++] = entry;
-    (void)own_child(tree, parent, slot_of(parent, sibling));
-    const unsigned first = best_split(entries, n, n - FAN, FAN);
-    unsigned stay = 0; /* of the first part */
-    for (unsigned i = 0; i < first; i++) stay += entries[i].link == link;
-    const bool swap = 2 * stay < first;
-    set_entries(tree, swap ? sibling : link, 0, entries, first);
-    set_entries(tree, swap ? link : sibling, 0, entries + first, n - first);
-    set_above(tree, link);
-    set_above(tree, sibling);
-    return true;
-}
-
-/* Shares the entries of all children of a node on level 1 and one more out anew, with some room in each, if that is
- * enough. */
+/* Cuts the entries of all children of a node on level 1 and one more into leaves anew, with room, if that is enough. */
 static bool regroup(fb_rtree_t *tree, uint32_t link, entry_t entry) {
     entry_t entries[FAN * FAN], some[FAN];
     place_t places[FAN * FAN];
@@ -1019,13 +981,13 @@ static bool regroup(fb_rtree_t *tree, uint32_t link, entry_t entry) {
         leaves[have++] = parent->of.to.link[slot];
         n += get_entries(tree, parent->of.to.link[slot], 0, entries + n);
     }
-    if (n >= FAN * (FAN - 1)) return false;
+    const unsigned want = (n + LOOSE_LEAF) / LOOSE_LEAF;
+    if (want > LOOSE_INNER) return false;
     entries[n++] = entry;
     for (unsigned i = 0; i < n; i++) places[i] = place_of(entries[i].box, i);
-    const unsigned enough = (n + LOOSE - 1) / LOOSE, want = enough < FAN ? enough : FAN;
     for (unsigned i = 0; i < have; i++) own(tree, leaves[i]);
     for (; have < want; have++) leaves[have] = take_link(tree, take_node(tree), link);
-    cut(places, n, want, 0, want);
+    cut(places, n, want, want, 0, want);
     clear_node(parent);
     for (unsigned part = 0; part < want; part++) {
         const size_t begin = part_of(part, want, n), end = part_of(part + 1, want, n);
@@ -1049,16 +1011,16 @@ static bool regroup(fb_rtree_t *tree, uint32_t link, entry_t entry) {
     return true;
 }
 
-/* Most boxes that a node on a level of a loose tree holds. */
-static uint64_t loose_boxes(uint32_t level) {
-    uint64_t n = LOOSE;
-    while (level--) n *= LOOSE;
+/* Most leaves that a loose tree has below a node of a level. */
+static uint64_t loose_leaves(uint32_t level) {
+    uint64_t n = 1;
+    while (level--) n *= LOOSE_INNER;
     return n;
 }
 
-/* Makes a node of n boxes on a level, and what is below: its link, or NONE if there is no memory. */
+/* Makes a node of n boxes on a level, with `leaves` leaves: its link, or NONE if there is no memory. */
 static uint32_t build(fb_rtree_t *tree, const double *boxes, const int64_t *ids, place_t *places, size_t n,
-                      uint32_t level) {
+                      size_t leaves, uint32_t level) {
     if (tree->n_free_nodes == 0 && more_nodes(tree, 1 + tree->n_chunks / 32) != FB_OK) return NONE;
     if (tree->n_free_links == 0 && more_links(tree) != FB_OK) return NONE;
     const uint32_t link = take_link(tree, take_node(tree), NONE);
@@ -1072,12 +1034,13 @@ static uint32_t build(fb_rtree_t *tree, const double *boxes, const int64_t *ids,
         }
         return link;
     }
-    const uint64_t most = loose_boxes(level - 1);
-    const size_t parts = (size_t)((n + most - 1) / most);
-    cut(places, n, parts, 0, parts);
+    const uint64_t most = loose_leaves(level - 1);
+    const size_t parts = (size_t)((leaves + most - 1) / most);
+    cut(places, n, leaves, parts, 0, parts);
     for (unsigned part = 0; part < parts; part++) {
-        const size_t begin = part_of(part, parts, n), end = part_of(part + 1, parts, n);
-        const uint32_t child = build(tree, boxes, ids, places + begin, end - begin, level - 1);
+        const size_t begin = place_part(part, parts, leaves, n), end = place_part(part + 1, parts, leaves, n);
+        const size_t here = part_of(part + 1, parts, leaves) - part_of(part, parts, leaves);
+        const uint32_t child = build(tree, boxes, ids, places + begin, end - begin, here, level - 1);
         if (child == NONE) return NONE;
         tree->links[child].parent = link;
         put_entry(node, part, level, entry_of(tree, child));
@@ -1086,7 +1049,7 @@ static uint32_t build(fb_rtree_t *tree, const double *boxes, const int64_t *ids,
 }
 
 fb_rtree_t *fb_rtree_loose(const fb_rtree_view_t *view) {
-    const size_t n = view->n, nodes = n / (LOOSE - 1) + FAN;
+    const size_t n = view->n, leaves = (n + LOOSE_LEAF - 1) / LOOSE_LEAF, nodes = leaves + leaves / 12 + FAN;
     double *boxes = (double *)fb_alloc_zeroed(4 * n * sizeof(*boxes));
     int64_t *ids = (int64_t *)fb_alloc_zeroed(n * sizeof(*ids));
     place_t *places = (place_t *)fb_alloc_zeroed(n * sizeof(*places));
@@ -1101,9 +1064,9 @@ fb_rtree_t *fb_rtree_loose(const fb_rtree_view_t *view) {
     if (good && n) {
         fb_rtree_items(view, ids, boxes);
         for (size_t i = 0; i < n; i++) places[i] = place_of(box_at(boxes, i), i);
-        while (loose_boxes(tree->height++) < n) {
+        while (loose_leaves(tree->height++) < leaves) {
         }
-        tree->root = build(tree, boxes, ids, places, n, tree->height - 1);
+        tree->root = build(tree, boxes, ids, places, n, leaves, tree->height - 1);
         good = tree->root != NONE;
     }
     if (good) {
@@ -1140,7 +1103,6 @@ fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *
     for (;; level++) {
         fb_rtree_node_t *node = own_node(tree, tree->links[link].node);
         const uint32_t parent = tree->links[link].parent;
-        uint32_t other = NONE;
         unsigned slot = 0;
         while (slot < FAN && !is_empty(node, slot)) slot++;
         if (slot < FAN) {
@@ -1148,14 +1110,12 @@ fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *
             if (level == 0) map_add(tree, id, link);
             break;
         }
-        if (level == 0 && parent != NONE) {
-            if (share(tree, link, entry)) break;
-            if (regroup(tree, parent, entry)) {
-                link = parent;
-                break;
-            }
+        if (level == 0 && parent != NONE && is_full(own_node(tree, tree->links[parent].node)) &&
+            regroup(tree, parent, entry)) {
+            link = parent;
+            break;
         }
-        other = split(tree, link, level, entry);
+        const uint32_t other = split(tree, link, level, entry);
         entry = entry_of(tree, other);
         if (parent == NONE) {
             const uint32_t root = take_link(tree, take_node(tree), NONE);
