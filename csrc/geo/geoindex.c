@@ -31,7 +31,7 @@
 #include <immintrin.h>
 #endif
 
-enum { CELLS = 1 << FB_QUADS_DEPTH, FACES = 6, CAPACITY = 24 };
+enum { CELLS = 1 << FB_QUADS_DEPTH, FACES = 6, CAPACITY = 32 };
 
 #define RADIANS 0.017453292519943295
 #define HALF_TURN 3.141592653589793
