@@ -13,7 +13,7 @@
  * The nearest one is found by chords of floats alone, but for those that differ by less than their slack; then
  * answers are measured many at once.
  *
- * Complexity. As in quadtree.c. 38 bytes a point and what chunks have free.
+ * Complexity. As in quadtree.c. 37 bytes a point and what chunks have free.
  *
  * [1] As in the S2 library, with the plain central projection.
  */

@@ -14,12 +14,14 @@
  * there is skipped without a look at the point, and entries can be moved without one. Nothing is left where an
  * entry was removed: those behind move up. The hash is a bijective mix of the id and a seed.
  *
+ * Batches of new points go in along a Z curve, so that what is side by side in the plane is so in memory.
+ *
  * Invariants. Place p is in the table exactly if it is below the count of its leaf. Nodes are in groups of four,
  * siblings; free groups and chunks are in lists. Before a change there is room for all it can need, so a
  * change that has begun succeeds.
  *
  * Complexity. O(1) to move within a leaf, else O(depth + capacity), `capacity` at a split or join only.
- * 26 bytes a point and what chunks have free, 8 to 21 in the table, 43 a leaf.
+ * 25 bytes a point and what chunks have free, 8 to 21 in the table, 43 a leaf.
  *
  * [1] H. Samet, "The Design and Analysis of Spatial Data Structures", 1990, section 2.4 (PR quadtrees, buckets).
  */
