@@ -170,9 +170,9 @@ typedef struct {
 /* The leaf of a spot. */
 FB_INLINE uint32_t leaf_of(const fb_quads_t *t, const spot_t *spot) {
     uint32_t at = spot->cx >> FB_QUADS_DEPTH;
-    for (uint32_t bit = FB_QUADS_DEPTH; t->nodes[at].child != FB_QUADS_NONE;) {
+    for (uint32_t bit = FB_QUADS_DEPTH; !fb_quads_is_leaf(t, at);) {
         bit--;
-        at = t->nodes[at].child + (spot->cx >> bit & 1) + 2 * (spot->cy >> bit & 1);
+        at = fb_quads_child(t, at, spot->cx, spot->cy, bit);
     }
     return at;
 }

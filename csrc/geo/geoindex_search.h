@@ -30,7 +30,7 @@ TARGET static inline size_t LEVEL(open_node)(const fb_quads_t *t, uint32_t child
         const uint32_t i = fb_trailing_zeros64(bits);
         if (child + i == but) continue;
         size_t j = depth++;
-        fb_quads_fetch(t, &t->nodes[child + i]);
+        fb_quads_fetch(t, child + i);
         for (; j > low && stack[j - 1].square < to[i]; j--) stack[j] = stack[j - 1];
         stack[j] = (near_t){to[i], child + i};
     }
@@ -85,7 +85,7 @@ TARGET static inline void LEVEL(try_many)(const fb_quads_chunk_t *chunk, uint32_
 
 TARGET static inline void LEVEL(try_leaf)(const fb_quads_t *t, uint32_t leaf, search_t *s, bool one) {
     uint32_t left = t->nodes[leaf].count;
-    for (uint32_t head = t->nodes[leaf].head; left;) {
+    for (uint32_t head = fb_quads_head(t, leaf); left;) {
         const fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
         const uint32_t some = fb_quads_in_head(left), bits = (1u << some) - 1;
         if (one) {
@@ -110,8 +110,8 @@ TARGET static inline void LEVEL(search)(const fb_quads_t *t, const spot_t *spot,
         while (depth) {
             const near_t next = stack[--depth];
             if (next.square > s->bound) continue;
-            const uint32_t child = t->nodes[next.node].child;
-            if (child != FB_QUADS_NONE) {
+            const uint32_t child = t->down[next.node];
+            if (!(child & FB_QUADS_LEAF)) {
                 depth = LEVEL(open_node)(t, child, FB_QUADS_NONE, s, stack, depth, depth);
             } else {
                 LEVEL(try_leaf)(t, next.node, s, one);
@@ -192,13 +192,13 @@ TARGET static fb_status_t LEVEL(within_one)(const fb_quads_t *t, double lat, dou
     size_t depth = LEVEL(open_node)(t, 0, FB_QUADS_NONE, &s, stack, 0, 0);
     depth = LEVEL(open_node)(t, 4, FB_QUADS_NONE, &s, stack, 0, depth);
     while (depth) {
-        const fb_quads_node_t *node = &t->nodes[stack[--depth].node];
-        if (node->child != FB_QUADS_NONE) {
-            depth = LEVEL(open_node)(t, node->child, FB_QUADS_NONE, &s, stack, depth, depth);
+        const uint32_t at = stack[--depth].node, child = t->down[at];
+        if (!(child & FB_QUADS_LEAF)) {
+            depth = LEVEL(open_node)(t, child, FB_QUADS_NONE, &s, stack, depth, depth);
             continue;
         }
-        uint32_t left = node->count;
-        for (uint32_t head = node->head; left;) {
+        uint32_t left = t->nodes[at].count;
+        for (uint32_t head = fb_quads_head(t, at); left;) {
             const fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
             const uint32_t some = fb_quads_in_head(left);
             uint32_t bits = ((1u << some) - 1) & LEVEL(near)(chunk, s.c, s.bound, squares);

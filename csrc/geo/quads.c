@@ -126,12 +126,16 @@ static void *moved(void *memory, size_t used, size_t size) {
 static bool room_for_nodes(fb_quads_t *t, size_t more) {
     if (4 * t->free_groups + t->nodes_max - t->nodes_used >= more) return true;
     const size_t max = grown(t->nodes_max, t->nodes_used + more);
+    if (max > FB_QUADS_LEAF) return false;
     if (t->made != NULL) {
         fb_quads_boxes_t *boxes =
             moved(t->boxes, t->nodes_used / 4 * sizeof *boxes, max / 4 * sizeof *boxes);
         if (boxes == NULL) return false;
         t->boxes = boxes;
     }
+    uint32_t *down = moved(t->down, t->nodes_used * sizeof *down, max * sizeof *down);
+    if (down == NULL) return false;
+    t->down = down;
     fb_quads_node_t *nodes = moved(t->nodes, t->nodes_used * sizeof *nodes, max * sizeof *nodes);
     if (nodes == NULL) return false;
     t->nodes = nodes;
@@ -173,7 +177,7 @@ static void free_chunk(fb_quads_t *t, uint32_t chunk) {
 }
 
 static void free_group(fb_quads_t *t, uint32_t child) {
-    t->nodes[child].child = t->free_group;
+    t->down[child] = t->free_group;
     t->free_group = child;
     t->free_groups++;
 }
@@ -181,7 +185,7 @@ static void free_group(fb_quads_t *t, uint32_t child) {
 static uint32_t new_group(fb_quads_t *t) {
     uint32_t child = t->free_group;
     if (child != FB_QUADS_NONE) {
-        t->free_group = t->nodes[child].child;
+        t->free_group = t->down[child];
         t->free_groups--;
     } else {
         child = (uint32_t)t->nodes_used;
@@ -191,9 +195,7 @@ static uint32_t new_group(fb_quads_t *t) {
 }
 
 static fb_quads_node_t empty_leaf(uint32_t parent, uint32_t cx, uint32_t cy, uint32_t depth) {
-    return (fb_quads_node_t){.child = FB_QUADS_NONE,
-                             .head = FB_QUADS_NONE,
-                             .second = FB_QUADS_NONE,
+    return (fb_quads_node_t){.second = FB_QUADS_NONE,
                              .parent = parent,
                              .cx = cx,
                              .cy = cy,
@@ -208,9 +210,9 @@ FB_INLINE bool holds(const fb_quads_t *t, const fb_quads_node_t *node, uint32_t 
 
 /* The leaf below `node`, which holds the cell. */
 FB_INLINE uint32_t leaf_below(const fb_quads_t *t, uint32_t node, uint32_t cx, uint32_t cy) {
-    while (t->nodes[node].child != FB_QUADS_NONE) {
+    while (!fb_quads_is_leaf(t, node)) {
         const uint32_t bit = t->depth - t->nodes[node].depth - 1;
-        node = t->nodes[node].child + (cx >> bit & 1) + 2 * (cy >> bit & 1);
+        node = fb_quads_child(t, node, cx, cy, bit);
     }
     return node;
 }
@@ -239,21 +241,23 @@ static uint32_t push(fb_quads_t *t, uint32_t leaf, int64_t id, const fb_quads_po
     fb_quads_node_t *node = &t->nodes[leaf];
     const uint32_t slot = node->count % FB_QUADS_CHUNK;
     if (slot == 0) {
-        node->second = node->head;
-        node->head = new_chunk(t, leaf, node->head);
+        node->second = fb_quads_head(t, leaf);
+        t->down[leaf] = new_chunk(t, leaf, node->second) | FB_QUADS_LEAF;
     }
+    const uint32_t head = fb_quads_head(t, leaf);
     node->count++;
-    fb_quads_chunk_t *chunk = fb_quads_chunk(t, node->head);
+    fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
     chunk->ids[slot] = id;
     put(t, chunk, slot, point);
-    return node->head * FB_QUADS_CHUNK + slot;
+    return head * FB_QUADS_CHUNK + slot;
 }
 
 /* Takes a point out of its leaf, which has its place filled with the newest. */
 static void take(fb_quads_t *t, uint32_t place) {
     fb_quads_chunk_t *chunk = fb_quads_chunk(t, fb_quads_chunk_of(place));
-    fb_quads_node_t *node = &t->nodes[chunk->leaf];
-    const uint32_t head = node->head, last = fb_quads_in_head(node->count) - 1;
+    const uint32_t leaf = chunk->leaf;
+    fb_quads_node_t *node = &t->nodes[leaf];
+    const uint32_t head = fb_quads_head(t, leaf), last = fb_quads_in_head(node->count) - 1;
     fb_quads_chunk_t *newest = fb_quads_chunk(t, head);
     const uint32_t moved = head * FB_QUADS_CHUNK + last;
     if (moved != place) {
@@ -266,8 +270,8 @@ static void take(fb_quads_t *t, uint32_t place) {
     }
     node->count--;
     if (last == 0) {
-        node->head = newest->next;
-        node->second = node->head == FB_QUADS_NONE ? FB_QUADS_NONE : fb_quads_chunk(t, node->head)->next;
+        t->down[leaf] = newest->next | FB_QUADS_LEAF;
+        node->second = node->count ? fb_quads_chunk(t, newest->next)->next : FB_QUADS_NONE;
         free_chunk(t, head);
     }
 }
@@ -282,7 +286,7 @@ static void pour(fb_quads_t *t, uint32_t head, uint32_t count, uint32_t to) {
             const uint32_t tag = tag_of(t, id);
             fb_quads_point_t point = point_at(t, chunk, slot);
             uint32_t leaf = to;
-            if (t->nodes[to].child != FB_QUADS_NONE) {
+            if (!fb_quads_is_leaf(t, to)) {
                 t->place(t, &point);
                 leaf = leaf_below(t, to, point.cx, point.cy);
             }
@@ -298,14 +302,15 @@ static void pour(fb_quads_t *t, uint32_t head, uint32_t count, uint32_t to) {
 static void split(fb_quads_t *t, uint32_t leaf) {
     const uint32_t child = new_group(t);
     fb_quads_node_t *node = &t->nodes[leaf];
-    const uint32_t head = node->head, count = node->count;
+    const uint32_t head = fb_quads_head(t, leaf), count = node->count;
     const uint32_t side = 1u << (t->depth - node->depth - 1);
     for (uint32_t i = 0; i < 4; i++) {
         t->nodes[child + i] = empty_leaf(leaf, node->cx + (i & 1) * side, node->cy + (i >> 1) * side,
                                          node->depth + 1);
+        t->down[child + i] = FB_QUADS_NONE;
     }
-    node->child = child;
-    node->head = node->second = FB_QUADS_NONE;
+    t->down[leaf] = child;
+    node->second = FB_QUADS_NONE;
     node->count = 0;
     if (t->made != NULL) t->made(t, child);
     pour(t, head, count, leaf);
@@ -314,16 +319,16 @@ static void split(fb_quads_t *t, uint32_t leaf) {
 /* Joins a leaf that has lost a point and its siblings if they are few. */
 static void join(fb_quads_t *t, uint32_t leaf) {
     for (uint32_t parent; (parent = t->nodes[leaf].parent) != FB_QUADS_NONE; leaf = parent) {
-        const uint32_t child = t->nodes[parent].child;
+        const uint32_t child = t->down[parent];
         uint32_t total = 0;
         for (uint32_t i = child; i < child + 4; i++) {
-            if (t->nodes[i].child != FB_QUADS_NONE) return;
+            if (!fb_quads_is_leaf(t, i)) return;
             total += t->nodes[i].count;
         }
         if (total > t->capacity / 2) return;
-        t->nodes[parent].child = FB_QUADS_NONE;
+        t->down[parent] = FB_QUADS_NONE;
         for (uint32_t i = child; i < child + 4; i++) {
-            pour(t, t->nodes[i].head, t->nodes[i].count, parent);
+            pour(t, fb_quads_head(t, i), t->nodes[i].count, parent);
         }
         free_group(t, child);
     }
@@ -349,6 +354,7 @@ fb_status_t fb_quads_begin(fb_quads_t *t, bool floats) {
     t->nodes_used = (t->roots + 3) & ~3u;
     for (uint32_t i = 0; i < t->nodes_used; i++) {
         t->nodes[i] = empty_leaf(FB_QUADS_NONE, i << t->depth, 0, 0);
+        t->down[i] = FB_QUADS_NONE;
     }
     for (uint32_t i = 0; t->made != NULL && i < t->nodes_used; i += 4) t->made(t, i);
     return FB_OK;
@@ -356,6 +362,7 @@ fb_status_t fb_quads_begin(fb_quads_t *t, bool floats) {
 
 void fb_quads_end(fb_quads_t *t) {
     fb_free_zeroed(t->nodes);
+    fb_free_zeroed(t->down);
     fb_free_zeroed(t->boxes);
     fb_free_zeroed(t->chunks);
     fb_free_zeroed(t->table);
@@ -363,7 +370,7 @@ void fb_quads_end(fb_quads_t *t) {
 }
 
 size_t fb_quads_bytes(const fb_quads_t *t) {
-    return t->nodes_max * sizeof *t->nodes + (t->made != NULL ? t->nodes_max / 4 * sizeof *t->boxes : 0) +
+    return t->nodes_max * (sizeof *t->nodes + sizeof *t->down) + (t->made != NULL ? t->nodes_max / 4 * sizeof *t->boxes : 0) +
            t->chunks_max * t->chunk_bytes + (t->mask + 1) * sizeof *t->table;
 }
 

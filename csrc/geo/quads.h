@@ -19,6 +19,7 @@ enum {
 };
 
 #define FB_QUADS_NONE UINT32_MAX
+#define FB_QUADS_LEAF (1u << 31)
 #define FB_QUADS_MAX ((size_t)1 << 31)
 
 /* Sixteen points of a leaf; all but its newest chunk are full. With `floats`, three numbers more a point. */
@@ -33,13 +34,12 @@ typedef struct {
 } fb_quads_floats_t;
 
 typedef struct {
-    uint32_t child;  /* the first of four; NONE in a leaf. In a free group, that of the next one */
-    uint32_t head;   /* leaf: its newest chunk, or NONE */
     uint32_t count;  /* leaf: its points */
     uint32_t parent; /* NONE at a root */
     uint32_t cx, cy; /* its first cell */
     uint32_t depth;
     uint32_t second; /* leaf: the chunk after the newest, or NONE, to be fetched together with it */
+    uint32_t unused[2];
 } fb_quads_node_t;
 
 /* Sides of the boxes of four nodes, in space: x, y, z. */
@@ -68,6 +68,8 @@ struct fb_quads {
     uint64_t seed;
 
     fb_quads_node_t *nodes; /* in groups of four, aligned */
+    uint32_t *down; /* of a node its first child; of a leaf its newest chunk and FB_QUADS_LEAF, or NONE; of a free
+                     * group the next one. Apart from the rest, so that it stays in cache: it leads to points */
     fb_quads_boxes_t *boxes;
     size_t nodes_used, nodes_max;
     uint32_t free_group; /* its first node */
@@ -90,6 +92,18 @@ FB_INLINE fb_quads_floats_t *fb_quads_floats(fb_quads_chunk_t *chunk) {
 /* How many points there are in the newest chunk of a leaf of `count`, which is not 0. */
 FB_INLINE uint32_t fb_quads_in_head(uint32_t count) { return (count - 1) % FB_QUADS_CHUNK + 1; }
 
+FB_INLINE bool fb_quads_is_leaf(const fb_quads_t *t, uint32_t node) { return t->down[node] & FB_QUADS_LEAF; }
+
+/* The newest chunk of a leaf, or NONE. */
+FB_INLINE uint32_t fb_quads_head(const fb_quads_t *t, uint32_t leaf) {
+    return t->down[leaf] == FB_QUADS_NONE ? FB_QUADS_NONE : t->down[leaf] & ~FB_QUADS_LEAF;
+}
+
+/* The child of a node that holds a cell; `bit` is how many levels are below it. */
+FB_INLINE uint32_t fb_quads_child(const fb_quads_t *t, uint32_t node, uint32_t cx, uint32_t cy, uint32_t bit) {
+    return t->down[node] + (cx >> bit & 1) + 2 * (cy >> bit & 1);
+}
+
 FB_INLINE void fb_quads_fetch_chunk(const fb_quads_t *t, uint32_t chunk) {
     if (chunk == FB_QUADS_NONE) return;
     const bool floats = t->chunk_bytes > sizeof(fb_quads_chunk_t); /* which tell most of the rest apart */
@@ -100,13 +114,13 @@ FB_INLINE void fb_quads_fetch_chunk(const fb_quads_t *t, uint32_t chunk) {
 }
 
 /* Fetches what a search will look at in a node. */
-FB_INLINE void fb_quads_fetch(const fb_quads_t *t, const fb_quads_node_t *node) {
-    if (node->child != FB_QUADS_NONE) {
-        FB_PREFETCH(&t->nodes[node->child]);
-        FB_PREFETCH(&t->nodes[node->child + 2]);
+FB_INLINE void fb_quads_fetch(const fb_quads_t *t, uint32_t node) {
+    if (fb_quads_is_leaf(t, node)) {
+        fb_quads_fetch_chunk(t, fb_quads_head(t, node));
+        fb_quads_fetch_chunk(t, t->nodes[node].second);
     } else {
-        fb_quads_fetch_chunk(t, node->head);
-        fb_quads_fetch_chunk(t, node->second);
+        FB_PREFETCH(&t->nodes[t->down[node]]);
+        FB_PREFETCH(&t->nodes[t->down[node] + 2]);
     }
 }
 
