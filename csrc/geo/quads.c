@@ -1,6 +1,6 @@
 /* Quadtrees of points that move: region quadtrees [1] whose leaves are buckets.
  *
- * Idea. A leaf keeps its points in chunks of eight, coordinates side by side, so that a search tests eight at a
+ * Idea. A leaf keeps its points in chunks of sixteen, coordinates side by side, so that a search tests them at the same
  * time; only its newest chunk is not full, and a hole is filled with the newest point. Chunks know their leaf.
  * A hash table leads from ids to places in chunks. So to move a point within its leaf is to look it up, to
  * compare its new cell with the leaf's and to write two numbers; further away, it is taken out of its leaf,
@@ -14,12 +14,14 @@
  * there is skipped without a look at the point, and entries can be moved without one. Nothing is left where an
  * entry was removed: those behind move up. The hash is a bijective mix of the id and a seed.
  *
+ * Batches of new points go in along a Z curve, so that what is side by side in the plane is so in memory.
+ *
  * Invariants. Place p is in the table exactly if it is below the count of its leaf. Nodes are in groups of four,
  * siblings; free groups and chunks are in lists. Before a change there is room for all it can need, so a
  * change that has begun succeeds.
  *
  * Complexity. O(1) to move within a leaf, else O(depth + capacity), `capacity` at a split or join only.
- * 26 bytes a point and what chunks have free, 8 to 21 in the table, 43 a leaf.
+ * 25 bytes a point and what chunks have free, 8 to 21 in the table, 43 a leaf.
  *
  * [1] H. Samet, "The Design and Analysis of Spatial Data Structures", 1990, section 2.4 (PR quadtrees, buckets).
  */
@@ -28,10 +30,12 @@
 #include <stdlib.h>
 
 #include "memory.h"
+#include "sort.h"
 
 enum {
     ROOM = 4 * FB_QUADS_DEPTH + 8, /* chunks, and nodes, that one change can need */
     TABLE_MIN = 16,
+    MANY = 64, /* points of a batch that are worth to be sorted */
     AHEAD = 12 /* items of a batch that are fetched before their turn */
 };
 
@@ -122,12 +126,16 @@ static void *moved(void *memory, size_t used, size_t size) {
 static bool room_for_nodes(fb_quads_t *t, size_t more) {
     if (4 * t->free_groups + t->nodes_max - t->nodes_used >= more) return true;
     const size_t max = grown(t->nodes_max, t->nodes_used + more);
+    if (max > FB_QUADS_LEAF) return false;
     if (t->made != NULL) {
         fb_quads_boxes_t *boxes =
             moved(t->boxes, t->nodes_used / 4 * sizeof *boxes, max / 4 * sizeof *boxes);
         if (boxes == NULL) return false;
         t->boxes = boxes;
     }
+    uint32_t *down = moved(t->down, t->nodes_used * sizeof *down, max * sizeof *down);
+    if (down == NULL) return false;
+    t->down = down;
     fb_quads_node_t *nodes = moved(t->nodes, t->nodes_used * sizeof *nodes, max * sizeof *nodes);
     if (nodes == NULL) return false;
     t->nodes = nodes;
@@ -138,6 +146,7 @@ static bool room_for_nodes(fb_quads_t *t, size_t more) {
 static bool room_for_chunks(fb_quads_t *t, size_t more) {
     if (t->free_chunks + t->chunks_max - t->chunks_used >= more) return true;
     const size_t max = grown(t->chunks_max, t->chunks_used + more);
+    if (max > FB_QUADS_NONE / FB_QUADS_CHUNK) return false; /* places are numbered by 32 bits */
     uint8_t *chunks = moved(t->chunks, t->chunks_used * t->chunk_bytes, max * t->chunk_bytes);
     if (chunks == NULL) return false;
     t->chunks = chunks;
@@ -168,7 +177,7 @@ static void free_chunk(fb_quads_t *t, uint32_t chunk) {
 }
 
 static void free_group(fb_quads_t *t, uint32_t child) {
-    t->nodes[child].child = t->free_group;
+    t->down[child] = t->free_group;
     t->free_group = child;
     t->free_groups++;
 }
@@ -176,7 +185,7 @@ static void free_group(fb_quads_t *t, uint32_t child) {
 static uint32_t new_group(fb_quads_t *t) {
     uint32_t child = t->free_group;
     if (child != FB_QUADS_NONE) {
-        t->free_group = t->nodes[child].child;
+        t->free_group = t->down[child];
         t->free_groups--;
     } else {
         child = (uint32_t)t->nodes_used;
@@ -186,8 +195,7 @@ static uint32_t new_group(fb_quads_t *t) {
 }
 
 static fb_quads_node_t empty_leaf(uint32_t parent, uint32_t cx, uint32_t cy, uint32_t depth) {
-    return (fb_quads_node_t){.child = FB_QUADS_NONE,
-                             .head = FB_QUADS_NONE,
+    return (fb_quads_node_t){.second = FB_QUADS_NONE,
                              .parent = parent,
                              .cx = cx,
                              .cy = cy,
@@ -202,9 +210,9 @@ FB_INLINE bool holds(const fb_quads_t *t, const fb_quads_node_t *node, uint32_t 
 
 /* The leaf below `node`, which holds the cell. */
 FB_INLINE uint32_t leaf_below(const fb_quads_t *t, uint32_t node, uint32_t cx, uint32_t cy) {
-    while (t->nodes[node].child != FB_QUADS_NONE) {
+    while (!fb_quads_is_leaf(t, node)) {
         const uint32_t bit = t->depth - t->nodes[node].depth - 1;
-        node = t->nodes[node].child + (cx >> bit & 1) + 2 * (cy >> bit & 1);
+        node = fb_quads_child(t, node, cx, cy, bit);
     }
     return node;
 }
@@ -232,19 +240,24 @@ FB_INLINE fb_quads_point_t point_at(const fb_quads_t *t, fb_quads_chunk_t *chunk
 static uint32_t push(fb_quads_t *t, uint32_t leaf, int64_t id, const fb_quads_point_t *point) {
     fb_quads_node_t *node = &t->nodes[leaf];
     const uint32_t slot = node->count % FB_QUADS_CHUNK;
-    if (slot == 0) node->head = new_chunk(t, leaf, node->head);
+    if (slot == 0) {
+        node->second = fb_quads_head(t, leaf);
+        t->down[leaf] = new_chunk(t, leaf, node->second) | FB_QUADS_LEAF;
+    }
+    const uint32_t head = fb_quads_head(t, leaf);
     node->count++;
-    fb_quads_chunk_t *chunk = fb_quads_chunk(t, node->head);
+    fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
     chunk->ids[slot] = id;
     put(t, chunk, slot, point);
-    return node->head * FB_QUADS_CHUNK + slot;
+    return head * FB_QUADS_CHUNK + slot;
 }
 
 /* Takes a point out of its leaf, which has its place filled with the newest. */
 static void take(fb_quads_t *t, uint32_t place) {
     fb_quads_chunk_t *chunk = fb_quads_chunk(t, fb_quads_chunk_of(place));
-    fb_quads_node_t *node = &t->nodes[chunk->leaf];
-    const uint32_t head = node->head, last = fb_quads_in_head(node->count) - 1;
+    const uint32_t leaf = chunk->leaf;
+    fb_quads_node_t *node = &t->nodes[leaf];
+    const uint32_t head = fb_quads_head(t, leaf), last = fb_quads_in_head(node->count) - 1;
     fb_quads_chunk_t *newest = fb_quads_chunk(t, head);
     const uint32_t moved = head * FB_QUADS_CHUNK + last;
     if (moved != place) {
@@ -257,7 +270,8 @@ static void take(fb_quads_t *t, uint32_t place) {
     }
     node->count--;
     if (last == 0) {
-        node->head = newest->next;
+        t->down[leaf] = newest->next | FB_QUADS_LEAF;
+        node->second = node->count ? fb_quads_chunk(t, newest->next)->next : FB_QUADS_NONE;
         free_chunk(t, head);
     }
 }
@@ -272,7 +286,7 @@ static void pour(fb_quads_t *t, uint32_t head, uint32_t count, uint32_t to) {
             const uint32_t tag = tag_of(t, id);
             fb_quads_point_t point = point_at(t, chunk, slot);
             uint32_t leaf = to;
-            if (t->nodes[to].child != FB_QUADS_NONE) {
+            if (!fb_quads_is_leaf(t, to)) {
                 t->place(t, &point);
                 leaf = leaf_below(t, to, point.cx, point.cy);
             }
@@ -288,14 +302,15 @@ static void pour(fb_quads_t *t, uint32_t head, uint32_t count, uint32_t to) {
 static void split(fb_quads_t *t, uint32_t leaf) {
     const uint32_t child = new_group(t);
     fb_quads_node_t *node = &t->nodes[leaf];
-    const uint32_t head = node->head, count = node->count;
+    const uint32_t head = fb_quads_head(t, leaf), count = node->count;
     const uint32_t side = 1u << (t->depth - node->depth - 1);
     for (uint32_t i = 0; i < 4; i++) {
         t->nodes[child + i] = empty_leaf(leaf, node->cx + (i & 1) * side, node->cy + (i >> 1) * side,
                                          node->depth + 1);
+        t->down[child + i] = FB_QUADS_NONE;
     }
-    node->child = child;
-    node->head = FB_QUADS_NONE;
+    t->down[leaf] = child;
+    node->second = FB_QUADS_NONE;
     node->count = 0;
     if (t->made != NULL) t->made(t, child);
     pour(t, head, count, leaf);
@@ -304,16 +319,16 @@ static void split(fb_quads_t *t, uint32_t leaf) {
 /* Joins a leaf that has lost a point and its siblings if they are few. */
 static void join(fb_quads_t *t, uint32_t leaf) {
     for (uint32_t parent; (parent = t->nodes[leaf].parent) != FB_QUADS_NONE; leaf = parent) {
-        const uint32_t child = t->nodes[parent].child;
+        const uint32_t child = t->down[parent];
         uint32_t total = 0;
         for (uint32_t i = child; i < child + 4; i++) {
-            if (t->nodes[i].child != FB_QUADS_NONE) return;
+            if (!fb_quads_is_leaf(t, i)) return;
             total += t->nodes[i].count;
         }
         if (total > t->capacity / 2) return;
-        t->nodes[parent].child = FB_QUADS_NONE;
+        t->down[parent] = FB_QUADS_NONE;
         for (uint32_t i = child; i < child + 4; i++) {
-            pour(t, t->nodes[i].head, t->nodes[i].count, parent);
+            pour(t, fb_quads_head(t, i), t->nodes[i].count, parent);
         }
         free_group(t, child);
     }
@@ -339,6 +354,7 @@ fb_status_t fb_quads_begin(fb_quads_t *t, bool floats) {
     t->nodes_used = (t->roots + 3) & ~3u;
     for (uint32_t i = 0; i < t->nodes_used; i++) {
         t->nodes[i] = empty_leaf(FB_QUADS_NONE, i << t->depth, 0, 0);
+        t->down[i] = FB_QUADS_NONE;
     }
     for (uint32_t i = 0; t->made != NULL && i < t->nodes_used; i += 4) t->made(t, i);
     return FB_OK;
@@ -346,6 +362,7 @@ fb_status_t fb_quads_begin(fb_quads_t *t, bool floats) {
 
 void fb_quads_end(fb_quads_t *t) {
     fb_free_zeroed(t->nodes);
+    fb_free_zeroed(t->down);
     fb_free_zeroed(t->boxes);
     fb_free_zeroed(t->chunks);
     fb_free_zeroed(t->table);
@@ -353,7 +370,7 @@ void fb_quads_end(fb_quads_t *t) {
 }
 
 size_t fb_quads_bytes(const fb_quads_t *t) {
-    return t->nodes_max * sizeof *t->nodes + (t->made != NULL ? t->nodes_max / 4 * sizeof *t->boxes : 0) +
+    return t->nodes_max * (sizeof *t->nodes + sizeof *t->down) + (t->made != NULL ? t->nodes_max / 4 * sizeof *t->boxes : 0) +
            t->chunks_max * t->chunk_bytes + (t->mask + 1) * sizeof *t->table;
 }
 
@@ -435,34 +452,64 @@ bool fb_quads_remove(fb_quads_t *t, int64_t id, double *a, double *b) {
 
 /* ---- many --------------------------------------------------------------------------------------------- */
 
+FB_INLINE int64_t item_of(const int64_t *ids, const uint64_t *order, size_t i) {
+    return ids[order == NULL ? i : (uint32_t)order[i]];
+}
+
 /* Fetches what item i + AHEAD of a batch will need; and for a nearer one, whose entry has come by then, its place. */
-FB_INLINE void fetch(const fb_quads_t *t, const int64_t *ids, size_t i, size_t n) {
-    if (i + 2 * AHEAD < n) FB_PREFETCH(&t->table[tag_of(t, ids[i + 2 * AHEAD]) & t->mask]);
+FB_INLINE void fetch(const fb_quads_t *t, const int64_t *ids, const uint64_t *order, size_t i, size_t n) {
+    if (i + 2 * AHEAD < n) FB_PREFETCH(&t->table[tag_of(t, item_of(ids, order, i + 2 * AHEAD)) & t->mask]);
     if (i + AHEAD < n) {
-        const uint64_t entry = t->table[tag_of(t, ids[i + AHEAD]) & t->mask];
+        const uint64_t entry = t->table[tag_of(t, item_of(ids, order, i + AHEAD)) & t->mask];
         if (entry) {
             const fb_quads_chunk_t *chunk = fb_quads_chunk(t, fb_quads_chunk_of(place_at(entry)));
-            FB_PREFETCH(&chunk->ids[0]);
+            const uint32_t slot = fb_quads_slot_of(place_at(entry));
+            FB_PREFETCH(&chunk->ids[slot]);
             FB_PREFETCH(&chunk->leaf);
-            FB_PREFETCH_WRITE(&chunk->a[0]);
-            FB_PREFETCH_WRITE(&chunk->b[0]);
+            FB_PREFETCH_WRITE(&chunk->a[slot]);
+            FB_PREFETCH_WRITE(&chunk->b[slot]);
         }
     }
 }
 
+/* Inserts all of a batch, in an order if there is one, or, if one cannot be inserted, *done, none. */
+static fb_status_t insert_all(fb_quads_t *t, const int64_t *ids, const double *a, const double *b, size_t n,
+                              const uint64_t *order, size_t *done) {
+    for (size_t i = 0; i < n; i++) {
+        const size_t item = order == NULL ? i : (uint32_t)order[i];
+        fetch(t, ids, order, i, n);
+        const fb_status_t status = fb_quads_insert(t, ids[item], a[item], b[item]);
+        if (status == FB_OK) continue;
+        *done = item;
+        while (i-- > 0) (void)fb_quads_remove(t, item_of(ids, order, i), NULL, NULL);
+        return status;
+    }
+    *done = n;
+    return FB_OK;
+}
+
+/* The order of points along a Z curve, which puts leaves side by side; NULL if there is no memory. */
+static uint64_t *order_of(const fb_quads_t *t, const double *a, const double *b, size_t n) {
+    uint64_t *words = malloc(2 * n * sizeof *words);
+    for (size_t i = 0; words != NULL && i < n; i++) {
+        fb_quads_point_t point = {.a = a[i], .b = b[i]};
+        t->place(t, &point);
+        words[i] = (uint64_t)fb_quads_key(point.cx, point.cy) << 32 | i;
+    }
+    if (words != NULL) fb_sort_words(words, words + n, n);
+    return words;
+}
+
 fb_status_t fb_quads_insert_many(fb_quads_t *t, const int64_t *ids, const double *a, const double *b,
                                  size_t n, size_t *done) {
-    fb_status_t status = FB_OK;
-    size_t i = 0;
     *done = n;
     if (n > FB_QUADS_MAX - t->n) return FB_OUT_OF_RANGE;
     if (!room_in_table(t, t->n + n)) return FB_NO_MEMORY;
-    for (; i < n && status == FB_OK; i++) {
-        fetch(t, ids, i, n);
-        status = fb_quads_insert(t, ids[i], a[i], b[i]);
-    }
-    if (status == FB_OK) return FB_OK;
-    for (size_t k = *done = i - 1; k-- > 0;) (void)fb_quads_remove(t, ids[k], NULL, NULL);
+    uint64_t *order = n < MANY ? NULL : order_of(t, a, b, n);
+    fb_status_t status = insert_all(t, ids, a, b, n, order, done);
+    free(order);
+    /* Which is the first that cannot be inserted is a matter of the given order. */
+    if (status != FB_OK && order != NULL) status = insert_all(t, ids, a, b, n, NULL, done);
     return status;
 }
 
@@ -470,11 +517,11 @@ fb_status_t fb_quads_move_many(fb_quads_t *t, const int64_t *ids, const double *
                                size_t n, size_t *done) {
     fb_status_t status = FB_OK;
     for (*done = 0; *done < n; ++*done) {
-        fetch(t, ids, *done, n);
+        fetch(t, ids, NULL, *done, n);
         if (fb_quads_find(t, ids[*done]) == FB_QUADS_NONE) return FB_NOT_BUILT;
     }
     for (size_t i = 0; i < n && status == FB_OK; i++) {
-        fetch(t, ids, i, n);
+        fetch(t, ids, NULL, i, n);
         status = fb_quads_move(t, ids[i], a[i], b[i]);
     }
     return status;
@@ -483,8 +530,10 @@ fb_status_t fb_quads_move_many(fb_quads_t *t, const int64_t *ids, const double *
 fb_status_t fb_quads_set_many(fb_quads_t *t, const int64_t *ids, const double *a, const double *b,
                               size_t n) {
     fb_status_t status = FB_OK;
+    size_t done;
+    if (t->n == 0 && fb_quads_insert_many(t, ids, a, b, n, &done) == FB_OK) return FB_OK;
     for (size_t i = 0; i < n && status == FB_OK; i++) {
-        fetch(t, ids, i, n);
+        fetch(t, ids, NULL, i, n);
         status = fb_quads_set(t, ids[i], a[i], b[i]);
     }
     return status;
@@ -496,7 +545,7 @@ fb_status_t fb_quads_remove_many(fb_quads_t *t, const int64_t *ids, size_t n, si
     *done = n;
     if (removed == NULL) return FB_NO_MEMORY;
     for (; i < n; i++) {
-        fetch(t, ids, i, n);
+        fetch(t, ids, NULL, i, n);
         if (!fb_quads_remove(t, ids[i], &removed[2 * i], &removed[2 * i + 1])) break;
     }
     fb_status_t status = i == n ? FB_OK : FB_NOT_BUILT;

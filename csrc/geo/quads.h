@@ -7,24 +7,26 @@
 #ifndef FB_GEO_QUADS_H
 #define FB_GEO_QUADS_H
 
+#include <stddef.h>
+
 #include "base.h"
 
 enum {
-    FB_QUADS_CHUNK = 8,
+    FB_QUADS_CHUNK = 16,
     FB_QUADS_DEPTH = 24,
     FB_QUADS_STACK = 8 + 3 * FB_QUADS_DEPTH, /* nodes that wait in a search, depth first */
     FB_QUADS_MAX_CAPACITY = 4096
 };
 
 #define FB_QUADS_NONE UINT32_MAX
+#define FB_QUADS_LEAF (1u << 31)
 #define FB_QUADS_MAX ((size_t)1 << 31)
 
-/* Eight points of a leaf; all but its newest chunk are full. With `floats`, three numbers more a point. */
+/* Sixteen points of a leaf; all but its newest chunk are full. With `floats`, three numbers more a point. */
 typedef struct {
     double a[FB_QUADS_CHUNK], b[FB_QUADS_CHUNK];
     int64_t ids[FB_QUADS_CHUNK];
     uint32_t leaf, next;
-    uint32_t unused[2];
 } fb_quads_chunk_t;
 
 typedef struct {
@@ -32,13 +34,12 @@ typedef struct {
 } fb_quads_floats_t;
 
 typedef struct {
-    uint32_t child;  /* the first of four; NONE in a leaf. In a free group, that of the next one */
-    uint32_t head;   /* leaf: its newest chunk, or NONE */
     uint32_t count;  /* leaf: its points */
     uint32_t parent; /* NONE at a root */
     uint32_t cx, cy; /* its first cell */
     uint32_t depth;
-    uint32_t unused;
+    uint32_t second; /* leaf: the chunk after the newest, or NONE, to be fetched together with it */
+    uint32_t unused[2];
 } fb_quads_node_t;
 
 /* Sides of the boxes of four nodes, in space: x, y, z. */
@@ -67,6 +68,8 @@ struct fb_quads {
     uint64_t seed;
 
     fb_quads_node_t *nodes; /* in groups of four, aligned */
+    uint32_t *down; /* of a node its first child; of a leaf its newest chunk and FB_QUADS_LEAF, or NONE; of a free
+                     * group the next one. Apart from the rest, so that it stays in cache: it leads to points */
     fb_quads_boxes_t *boxes;
     size_t nodes_used, nodes_max;
     uint32_t free_group; /* its first node */
@@ -89,17 +92,48 @@ FB_INLINE fb_quads_floats_t *fb_quads_floats(fb_quads_chunk_t *chunk) {
 /* How many points there are in the newest chunk of a leaf of `count`, which is not 0. */
 FB_INLINE uint32_t fb_quads_in_head(uint32_t count) { return (count - 1) % FB_QUADS_CHUNK + 1; }
 
-/* Fetches what a search will look at in a node. */
-FB_INLINE void fb_quads_fetch(const fb_quads_t *t, const fb_quads_node_t *node) {
-    if (node->child != FB_QUADS_NONE) {
-        FB_PREFETCH(&t->nodes[node->child]);
-        FB_PREFETCH(&t->nodes[node->child + 2]);
-    } else if (node->head != FB_QUADS_NONE) {
-        const fb_quads_chunk_t *chunk = fb_quads_chunk(t, node->head);
-        FB_PREFETCH(chunk->a);
-        FB_PREFETCH(chunk->b);
-        FB_PREFETCH(&chunk->leaf);
+FB_INLINE bool fb_quads_is_leaf(const fb_quads_t *t, uint32_t node) { return t->down[node] & FB_QUADS_LEAF; }
+
+/* The newest chunk of a leaf, or NONE. */
+FB_INLINE uint32_t fb_quads_head(const fb_quads_t *t, uint32_t leaf) {
+    return t->down[leaf] == FB_QUADS_NONE ? FB_QUADS_NONE : t->down[leaf] & ~FB_QUADS_LEAF;
+}
+
+/* The child of a node that holds a cell; `bit` is how many levels are below it. */
+FB_INLINE uint32_t fb_quads_child(const fb_quads_t *t, uint32_t node, uint32_t cx, uint32_t cy, uint32_t bit) {
+    return t->down[node] + (cx >> bit & 1) + 2 * (cy >> bit & 1);
+}
+
+FB_INLINE void fb_quads_fetch_chunk(const fb_quads_t *t, uint32_t chunk) {
+    if (chunk == FB_QUADS_NONE) return;
+    const bool floats = t->chunk_bytes > sizeof(fb_quads_chunk_t); /* which tell most of the rest apart */
+    const uint8_t *bytes = t->chunks + chunk * t->chunk_bytes;
+    for (size_t at = floats ? offsetof(fb_quads_chunk_t, leaf) : 0; at < t->chunk_bytes; at += 64) {
+        FB_PREFETCH(bytes + at);
     }
+}
+
+/* Fetches what a search will look at in a node. */
+FB_INLINE void fb_quads_fetch(const fb_quads_t *t, uint32_t node) {
+    if (fb_quads_is_leaf(t, node)) {
+        fb_quads_fetch_chunk(t, fb_quads_head(t, node));
+        fb_quads_fetch_chunk(t, t->nodes[node].second);
+    } else {
+        FB_PREFETCH(&t->nodes[t->down[node]]);
+        FB_PREFETCH(&t->nodes[t->down[node] + 2]);
+    }
+}
+
+/* The order of cells along a Z curve, tree after tree. */
+FB_INLINE uint32_t fb_quads_key(uint32_t cx, uint32_t cy) {
+    const unsigned bits = 14;
+    uint64_t key = (uint64_t)(cx >> (FB_QUADS_DEPTH - bits) & ((1u << bits) - 1)) |
+                   (uint64_t)(cy >> (FB_QUADS_DEPTH - bits)) << 32;
+    key = (key | key << 8) & 0x00ff00ff00ff00ff;
+    key = (key | key << 4) & 0x0f0f0f0f0f0f0f0f;
+    key = (key | key << 2) & 0x3333333333333333;
+    key = (key | key << 1) & 0x5555555555555555;
+    return cx >> FB_QUADS_DEPTH << 2 * bits | (uint32_t)key | (uint32_t)(key >> 31);
 }
 
 /* A place is a chunk and a slot in it. */

@@ -85,6 +85,17 @@ static bool cells_of(const fb_quads_t *t, const double box[4], cells_t *cells) {
     return true;
 }
 
+/* The smallest node that holds all of some cells, or a leaf that does. */
+FB_INLINE uint32_t node_around(const fb_quads_t *t, const cells_t *cells) {
+    const uint32_t differ = (cells->min_x ^ cells->max_x) | (cells->min_y ^ cells->max_y);
+    uint32_t at = 0;
+    for (uint32_t bit = FB_QUADS_DEPTH; !fb_quads_is_leaf(t, at) && differ >> (bit - 1) == 0;) {
+        bit--;
+        at = fb_quads_child(t, at, cells->min_x, cells->min_y, bit);
+    }
+    return at;
+}
+
 /* Sides of cells in the plane. */
 typedef struct {
     double origin_x, origin_y, step_x, step_y, slack_x, slack_y;
@@ -127,17 +138,53 @@ FB_INLINE void children_gaps(const fb_quads_t *t, const sides_t *s, const fb_qua
     for (uint32_t i = 0; i < 4; i++) squares[i] = gx[i & 1] + gy[i >> 1];
 }
 
+/* Adds the children of a node to a stack, but for one and those that are too far: the nearest on top. */
+FB_INLINE size_t open_node(const fb_quads_t *t, const sides_t *s, uint32_t node, uint32_t but, double x,
+                           double y, double bound, near_t *stack, size_t depth) {
+    const uint32_t child = t->down[node];
+    const size_t low = depth;
+    double to[4];
+    uint32_t bits = 0;
+    children_gaps(t, s, &t->nodes[node], x, y, to);
+    for (uint32_t i = 0; i < 4; i++) bits |= (uint32_t)(to[i] <= bound) << i;
+    if (but != FB_QUADS_NONE) bits &= ~(1u << (but - child));
+    for (; bits; bits &= bits - 1) {
+        const uint32_t i = fb_trailing_zeros64(bits);
+        size_t j = depth++;
+        fb_quads_fetch(t, child + i);
+        for (; j > low && stack[j - 1].square < to[i]; j--) stack[j] = stack[j - 1];
+        stack[j] = (near_t){to[i], child + i};
+    }
+    return depth;
+}
+
 /* The leaf that a point lies in, or is nearest to if it is out of bounds. */
 FB_INLINE uint32_t leaf_at(const fb_quads_t *t, double x, double y) {
     const double dx = x - t->origin_x, dy = y - t->origin_y;
     uint32_t at = 0;
     if (t->depth == 0) return 0;
     const uint32_t cx = dx > 0 ? cell_of(dx, t->scale_x) : 0, cy = dy > 0 ? cell_of(dy, t->scale_y) : 0;
-    for (uint32_t bit = FB_QUADS_DEPTH; t->nodes[at].child != FB_QUADS_NONE;) {
+    for (uint32_t bit = FB_QUADS_DEPTH; !fb_quads_is_leaf(t, at);) {
         bit--;
-        at = t->nodes[at].child + (cx >> bit & 1) + 2 * (cy >> bit & 1);
+        at = fb_quads_child(t, at, cx, cy, bit);
     }
     return at;
+}
+
+/* Fetches a leaf, and those of its siblings that are nearer than the nearest k would be if its points were spread
+ * evenly, and some more. */
+FB_INLINE void fetch_around(const fb_quads_t *t, const sides_t *s, uint32_t leaf, double x, double y, size_t k) {
+    const fb_quads_node_t *node = &t->nodes[leaf];
+    fb_quads_fetch(t, leaf);
+    if (node->parent == FB_QUADS_NONE) return;
+    const double side = (double)(1u << (t->depth - node->depth)) * (s->step_x > s->step_y ? s->step_x : s->step_y);
+    const double guess = side * side * (double)k / (node->count + 1.0);
+    double to[4];
+    children_gaps(t, s, &t->nodes[node->parent], x, y, to);
+    for (uint32_t i = 0; i < 4; i++) {
+        const uint32_t sibling = (leaf & ~3u) + i;
+        if (to[i] <= guess && sibling != leaf) fb_quads_fetch(t, sibling);
+    }
 }
 
 /* Whether no point outside a node is as near as the square root of `bound`. */

@@ -1,7 +1,7 @@
 /* Searches of quadtree.c, compiled once for every dispatch level: it defines LEVEL(name), TARGET, and
  *   hits(chunk, box)                 bit mask of the points in a box
  *   squares_to(chunk, x, y, squares, bound)   squared distances; bit mask of those not above `bound`
- * of all eight points, there or not.
+ * of all points that there is room for, there or not.
  */
 
 TARGET static fb_status_t LEVEL(query)(const fb_quads_t *t, const double box[4], fb_quads_found_t *found) {
@@ -9,23 +9,24 @@ TARGET static fb_status_t LEVEL(query)(const fb_quads_t *t, const double box[4],
     size_t depth = 0;
     cells_t cells;
     if (!cells_of(t, box, &cells)) return FB_OK;
-    for (stack[depth++] = 0; depth;) {
-        const fb_quads_node_t *node = &t->nodes[stack[--depth]];
+    for (stack[depth++] = node_around(t, &cells); depth;) {
+        const uint32_t at = stack[--depth], child = t->down[at];
+        const fb_quads_node_t *node = &t->nodes[at];
         const uint32_t wide = (1u << (t->depth - node->depth)) - 1;
-        if (node->child != FB_QUADS_NONE) { /* it meets the box: so does a child on the right side of its middle */
+        if (!(child & FB_QUADS_LEAF)) { /* it meets the box: so does a child on the right side of its middle */
             const uint32_t mid_x = node->cx + (wide >> 1), mid_y = node->cy + (wide >> 1);
             const uint32_t columns = (cells.min_x <= mid_x ? 5u : 0u) | (cells.max_x > mid_x ? 10u : 0u);
             const uint32_t rows = (cells.min_y <= mid_y ? 3u : 0u) | (cells.max_y > mid_y ? 12u : 0u);
             for (uint32_t bits = columns & rows; bits; bits &= bits - 1) {
-                stack[depth] = node->child + fb_trailing_zeros64(bits);
-                fb_quads_fetch(t, &t->nodes[stack[depth++]]);
+                stack[depth] = child + fb_trailing_zeros64(bits);
+                fb_quads_fetch(t, stack[depth++]);
             }
             continue;
         }
         const bool inside = node->cx > cells.min_x && node->cy > cells.min_y &&
                             node->cx + wide < cells.max_x && node->cy + wide < cells.max_y;
         uint32_t left = node->count;
-        for (uint32_t head = node->head; left;) {
+        for (uint32_t head = fb_quads_head(t, at); left;) {
             const fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
             const uint32_t n = fb_quads_in_head(left);
             const uint32_t bits = first_bits(n) & (inside ? ALL : LEVEL(hits)(chunk, box));
@@ -45,19 +46,20 @@ TARGET static fb_status_t LEVEL(within)(const fb_quads_t *t, double x, double y,
     uint32_t stack[FB_QUADS_STACK];
     size_t depth = 0;
     for (stack[depth++] = 0; depth;) {
-        const fb_quads_node_t *node = &t->nodes[stack[--depth]];
-        if (node->child != FB_QUADS_NONE) {
+        const uint32_t at = stack[--depth], child = t->down[at];
+        const fb_quads_node_t *node = &t->nodes[at];
+        if (!(child & FB_QUADS_LEAF)) {
             double to[4];
             children_gaps(t, &sides, node, x, y, to);
             for (uint32_t i = 0; i < 4; i++) {
                 if (to[i] > bound) continue;
-                stack[depth] = node->child + i;
-                fb_quads_fetch(t, &t->nodes[stack[depth++]]);
+                stack[depth] = child + i;
+                fb_quads_fetch(t, stack[depth++]);
             }
             continue;
         }
         uint32_t left = node->count;
-        for (uint32_t head = node->head; left;) {
+        for (uint32_t head = fb_quads_head(t, at); left;) {
             const fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
             const uint32_t n = fb_quads_in_head(left);
             const uint32_t bits = first_bits(n) & LEVEL(squares_to)(chunk, x, y, squares, bound);
@@ -91,15 +93,24 @@ TARGET static fb_status_t LEVEL(within_many)(const fb_quads_t *t, const double *
 }
 
 /* Compares the points of a leaf with a heap of n; how many are in it then. */
-TARGET static inline size_t LEVEL(try_leaf)(const fb_quads_t *t, const fb_quads_node_t *leaf, double x,
+TARGET static inline size_t LEVEL(try_leaf)(const fb_quads_t *t, uint32_t leaf, double x,
                                             double y, size_t k, double *bound, int64_t *ids,
                                             double *found, size_t n) {
     double squares[FB_QUADS_CHUNK];
-    uint32_t left = leaf->count;
-    for (uint32_t head = leaf->head; left;) {
+    uint32_t left = t->nodes[leaf].count;
+    for (uint32_t head = fb_quads_head(t, leaf); left;) {
         const fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
         const uint32_t some = fb_quads_in_head(left);
         uint32_t bits = first_bits(some) & LEVEL(squares_to)(chunk, x, y, squares, *bound);
+        if (k == 1) { /* the same, but quicker */
+            for (; bits; bits &= bits - 1) {
+                const unsigned slot = fb_trailing_zeros64(bits);
+                if (n && !fb_closer(squares[slot], chunk->ids[slot], *bound, ids[0])) continue;
+                *bound = found[0] = squares[slot];
+                ids[0] = chunk->ids[slot];
+                n = 1;
+            }
+        }
         for (; bits; bits &= bits - 1) {
             const unsigned slot = fb_trailing_zeros64(bits);
             if (n < k) {
@@ -116,34 +127,24 @@ TARGET static inline size_t LEVEL(try_leaf)(const fb_quads_t *t, const fb_quads_
 }
 
 /* The nearest k of one point, or fewer, as a heap with the furthest on top; how many. First in the leaf that the
- * point lies in, then below the smallest node that all nearer points lie in. */
+ * point lies in, then beside it and beside what is above, up to the smallest node that all nearer points lie in. */
 TARGET static size_t LEVEL(nearest_one)(const fb_quads_t *t, const sides_t *sides, double x, double y,
                                         size_t k, double bound, int64_t *ids, double *found) {
     near_t stack[FB_QUADS_STACK];
-    const uint32_t home = leaf_at(t, x, y);
-    const fb_quads_node_t *node = &t->nodes[home];
-    size_t depth = 0, n = LEVEL(try_leaf)(t, node, x, y, k, &bound, ids, found, 0);
-    while (node->parent != FB_QUADS_NONE && !reaches(t, sides, node, x, y, bound)) {
-        node = &t->nodes[node->parent];
-    }
-    if (node == &t->nodes[home]) return n;
-    for (stack[depth++] = (near_t){0.0, (uint32_t)(node - t->nodes)}; depth;) {
-        const near_t at = stack[--depth];
-        if (at.square > bound || at.node == home) continue;
-        node = &t->nodes[at.node];
-        if (node->child == FB_QUADS_NONE) {
-            n = LEVEL(try_leaf)(t, node, x, y, k, &bound, ids, found, n);
-            continue;
-        }
-        const size_t low = depth;
-        double to[4];
-        children_gaps(t, sides, node, x, y, to);
-        for (uint32_t i = 0; i < 4; i++) {
-            if (to[i] > bound) continue;
-            size_t j = depth++;
-            fb_quads_fetch(t, &t->nodes[node->child + i]);
-            for (; j > low && stack[j - 1].square < to[i]; j--) stack[j] = stack[j - 1];
-            stack[j] = (near_t){to[i], node->child + i};
+    uint32_t at = leaf_at(t, x, y);
+    fetch_around(t, sides, at, x, y, k);
+    size_t n = LEVEL(try_leaf)(t, at, x, y, k, &bound, ids, found, 0);
+    for (uint32_t above; (above = t->nodes[at].parent) != FB_QUADS_NONE; at = above) {
+        if (reaches(t, sides, &t->nodes[at], x, y, bound)) break;
+        size_t depth = open_node(t, sides, above, at, x, y, bound, stack, 0);
+        while (depth) {
+            const near_t next = stack[--depth];
+            if (next.square > bound) continue;
+            if (fb_quads_is_leaf(t, next.node)) {
+                n = LEVEL(try_leaf)(t, next.node, x, y, k, &bound, ids, found, n);
+            } else {
+                depth = open_node(t, sides, next.node, FB_QUADS_NONE, x, y, bound, stack, depth);
+            }
         }
     }
     return n;

@@ -11,17 +11,22 @@
  * node j of a level is node 16j + s of the level below: no links are stored, so a saved tree is searched
  * in place, and there is no link in it to be damaged.
  *
+ * The first change makes a loose tree of the packed one, with places free in its nodes: boxes are cut by
+ * their centres into as many parts as the root has children, halving what they span across its longer side again
+ * and again, each part likewise into its children, down to leaves of at most fifteen [6]. Sides of nodes on all
+ * levels fall together, so they overlap less than along the curve; but it takes O(n log n).
+ *
  * Changes copy the path from leaf to root, so nodes that a view can reach never change (path copying
  * [3]), and the new root is the next view. An insert goes down to the child whose half perimeter grows
- * least; a full node is split where the parts' boxes overlap least along an axis, then have the least
- * perimeter [4]. A removal shrinks the boxes above and drops empty nodes. Once a quarter as many changes were made
- * as there are boxes, fb_rtree_worn tells the owner to pack anew: so the shape stays near to
- * the packed one, and a change costs O(log n) copied nodes, and O(log n) more, amortised, for packing.
+ * least. A full node is split where the parts' boxes overlap least along an axis, then have the least perimeter
+ * [4]; but if a leaf's parent is full too, the entries of all of its leaves are cut into leaves anew, if that makes
+ * room. A removal shrinks the boxes above and drops empty nodes. Once half as many changes were made as there are
+ * boxes, fb_rtree_worn tells the owner to
+ * make a loose tree anew: so the shape stays good, and a change costs O(log n) copied nodes, and O(log n) more,
+ * amortised, for that.
  *
  * What changes need besides: a link, a number that a node keeps while copies of it come and go;
  * links[link] tells the newest copy and the parent's link, the parent's `to` the links of its children.
- * With the first change the inner nodes are made anew with room for more children, or the first split of
- * a leaf in each of them would split it.
  * `map` finds the link of the leaf of an id: open addressing, 4 bytes a slot, of which the low bits are
  * the link and the high ones a tag of the id; the id itself stands in the leaf.
  *
@@ -29,8 +34,8 @@
  * the one before that change. Retired nodes wait with the newest view that sees them; when that view is
  * dropped they go to the next older one that sees them, or, if there is none, are free. So a view that
  * is held long keeps what it sees, and not what comes and goes after it. A node that no view in use sees
- * is changed in place, and so is the newest view if nobody searches it: nodes then stay where packing
- * has put them, next to their neighbours.
+ * is changed in place, and so is the newest view if nobody searches it: nodes then stay next to their
+ * neighbours.
  *
  * Query: O(log n + answers) for boxes that overlap little; nearest: depth first with a bound [5].
  *
@@ -43,6 +48,8 @@
  * [3] J. Driscoll, N. Sarnak, D. Sleator, R. Tarjan, "Making data structures persistent", JCSS 38, 1989.
  * [4] N. Beckmann et al., "The R*-tree", SIGMOD 1990.
  * [5] N. Roussopoulos, S. Kelley, F. Vincent, "Nearest neighbor queries", SIGMOD 1995.
+ * [6] Y. Garcia, M. Lopez, S. Leutenegger, "A greedy algorithm for bulk loading R-trees", ACM GIS 1998 (top down).
+ * [7] C. Hoare, "Algorithm 65: find", CACM 4, 1961.
  */
 #include "rtree.h"
 
@@ -52,6 +59,7 @@
 #include "cpu.h"
 #include "memory.h"
 #include "nearest.h"
+#include "sort.h"
 #if FB_X86
 #include <immintrin.h>
 #endif
@@ -63,8 +71,8 @@ enum {
     STACK = FAN * FB_RTREE_LEVELS,
     MAX_HEIGHT = FB_RTREE_LEVELS - 4, /* of a tree before a change */
     LEAST = 6,                        /* entries of a part of a node that is split */
-    LOOSE = 12,                       /* entries of inner nodes when changes begin */
-    ROOM = 2,                         /* free entries that two leaves have if they share anew */
+    LOOSE_LEAF = 15,                  /* most entries of a leaf of a loose tree */
+    LOOSE_INNER = 14,                 /* and of an inner node */
     BLOCKS = 192,                     /* each an eighth more: enough for all nodes there can be */
 };
 #define NONE UINT32_MAX /* no node, no link; an empty slot of the map */
@@ -197,45 +205,6 @@ size_t fb_rtree_check_boxes(const double *boxes, size_t n) {
     return i;
 }
 
-/* Sorts words by their high halves, words whose high halves are equal staying in order; `spare` holds
- * as many. */
-static void sort_words(uint64_t *words, uint64_t *spare, size_t n) {
-    enum { BITS = 11, BUCKETS = 1 << BITS, PASSES = 3, FEW = 64 };
-    if (n < FEW) {
-        for (size_t i = 1; i < n; i++) {
-            const uint64_t word = words[i];
-            size_t j = i;
-            for (; j && words[j - 1] >> 32 > word >> 32; j--) words[j] = words[j - 1];
-            words[j] = word;
-        }
-        return;
-    }
-    uint32_t counts[PASSES][BUCKETS];
-    uint64_t *from = words, *into = spare;
-    memset(counts, 0, sizeof(counts));
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t key = (uint32_t)(words[i] >> 32);
-        for (unsigned pass = 0; pass < PASSES; pass++) {
-            counts[pass][key >> BITS * pass & (BUCKETS - 1)]++;
-        }
-    }
-    for (unsigned pass = 0; pass < PASSES; pass++) {
-        uint32_t *count = counts[pass], sum = 0;
-        const unsigned shift = 32 + BITS * pass;
-        if (count[from[0] >> shift & (BUCKETS - 1)] == n) continue;
-        for (size_t b = 0; b < BUCKETS; b++) {
-            const uint32_t here = count[b];
-            count[b] = sum;
-            sum += here;
-        }
-        for (size_t i = 0; i < n; i++) into[count[from[i] >> shift & (BUCKETS - 1)]++] = from[i];
-        uint64_t *swap = from;
-        from = into;
-        into = swap;
-    }
-    if (from != words) memcpy(words, from, n * sizeof(*words));
-}
-
 /* Puts x and y in [0, 2^16) into the order of a Hilbert curve. A square of the curve is run through with
  * its axes swapped or its cells mirrored, as the squares around it decide from the outermost on; the two
  * commute, so one bit tells each. */
@@ -287,7 +256,7 @@ static void order_items(const double *centres, uint64_t *words, uint64_t *spare,
         hilbert_keys(x, y, block, keys);
         for (size_t i = 0; i < block; i++) words[at + i] = (uint64_t)keys[i] << 32 | (uint32_t)words[at + i];
     }
-    sort_words(words, spare, n);
+    fb_sort_words(words, spare, n);
     for (size_t start = 0, end; start < n; start = end) {
         for (end = start + 1; end < n && words[end] >> 32 == words[start] >> 32;) end++;
         if (end - start > FAN) order_items(centres, words + start, spare, end - start);
@@ -305,7 +274,7 @@ static bool order_ids(const int64_t *ids, uint64_t *words, uint64_t *spare, size
             const uint64_t id = (uint64_t)ids[(uint32_t)words[i]] ^ 1ull << 63;
             words[i] = id >> 32 * half << 32 | (uint32_t)words[i];
         }
-        sort_words(words, spare, n);
+        fb_sort_words(words, spare, n);
     }
     *twice = n;
     for (i = 1; i < n; i++) { /* equal ids are in the order of their numbers */
@@ -645,11 +614,11 @@ static fb_status_t more_links(fb_rtree_t *tree) {
     return FB_OK;
 }
 
-static fb_status_t more_nodes(fb_rtree_t *tree) {
-    const size_t few = 1 + tree->n_chunks / 8; /* in one block, which gets huge pages if it is large */
+/* `few` more chunks in one block, which gets huge pages if it is large. */
+static fb_status_t more_nodes(fb_rtree_t *tree, size_t few) {
     if (tree->n_blocks == BLOCKS) return FB_NO_MEMORY;
     if (tree->n_chunks + few > tree->max_chunks) {
-        const size_t max = tree->n_chunks + tree->n_chunks / 4 + 4;
+        const size_t max = tree->n_chunks + tree->n_chunks / 4 + few + 4;
         if (tree->n_old_chunks == BLOCKS || max >= NONE / CHUNK) return FB_NO_MEMORY;
         uint32_t *births = (uint32_t *)realloc(tree->births, max * CHUNK * sizeof(*births));
         if (births == NULL) return FB_NO_MEMORY;
@@ -726,66 +695,16 @@ static void reap(fb_rtree_t *tree) {
     }
 }
 
-/* The leaves of the packed tree become links 0, 1, ..., below inner nodes that are not full. */
-static fb_status_t open_tree(fb_rtree_t *tree) {
-    const size_t leaves = (tree->now->n + FAN - 1) / FAN;
-    size_t n = leaves, inner = 0;
-    if (tree->open) return FB_OK;
-    while (n > 1) inner += n = (n + LOOSE - 1) / LOOSE;
-    if (fb_rtree_prepare(tree) != FB_OK) return FB_NO_MEMORY;
-    free(tree->births); /* of an attempt that failed */
-    free(tree->links);
-    tree->births = (uint32_t *)calloc(tree->max_chunks * CHUNK + 1, sizeof(*tree->births));
-    tree->links = (link_t *)malloc((leaves + inner + 1) * sizeof(*tree->links));
-    if (tree->births == NULL || tree->links == NULL) return FB_NO_MEMORY;
-    tree->max_links = leaves + inner;
-    tree->free_nodes = tree->free_links = tree->root = NONE;
-    tree->n_free_nodes = tree->n_free_links = 0;
-    while (tree->n_free_nodes < inner) {
-        if (more_nodes(tree) != FB_OK) return FB_NO_MEMORY;
-    }
-    if (!room_to_retire(tree->now, tree->n_packed - leaves)) return FB_NO_MEMORY;
-    for (size_t i = leaves; i < tree->n_packed; i++) {
-        if (tree->held) {
-            tree->now->retired[tree->now->n_retired++] = (uint32_t)i;
-        } else {
-            free_node(tree, (uint32_t)i);
-        }
-    }
-    for (size_t i = 0; i < leaves; i++) tree->links[i] = (link_t){(uint32_t)i, NONE};
-    tree->open = true; /* nothing can fail from here on */
-    tree->height = leaves > 0;
-    size_t below = 0, link = leaves; /* the first ones of two levels */
-    for (n = leaves; n > 1; tree->height++) {
-        const size_t end = link;
-        for (size_t child = below; child < end; child++) {
-            const unsigned slot = (unsigned)((child - below) % LOOSE);
-            if (slot == 0) {
-                tree->links[link++] = (link_t){take_node(tree), NONE};
-                clear_node(own_node(tree, tree->links[link - 1].node));
-            }
-            tree->links[child].parent = (uint32_t)link - 1;
-            put_entry(own_node(tree, tree->links[link - 1].node), slot, 1, entry_of(tree, (uint32_t)child));
-        }
-        below = end;
-        n = link - end;
-    }
-    if (leaves) tree->root = (uint32_t)link - 1;
-    return FB_OK;
-}
-
 /* Makes sure that nothing can fail from here on: room for a copy and a split of every node of a path. */
 static fb_status_t reserve(fb_rtree_t *tree, bool insert, bool held) {
     tree->held = held;
-    fb_status_t status = open_tree(tree);
-    const size_t most = 2 * (size_t)tree->height + 3, n = tree->now->n;
-    if (status == FB_OK && tree->height > MAX_HEIGHT) status = FB_OUT_OF_RANGE;
-    if (status != FB_OK) return status;
+    const size_t most = 2 * (size_t)tree->height + 3 + 2 * FAN, n = tree->now->n;
+    if (!tree->open || tree->height > MAX_HEIGHT) return FB_OUT_OF_RANGE;
     reap(tree);
     fb_rtree_view_t *last = held ? tree->now : tree->now->older;
-    if (last != NULL && !room_to_retire(last, FB_RTREE_LEVELS)) return FB_NO_MEMORY;
+    if (last != NULL && !room_to_retire(last, FB_RTREE_LEVELS + FAN)) return FB_NO_MEMORY;
     while (tree->n_free_nodes < most) {
-        if (more_nodes(tree) != FB_OK) return FB_NO_MEMORY;
+        if (more_nodes(tree, 1 + tree->n_chunks / 32) != FB_OK) return FB_NO_MEMORY;
     }
     while (tree->n_free_links < most) {
         if (more_links(tree) != FB_OK) return FB_NO_MEMORY;
@@ -855,6 +774,96 @@ static void publish(fb_rtree_t *tree, size_t n, uint32_t height) {
     tree->changes++;
 }
 
+/* The middle of a box, and which one it is. */
+typedef struct {
+    double x, y;
+    uint32_t item;
+} place_t;
+
+FB_INLINE double centre(fb_rtree_box_t box, bool by_y) {
+    return by_y ? 0.5 * box.min_y + 0.5 * box.max_y : 0.5 * box.min_x + 0.5 * box.max_x;
+}
+
+FB_INLINE place_t place_of(fb_rtree_box_t box, size_t item) {
+    return (place_t){centre(box, false), centre(box, true), (uint32_t)item};
+}
+
+/* Where a part of n things begins. */
+FB_INLINE size_t part_of(size_t part, size_t parts, size_t n) { return (size_t)((uint64_t)part * n / parts); }
+
+FB_INLINE double along(const place_t *place, bool by_y) { return by_y ? place->y : place->x; }
+
+/* Brings those of n places in front that are below a number, or equal to it with `equal`; how many. */
+FB_INLINE size_t bring_in_front(place_t *places, size_t n, bool by_y, double number, bool equal) {
+    size_t front = 0;
+    for (size_t i = 0; i < n; i++) {
+        const place_t place = places[i];
+        const double at = along(&place, by_y);
+        places[i] = places[front];
+        places[front] = place;
+        front += equal ? at == number : at < number;
+    }
+    return front;
+}
+
+/* A number that about `middle` of n places, taken at random, are below. */
+static double pivot_of(const place_t *places, size_t n, size_t middle, bool by_y, uint64_t *random) {
+    enum { MANY = 31 };
+    double some[MANY];
+    const size_t few = n < 16 * MANY ? 3 : MANY;
+    for (size_t i = 0; i < few; i++) {
+        *random = *random * 6364136223846793005u + 1442695040888963407u;
+        const double number = along(places + fb_reduce64(*random, n), by_y);
+        size_t j = i;
+        for (; j && some[j - 1] > number; j--) some[j] = some[j - 1];
+        some[j] = number;
+    }
+    return some[part_of(middle, n, few)];
+}
+
+/* Orders n places so that none of the first `middle`, fewer than n, is beyond any of the others [7]. */
+static void select_places(place_t *places, size_t n, size_t middle, bool by_y) {
+    for (uint64_t random = n; middle;) {
+        const double pivot = pivot_of(places, n, middle, by_y, &random);
+        size_t front = bring_in_front(places, n, by_y, pivot, false);
+        if (middle < front) {
+            n = front;
+            continue;
+        }
+        if (front == 0) {
+            front = bring_in_front(places, n, by_y, pivot, true);
+            if (middle <= front) return;
+        }
+        places += front;
+        n -= front;
+        middle -= front;
+    }
+}
+
+/* Where a part of n places that make up `leaves` leaves begins. */
+FB_INLINE size_t place_part(size_t part, size_t parts, size_t leaves, size_t n) {
+    return part_of(part_of(part, parts, leaves), leaves, n);
+}
+
+/* Orders n places, `leaves` leaves, so that `parts` parts of them are nearly square: what they span is cut across its
+ * longer side, again and again [6]. Of all parts, those from `from` to `to`. */
+static void cut(place_t *places, size_t n, size_t leaves, size_t parts, size_t from, size_t to) {
+    const size_t begin = place_part(from, parts, leaves, n), end = place_part(to, parts, leaves, n);
+    const size_t middle = (from + to) / 2;
+    if (to - from < 2) return;
+    double min_x = INFINITY, min_y = INFINITY, max_x = -INFINITY, max_y = -INFINITY;
+    for (size_t i = begin; i < end; i++) {
+        min_x = less(min_x, places[i].x);
+        min_y = less(min_y, places[i].y);
+        max_x = more(max_x, places[i].x);
+        max_y = more(max_y, places[i].y);
+    }
+    const bool by_y = 0.5 * max_y - 0.5 * min_y > 0.5 * max_x - 0.5 * min_x;
+    select_places(places + begin, end - begin, place_part(middle, parts, leaves, n) - begin, by_y);
+    cut(places, n, leaves, parts, from, middle);
+    cut(places, n, leaves, parts, middle, to);
+}
+
 FB_INLINE double half_perimeter(fb_rtree_box_t box) {
     return (box.max_x - box.min_x) + (box.max_y - box.min_y);
 }
@@ -912,10 +921,6 @@ static void set_entries(fb_rtree_t *tree, uint32_t link, uint32_t level, const e
             map_move(tree, entry->id, entry->link, link);
         }
     }
-}
-
-FB_INLINE double centre(fb_rtree_box_t box, bool by_y) {
-    return by_y ? 0.5 * box.min_y + 0.5 * box.max_y : 0.5 * box.min_x + 0.5 * box.max_x;
 }
 
 static void sort_entries(entry_t *entries, unsigned n, bool by_y) {
@@ -977,56 +982,123 @@ static uint32_t split(fb_rtree_t *tree, uint32_t link, uint32_t level, entry_t e
     return other;
 }
 
-/* The child of the same parent whose box makes the smallest one with that of a child; NONE if there is
- * no other. */
-static uint32_t nearest_sibling(const fb_rtree_node_t *parent, uint32_t link) {
-    const unsigned self = slot_of(parent, link);
-    const fb_rtree_box_t box = entry_box(parent, self);
-    double least = INFINITY;
-    uint32_t nearest = NONE;
-    for (unsigned slot = 0; slot < FAN; slot++) {
-        if (slot == self || is_empty(parent, slot)) continue;
-        const fb_rtree_box_t other = entry_box(parent, slot);
-        const double size = half_perimeter(join_boxes(box, other)) - half_perimeter(other);
-        if (size < least) {
-            least = size;
-            nearest = parent->of.to.link[slot];
-        }
-    }
-    return nearest;
+static bool is_full(const fb_rtree_node_t *node) {
+    bool full = true;
+    for (unsigned slot = 0; slot < FAN; slot++) full &= !is_empty(node, slot);
+    return full;
 }
 
-/* Shares the entries of a full leaf, of a sibling and one more out between the two, or, if that would
- * leave hardly any room, between them and a third leaf, whose link is returned; else NONE. */
-static uint32_t share(fb_rtree_t *tree, uint32_t link, uint32_t sibling, entry_t entry) {
-    entry_t entries[2 * FAN + 1];
-    unsigned n = get_entries(tree, link, 0, entries);
-    n += get_entries(tree, sibling, 0, entries + n);
-    entries[n++] = entry;
-    fb_rtree_node_t *parent = own_node(tree, tree->links[tree->links[link].parent].node);
-    own(tree, sibling);
-    parent->of.to.child[slot_of(parent, sibling)] = tree->links[sibling].node;
-    uint32_t third = NONE;
-    unsigned first, second = n;
-    if (n <= 2 * FAN - ROOM) {
-        first = best_split(entries, n, n - FAN, FAN);
-    } else {
-        third = take_link(tree, take_node(tree), tree->links[link].parent);
-        fb_rtree_box_t all = no_box();
-        for (unsigned i = 0; i < n; i++) all = join_boxes(all, entries[i].box);
-        sort_entries(entries, n, all.max_y - all.min_y > all.max_x - all.min_x);
-        first = n / 3;
-        second = 2 * n / 3;
+/* Cuts the entries of all children of a node on level 1 and one more into leaves anew, with room, if that is enough. */
+static bool regroup(fb_rtree_t *tree, uint32_t link, entry_t entry) {
+    entry_t entries[FAN * FAN], some[FAN];
+    place_t places[FAN * FAN];
+    uint32_t leaves[FAN];
+    unsigned n = 0, have = 0;
+    fb_rtree_node_t *parent = own_node(tree, tree->links[link].node);
+    for (unsigned slot = 0; slot < FAN; slot++) {
+        if (is_empty(parent, slot)) continue;
+        leaves[have++] = parent->of.to.link[slot];
+        n += get_entries(tree, parent->of.to.link[slot], 0, entries + n);
     }
-    unsigned stay = 0; /* of the first part */
-    for (unsigned i = 0; i < first; i++) stay += entries[i].link == link;
-    const bool swap = 2 * stay < first;
-    set_entries(tree, swap ? sibling : link, 0, entries, first);
-    set_entries(tree, swap ? link : sibling, 0, entries + first, second - first);
-    if (third != NONE) set_entries(tree, third, 0, entries + second, n - second);
-    set_above(tree, link);
-    set_above(tree, sibling);
-    return third;
+    const unsigned want = (n + LOOSE_LEAF) / LOOSE_LEAF;
+    if (want > LOOSE_INNER) return false;
+    entries[n++] = entry;
+    for (unsigned i = 0; i < n; i++) places[i] = place_of(entries[i].box, i);
+    for (unsigned i = 0; i < have; i++) own(tree, leaves[i]);
+    for (; have < want; have++) leaves[have] = take_link(tree, take_node(tree), link);
+    cut(places, n, want, want, 0, want);
+    clear_node(parent);
+    for (unsigned part = 0; part < want; part++) {
+        const size_t begin = part_of(part, want, n), end = part_of(part + 1, want, n);
+        unsigned best = part, most = 0; /* the leaf that most of them are in already */
+        for (unsigned leaf = part; leaf < have; leaf++) {
+            unsigned same = 0;
+            for (size_t i = begin; i < end; i++) same += entries[places[i].item].link == leaves[leaf];
+            if (same > most) most = same, best = leaf;
+        }
+        const uint32_t leaf = leaves[best];
+        leaves[best] = leaves[part];
+        for (size_t i = begin; i < end; i++) some[i - begin] = entries[places[i].item];
+        set_entries(tree, leaf, 0, some, (unsigned)(end - begin));
+        put_entry(parent, part, 1, entry_of(tree, leaf));
+        leaves[part] = leaf;
+    }
+    for (; have > want; have--) {
+        free_node(tree, tree->links[leaves[have - 1]].node);
+        free_link(tree, leaves[have - 1]);
+    }
+    return true;
+}
+
+/* Most leaves that a loose tree has below a node of a level. */
+static uint64_t loose_leaves(uint32_t level) {
+    uint64_t n = 1;
+    while (level--) n *= LOOSE_INNER;
+    return n;
+}
+
+/* Makes a node of n boxes on a level, with `leaves` leaves: its link, or NONE if there is no memory. */
+static uint32_t build(fb_rtree_t *tree, const double *boxes, const int64_t *ids, place_t *places, size_t n,
+                      size_t leaves, uint32_t level) {
+    if (tree->n_free_nodes == 0 && more_nodes(tree, 1 + tree->n_chunks / 32) != FB_OK) return NONE;
+    if (tree->n_free_links == 0 && more_links(tree) != FB_OK) return NONE;
+    const uint32_t link = take_link(tree, take_node(tree), NONE);
+    fb_rtree_node_t *node = own_node(tree, tree->links[link].node);
+    clear_node(node);
+    if (level == 0) {
+        for (unsigned i = 0; i < n; i++) {
+            const uint32_t item = places[i].item;
+            put_entry(node, i, 0, (entry_t){box_at(boxes, item), ids[item], 0, NONE});
+            map_add(tree, ids[item], link);
+        }
+        return link;
+    }
+    const uint64_t most = loose_leaves(level - 1);
+    const size_t parts = (size_t)((leaves + most - 1) / most);
+    cut(places, n, leaves, parts, 0, parts);
+    for (unsigned part = 0; part < parts; part++) {
+        const size_t begin = place_part(part, parts, leaves, n), end = place_part(part + 1, parts, leaves, n);
+        const size_t here = part_of(part + 1, parts, leaves) - part_of(part, parts, leaves);
+        const uint32_t child = build(tree, boxes, ids, places + begin, end - begin, here, level - 1);
+        if (child == NONE) return NONE;
+        tree->links[child].parent = link;
+        put_entry(node, part, level, entry_of(tree, child));
+    }
+    return link;
+}
+
+fb_rtree_t *fb_rtree_loose(const fb_rtree_view_t *view) {
+    const size_t n = view->n, leaves = (n + LOOSE_LEAF - 1) / LOOSE_LEAF, nodes = leaves + leaves / 12 + FAN;
+    double *boxes = (double *)fb_alloc_zeroed(4 * n * sizeof(*boxes));
+    int64_t *ids = (int64_t *)fb_alloc_zeroed(n * sizeof(*ids));
+    place_t *places = (place_t *)fb_alloc_zeroed(n * sizeof(*places));
+    fb_rtree_t *tree = fb_rtree_new(NULL, 0, false);
+    bool good = tree != NULL && (n == 0 || (boxes != NULL && ids != NULL && places != NULL));
+    if (good) {
+        tree->open = true;
+        tree->free_nodes = tree->free_links = tree->root = NONE;
+        good = make_map(tree, n + n / 8 + FAN, nodes + nodes / 4) == FB_OK &&
+               more_nodes(tree, nodes / CHUNK + 1) == FB_OK;
+    }
+    if (good && n) {
+        fb_rtree_items(view, ids, boxes);
+        for (size_t i = 0; i < n; i++) places[i] = place_of(box_at(boxes, i), i);
+        while (loose_leaves(tree->height++) < leaves) {
+        }
+        tree->root = build(tree, boxes, ids, places, n, leaves, tree->height - 1);
+        good = tree->root != NONE;
+    }
+    if (good) {
+        publish(tree, n, tree->height);
+        tree->changes = 0;
+    } else {
+        fb_rtree_drop(tree);
+        tree = NULL;
+    }
+    fb_free_zeroed(boxes);
+    fb_free_zeroed(ids);
+    fb_free_zeroed(places);
+    return tree;
 }
 
 fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *given, bool held) {
@@ -1050,7 +1122,6 @@ fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *
     for (;; level++) {
         fb_rtree_node_t *node = own_node(tree, tree->links[link].node);
         const uint32_t parent = tree->links[link].parent;
-        uint32_t other = NONE;
         unsigned slot = 0;
         while (slot < FAN && !is_empty(node, slot)) slot++;
         if (slot < FAN) {
@@ -1058,13 +1129,12 @@ fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *
             if (level == 0) map_add(tree, id, link);
             break;
         }
-        if (level == 0 && parent != NONE) other = nearest_sibling(own_node(tree, tree->links[parent].node), link);
-        if (other != NONE) {
-            other = share(tree, link, other, entry);
-            if (other == NONE) break;
-        } else {
-            other = split(tree, link, level, entry);
+        if (level == 0 && parent != NONE && is_full(own_node(tree, tree->links[parent].node)) &&
+            regroup(tree, parent, entry)) {
+            link = parent;
+            break;
         }
+        const uint32_t other = split(tree, link, level, entry);
         entry = entry_of(tree, other);
         if (parent == NONE) {
             const uint32_t root = take_link(tree, take_node(tree), NONE);
@@ -1128,7 +1198,7 @@ fb_status_t fb_rtree_remove(fb_rtree_t *tree, int64_t id, bool held) {
 
 bool fb_rtree_worn(const fb_rtree_t *tree) {
     const fb_rtree_view_t *now = tree->now;
-    return tree->changes > 64 + now->n / 4 || now->height > MAX_HEIGHT || now->version > NONE - 2;
+    return !tree->open || tree->changes > 64 + now->n / 2 || now->height > MAX_HEIGHT || now->version > NONE - 2;
 }
 
 /* ---- searches -------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* An R-tree of boxes in the plane: packed along a Hilbert curve, and changed by copying paths.
+/* An R-tree of boxes in the plane: packed along a Hilbert curve, or cut with room and changed by copying paths.
  *
  * A tree is a set of nodes and a row of views. A view is the tree as it was between two changes: what a
  * search needs, and nothing that a change touches. So any number of threads search, each in the view it
@@ -93,20 +93,24 @@ size_t fb_rtree_bytes(const fb_rtree_t *tree);
 
 /* ---- changes: one thread at a time ----------------------------------------------------------- */
 
-/* Makes what changes need: where each id is. O(n) the first time, then nothing. */
+/* Makes what it takes to tell whether an id is there. O(n) the first time, then nothing. */
 fb_status_t fb_rtree_prepare(fb_rtree_t *tree);
 
-/* Whether an id is there; the tree is prepared. */
+/* A loose tree of the boxes of a view: nodes have room, and where each id is is known. NULL if there is no
+ * memory. */
+fb_rtree_t *fb_rtree_loose(const fb_rtree_view_t *view);
+
+/* True if a tree is not loose, or so much has changed that it is time for a new one. */
+bool fb_rtree_worn(const fb_rtree_t *tree);
+
+/* Whether an id is there; the tree is prepared or loose. */
 bool fb_rtree_has(const fb_rtree_t *tree, int64_t id);
 
-/* Adds a box with an id that is not there; takes away one that is. The tree is prepared. With `held`,
+/* Adds a box with an id that is not there; takes away one that is. The tree is loose. With `held`,
  * somebody may be searching the newest view, and after FB_OK there is a newer one; else that view changes.
  * On an error nothing has changed. */
 fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *box, bool held);
 fb_status_t fb_rtree_remove(fb_rtree_t *tree, int64_t id, bool held);
-
-/* True if so much has changed that it is time to pack the boxes anew. */
-bool fb_rtree_worn(const fb_rtree_t *tree);
 
 /* ---- searches: any number of threads, in views ----------------------------------------------- */
 

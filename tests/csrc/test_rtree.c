@@ -75,9 +75,13 @@ static void test_changes(unsigned kind, size_t n, unsigned hold) {
         boxes[i] = random_box(&seed, kind);
         there[i] = i < n;
     }
-    fb_rtree_t *tree = packed(n);
+    fb_rtree_t *whole = packed(n), *tree = fb_rtree_loose(fb_rtree_view(whole));
+    CHECK(tree != NULL && !fb_rtree_worn(tree) && fb_rtree_worn(whole));
+    CHECK(fb_rtree_prepare(whole) == FB_OK);
+    for (size_t id = 0; id < MAX; id++) CHECK(fb_rtree_has(whole, (int64_t)id) == there[id]);
+    fb_rtree_drop(whole);
     fb_rtree_view_t *now = fb_rtree_view(tree);
-    CHECK(fb_rtree_prepare(tree) == FB_OK);
+    CHECK(right(now, there, random_box(&seed, 1)) && right_nearest(now, there, 500, 500));
     for (unsigned step = 0; step < 6000; step++) {
         const size_t id = next_random(&seed) % MAX;
         bool hold_now = hold && step % 3 == 0; /* a view is held once */

@@ -73,8 +73,9 @@ int main(void) {
         (fb_rtree_node_t *)fb_alloc_zeroed(fb_rtree_nodes(STAY) * sizeof(*nodes));
     size_t twice;
     CHECK(fb_rtree_pack((const double *)boxes, NULL, STAY, nodes, &twice) == FB_OK);
-    fb_rtree_t *tree = fb_rtree_new(nodes, STAY, true);
-    CHECK(tree != NULL && fb_rtree_prepare(tree) == FB_OK);
+    fb_rtree_t *packed = fb_rtree_new(nodes, STAY, true), *tree = fb_rtree_loose(fb_rtree_view(packed));
+    CHECK(tree != NULL);
+    fb_rtree_drop(packed);
     show(fb_rtree_view(tree));
     pthread_t readers[READERS];
     for (unsigned i = 0; i < READERS; i++) pthread_create(readers + i, NULL, read_views, wrong + i);

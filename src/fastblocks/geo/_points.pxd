@@ -14,8 +14,8 @@ cdef extern from "geo/quads.h" nogil:
     ctypedef struct fb_quads_t:
         size_t n
     ctypedef struct fb_quads_chunk_t:
-        double a[8]
-        double b[8]
+        double a[16]
+        double b[16]
     ctypedef struct fb_quads_found_t:
         int64_t *ids
         double *distances

@@ -60,6 +60,7 @@ cdef extern from "geo/rtree.h" nogil:
     fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *box,
                                 bint held)
     fb_status_t fb_rtree_remove(fb_rtree_t *tree, int64_t id, bint held)
+    fb_rtree_t *fb_rtree_loose(const fb_rtree_view_t *view)
     bint fb_rtree_worn(const fb_rtree_t *tree)
     void fb_rtree_items(const fb_rtree_view_t *view, int64_t *ids, double *boxes)
     fb_rtree_box_t fb_rtree_bounds(const fb_rtree_view_t *view)
@@ -158,6 +159,16 @@ cdef Nodes repacked(const fb_rtree_view_t *view):
         fb_free_zeroed(ids)
 
 
+cdef Nodes loose_nodes(const fb_rtree_view_t *view):
+    """A tree of the boxes of another, to be changed."""
+    cdef Nodes nodes = Nodes.__new__(Nodes)
+    with nogil:
+        nodes.tree = fb_rtree_loose(view)
+    if nodes.tree == NULL:
+        raise MemoryError()
+    return nodes
+
+
 cdef object read_box(object value, str name, fb_rtree_box_t *box):
     """One box: four floats in a tuple or list at once, all else by the checks."""
     cdef double numbers[4]
@@ -226,9 +237,10 @@ cdef class RTree(Flat):
 
     Making a tree of n boxes is O(n): they are sorted along a Hilbert curve and cut into nodes of 16, in
     one run of memory, 42.7 bytes a box. A query is O(log n + answers) where boxes overlap little. The
-    first change, or the first ``id in tree``, makes a map from ids to places, 5 bytes a box, O(n). From
-    then on a change is O(log n), plus O(log n) on average for packing the boxes anew each time as many
-    changes were made as a quarter of them; it is an O(n) pause for who changes, and for nobody who searches.
+    first ``id in tree`` makes a map from ids to places, 5 bytes a box, O(n). The first change makes a tree
+    whose nodes have room, 53 bytes a box with that map, O(n log n). From then on a change is O(log n), plus
+    O(log n) on average for making that tree anew each time as many changes were made as half of the boxes;
+    it is a pause for who changes, and for nobody who searches. Searches are as fast as before.
 
     Distances are those to the nearest point of a box, ``sqrt(dx*dx + dy*dy)`` in float64. Of boxes with
     equal ``dx*dx + dy*dy``, those with lower ids are nearer.
@@ -313,7 +325,7 @@ cdef class RTree(Flat):
         cdef int64_t number = checks.id_of(id)
         read_box(box, "box", &given)
         with self.whole:
-            self.prepare()
+            self.loosen()
             if fb_rtree_has(self.nodes.tree, number):
                 raise checks.id_there(number)
             view = self.successor()
@@ -342,15 +354,21 @@ cdef class RTree(Flat):
         self.check_writable("remove")
         cdef int64_t number = checks.id_of(id)
         with self.whole:
-            self.prepare()
+            self.loosen()
             if not fb_rtree_has(self.nodes.tree, number):
                 raise checks.id_unknown(number)
             view = self.successor()
             status = fb_rtree_remove(self.nodes.tree, number, view is not None)
             self.changed(status, view)
 
+    cdef int loosen(self) except -1:
+        """Before a change; to be called with `whole`."""
+        if fb_rtree_worn(self.nodes.tree):
+            self.take_over(loose_nodes(self.view.view))
+        return 0
+
     cdef int prepare(self) except -1:
-        """To be called with `whole`."""
+        """Before ids are asked for; to be called with `whole`."""
         cdef fb_status_t status
         cdef fb_rtree_t *tree = self.nodes.tree
         if self.view.view.n < 1000:
@@ -379,11 +397,6 @@ cdef class RTree(Flat):
         check_status(status, "a change")
         if view is not None:
             self.show(view, self.nodes)
-        if fb_rtree_worn(self.nodes.tree):
-            try:
-                self.take_over(repacked(self.view.view))
-            except MemoryError:  # it goes without
-                pass
         return 0
 
     cdef int take_over(self, Nodes nodes) except -1:
