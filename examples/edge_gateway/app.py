@@ -1,0 +1,277 @@
+"""The gateway: an ASGI application, of which each worker runs one.
+
+    GET  /objects/{key}?lat=&lng=    an object, from the cache or the shard where it is at home
+    GET  /pops?lat=&lng=&k=          the points of presence that are nearest; all without a place
+    POST /events {"ids": [...]}      which of these events are new
+    GET  /stats, /stats.json         what all workers do, as a page that is alive, and as figures
+    GET  /health
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from fastblocks import Cache, TopK
+from fastblocks.limit.asgi import RateLimitMiddleware, client_ip
+
+from . import settings as options
+from .pops import Pops
+from .settings import Settings
+from .shared import Events, Figures, limiter
+from .upstream import Fetch, Object, Upstream, UpstreamError, pretended
+
+HOT = 20  # keys and points of presence that are told
+HALF_LIFE = 60.0  # seconds in which what was hot counts half
+MAX_KEY, MAX_BODY, MAX_EVENTS, MAX_POPS = 512, 65536, 1000, 100
+PAGE = Path(__file__).with_name("stats.html")
+NOT_LIMITED = ["/health", "/stats", "/stats.json"]
+
+
+# ---- what requests say ---------------------------------------------------------------------------
+
+
+def bad(why: str) -> HTTPException:
+    return HTTPException(400, why)
+
+
+def key_of(request: Request) -> str:
+    key: str = request.path_params["key"]
+    if not 0 < len(key) <= MAX_KEY:
+        raise bad(f"key must have 1 to {MAX_KEY} characters, not {len(key)}")
+    return key
+
+
+def number_of(request: Request, name: str, low: float, high: float) -> float:
+    text = request.query_params[name]
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise bad(f"{name} must be a number in [{low:g}, {high:g}], not {text!r}")
+    return value
+
+
+def place_of(request: Request) -> tuple[float, float] | None:
+    """Where the client is, if it says so."""
+    given = request.query_params.keys() & {"lat", "lng"}
+    if len(given) == 1:
+        raise bad("lat and lng must be given together")
+    if not given:
+        return None
+    return number_of(request, "lat", -90, 90), number_of(request, "lng", -180, 180)
+
+
+async def ids_of(request: Request) -> list[str]:
+    """The events of a request."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise HTTPException(413, f"the body must have at most {MAX_BODY} bytes")
+    try:
+        ids = json.loads(body)["ids"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise bad('the body must be JSON of the form {"ids": ["...", ...]}') from None
+    if not (isinstance(ids, list) and len(ids) <= MAX_EVENTS):
+        raise bad(f"ids must be a list of at most {MAX_EVENTS} texts")
+    for i, id in enumerate(ids):
+        if not (isinstance(id, str) and 0 < len(id) <= MAX_KEY and is_unicode(id)):
+            raise bad(f"ids[{i}] must be a text of 1 to {MAX_KEY} characters")
+    return ids
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text has no halves of characters, which JSON lets pass."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+async def failed(request: Request, error: Exception) -> JSONResponse:
+    """What a client is told of an error."""
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    return JSONResponse({"error": str(error)}, 502)
+
+
+# ---- the gateway ---------------------------------------------------------------------------------
+
+
+class Gateway:
+    """One worker: its blocks, and what it answers. A block that is off is None."""
+
+    def __init__(self, settings: Settings, fetch: Fetch) -> None:
+        on = set(options.words(settings.blocks))
+        self.events = Events(settings)
+        self.slot = self.events.slot
+        self.figures = Figures(settings, self.slot)
+        self.limiter = limiter(settings) if "limit" in on else None
+        self.deduplicates = "events" in on
+        self.hot_keys = TopK(HOT, decay=HALF_LIFE) if "topk" in on else None
+        self.hot_pops = TopK(HOT, decay=HALF_LIFE)
+        self.pops = Pops() if "geo" in on else None
+        self.upstream = Upstream(settings.shards, fetch, use_ring="ring" in on)
+        self.cache: Cache[str, Object] | None = None
+        if "cache" in on:
+            self.cache = Cache(
+                settings.max_objects, ttl=settings.ttl, refresh_after=settings.refresh_after
+            )
+        self.count: Counter[str] = Counter()
+        self.started = time.monotonic()
+
+    async def object(self, request: Request) -> Response:
+        """Answer with an object, and tell by headers how it came."""
+        key, place = key_of(request), place_of(request)
+        self.count["objects"] += 1
+        headers = {"x-worker": str(self.slot)}
+        if self.hot_keys is not None:
+            self.hot_keys.add(key)
+        if self.pops and place:
+            pop, metres = self.pops.nearest(*place)[0]
+            self.hot_pops.add(pop.code)
+            headers["x-pop"] = f"{pop.code}; km={metres / 1000:.0f}"
+        if self.cache is None:
+            found = await self.upstream.load(key)
+        else:
+            headers["x-cache"] = "hit" if self.cache.peek(key) else "miss"
+            found = await self.cache.get_or_load_async(key, self.upstream.load)
+        headers["age"] = str(int(time.monotonic() - found.loaded))
+        headers["x-shard"] = found.shard
+        return Response(found.body, headers=headers, media_type="application/json")
+
+    async def nearest(self, request: Request) -> Response:
+        """Answer with points of presence."""
+        if self.pops is None:
+            raise HTTPException(404, "geo is off")
+        place = place_of(request)
+        if place is None:
+            return JSONResponse([pop._asdict() for pop in self.pops.by_code.values()])
+        k = number_of(request, "k", 1, MAX_POPS) if "k" in request.query_params else 1
+        found = self.pops.nearest(*place, k=int(k))
+        return JSONResponse([{**pop._asdict(), "km": metres / 1000} for pop, metres in found])
+
+    async def event(self, request: Request) -> Response:
+        """Answer with those events that are new."""
+        ids = await ids_of(request)
+        new = [id for id in ids if self.events.add(id)] if self.deduplicates else ids
+        self.count["events"] += len(ids)
+        self.count["duplicates"] += len(ids) - len(new)
+        return JSONResponse({"new": new}, headers={"x-worker": str(self.slot)})
+
+    # ---- figures ---------------------------------------------------------------------------------
+
+    def write_figures(self) -> None:
+        """Tell the other workers what this one has done."""
+        own: dict[str, Any] = {
+            "slot": self.slot,
+            "pid": os.getpid(),
+            "uptime": round(time.monotonic() - self.started, 1),
+            "count": self.count,
+            "loads": self.upstream.loads,
+            "hot_pops": base64.b64encode(self.hot_pops.to_bytes()).decode(),
+        }
+        if self.hot_keys is not None:
+            own["hot_keys"] = base64.b64encode(self.hot_keys.to_bytes()).decode()
+        if self.cache is not None:
+            own["cache"] = {**self.cache.stats()._asdict(), "objects": len(self.cache)}
+        if self.limiter:
+            stats = self.limiter.stats()
+            own["limit"] = {"allowed": stats.allowed, "denied": stats.denied}
+        self.figures.write(own)
+
+    def all_figures(self) -> dict[str, Any]:
+        """What all workers have done, those of this one as of now."""
+        self.write_figures()
+        workers = self.figures.read_all()
+        hot = {}
+        for name in ("hot_keys", "hot_pops"):
+            merged = TopK(HOT, decay=HALF_LIFE)
+            for worker in workers:
+                if name in worker:
+                    merged.merge(TopK.from_bytes(base64.b64decode(worker.pop(name))))
+            hot[name] = merged.top()
+        pops = self.pops.by_code if self.pops else {}
+        return {
+            "answered_by": self.slot,
+            "workers": workers,
+            "clients": self.limiter and self.limiter.stats().keys,
+            "limit": repr(self.limiter) if self.limiter else "off",
+            "denied": self.limiter.top_denied(10) if self.limiter else [],
+            "hot_keys": [{"key": key, "count": round(count, 1)} for key, count, _ in hot["hot_keys"]],
+            "hot_pops": [
+                {**pops[code]._asdict(), "count": round(count, 1)}
+                for code, count, _ in hot["hot_pops"]
+                if code in pops
+            ],
+        }
+
+    async def stats(self, request: Request) -> Response:
+        """Answer with the figures of all workers."""
+        return JSONResponse(self.all_figures(), headers={"cache-control": "no-store"})
+
+    @asynccontextmanager
+    async def running(self, app: Starlette) -> AsyncIterator[None]:
+        """Write the figures of this worker every second."""
+
+        async def write() -> None:
+            while True:
+                self.write_figures()
+                await asyncio.sleep(1)
+
+        writing = asyncio.create_task(write())
+        yield
+        writing.cancel()
+        with suppress(asyncio.CancelledError):
+            await writing
+
+
+async def health(request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def page(request: Request) -> Response:
+    return HTMLResponse(PAGE.read_text())
+
+
+def create_app(settings: Settings | None = None, fetch: Fetch | None = None) -> Starlette:
+    """Return the application of one worker; `fetch` asks a shard for an object."""
+    settings = settings or options.read()
+    gateway = Gateway(settings, fetch or pretended(settings.origin_ms / 1000))
+    limits = Middleware(
+        RateLimitMiddleware,
+        limiter=gateway.limiter,
+        key=client_ip(options.words(settings.trusted_proxies)),
+        exempt=NOT_LIMITED,
+    )
+    return Starlette(
+        routes=[
+            Route("/objects/{key:path}", gateway.object),
+            Route("/pops", gateway.nearest),
+            Route("/events", gateway.event, methods=["POST"]),
+            Route("/stats", page),
+            Route("/stats.json", gateway.stats),
+            Route("/health", health),
+        ],
+        middleware=[limits] if gateway.limiter else [],
+        exception_handlers={HTTPException: failed, UpstreamError: failed},
+        lifespan=gateway.running,
+    )
