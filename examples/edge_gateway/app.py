@@ -40,7 +40,7 @@ HOT = 20  # keys and points of presence that are told
 HALF_LIFE = 60.0  # seconds in which what was hot counts half
 MAX_KEY, MAX_BODY, MAX_EVENTS, MAX_POPS = 512, 65536, 1000, 100
 PAGE = Path(__file__).with_name("stats.html")
-NOT_LIMITED = ["/health", "/stats", "/stats.json"]
+NOT_LIMITED = ["/health", "/pops", "/stats", "/stats.json"]
 
 
 # ---- what requests say ---------------------------------------------------------------------------
@@ -141,7 +141,7 @@ class Gateway:
     async def object(self, request: Request) -> Response:
         """Answer with an object, and tell by headers how it came."""
         key, place = key_of(request), place_of(request)
-        self.count["objects"] += 1
+        self.count["requests"] += 1
         headers = {"x-worker": str(self.slot)}
         if self.hot_keys is not None:
             self.hot_keys.add(key)
@@ -173,6 +173,7 @@ class Gateway:
         """Answer with those events that are new."""
         ids = await ids_of(request)
         new = [id for id in ids if self.events.add(id)] if self.deduplicates else ids
+        self.count["requests"] += 1
         self.count["events"] += len(ids)
         self.count["duplicates"] += len(ids) - len(new)
         return JSONResponse({"new": new}, headers={"x-worker": str(self.slot)})
@@ -186,7 +187,7 @@ class Gateway:
             "pid": os.getpid(),
             "uptime": round(time.monotonic() - self.started, 1),
             "count": self.count,
-            "loads": self.upstream.loads,
+            "loads": self.upstream.loads,  # by shard
             "hot_pops": base64.b64encode(self.hot_pops.to_bytes()).decode(),
         }
         if self.hot_keys is not None:

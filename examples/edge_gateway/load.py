@@ -1,0 +1,263 @@
+"""Put the gateway under load: ``python -m examples.edge_gateway.load [--url URL]``.
+
+Without a URL it starts gateways of its own, with no block, with each alone, and with all, and prints
+what each does. Keys follow Zipf's law, clients sit in real cities, every tenth request tells of events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import time
+import urllib.request
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from .pops import all_pops
+from .settings import BLOCKS
+
+GUARD = 20.0  # seconds in which a gateway starts, a request is answered
+REQUESTS = 5000  # different ones, which are sent again and again
+KEPT = 100  # requests on one connection; those that come anew find workers that have time
+
+
+@dataclass
+class Result:
+    """What came of a run."""
+
+    seconds: float = 0.0
+    statuses: Counter[int] = field(default_factory=Counter)
+    workers: Counter[str] = field(default_factory=Counter)
+    latencies: list[float] = field(default_factory=list)
+    resets: int = 0  # connections that broke with a request on them, which was sent again
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def per_second(self) -> float:
+        """Requests answered."""
+        return len(self.latencies) / self.seconds
+
+    def milliseconds(self, percent: float) -> float:
+        """In which so many of the requests were answered."""
+        return float(np.percentile(self.latencies, percent)) * 1000
+
+
+# ---- requests ------------------------------------------------------------------------------------
+
+
+def request(path: str, client: str, body: bytes = b"") -> bytes:
+    """Return a request of HTTP/1.1."""
+    head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nhost: edge\r\nx-forwarded-for: {client}"
+    return f"{head}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+
+
+def mixed(clients: int, keys: int, seed: int = 1) -> list[bytes]:
+    """Return requests of many kinds, in the order in which they are to be sent."""
+    rng = random.Random(seed)
+    pops = list(all_pops().values())
+    objects = np.random.default_rng(seed).zipf(1.2, REQUESTS) % keys
+    requests = []
+    for i, number in enumerate(objects.tolist()):
+        client = f"10.{rng.randrange(clients) >> 8}.{rng.randrange(clients) & 255}.1"
+        if i % 10 == 9:
+            ids = [f"event-{rng.randrange(10 * REQUESTS)}" for _ in range(3)]
+            requests.append(request("/events", client, json.dumps({"ids": ids}).encode()))
+        else:
+            pop = rng.choice(pops)
+            path = f"/objects/item-{number}?lat={pop.lat}&lng={pop.lng}"
+            requests.append(request(path, client))
+    return requests
+
+
+# ---- the client ----------------------------------------------------------------------------------
+
+
+class Connection(asyncio.Protocol):
+    """One connection, and one request on it at a time."""
+
+    def __init__(self) -> None:
+        self._got = b""
+        self.answer: asyncio.Future[tuple[int, dict[str, str]]]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def ask(self, request: bytes) -> asyncio.Future[tuple[int, dict[str, str]]]:
+        """Send a request; its answer is a status and headers."""
+        self.answer = asyncio.get_running_loop().create_future()
+        if self.transport.is_closing():
+            self.connection_lost(None)
+        self.transport.write(request)
+        return self.answer
+
+    def data_received(self, data: bytes) -> None:
+        self._got += data
+        head, end, body = self._got.partition(b"\r\n\r\n")
+        if not end:
+            return
+        status, *lines = head.decode("latin-1").split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines)
+        if len(body) >= int(headers["content-length"]):
+            self._got = b""
+            self.answer.set_result((int(status.split()[1]), headers))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if hasattr(self, "answer") and not self.answer.done():
+            self.answer.set_exception(error or ConnectionResetError("closed by the gateway"))
+
+
+async def ask_all(host: str, port: int, requests: Iterator[bytes], result: Result) -> None:
+    """Send requests one after the other; those that break with their connection again."""
+    loop = asyncio.get_running_loop()
+    connection: Connection | None = None
+    for i, data in enumerate(requests):
+        if connection and i % KEPT == 0:
+            connection.transport.close()
+            connection = None
+        start = time.perf_counter()
+        while True:
+            if connection is None:
+                _, connection = await loop.create_connection(Connection, host, port)
+            try:
+                status, headers = await connection.ask(data)
+                break
+            except ConnectionError:
+                result.resets += 1
+                connection = None
+        result.latencies.append(time.perf_counter() - start)
+        result.statuses[status] += 1
+        if worker := headers.get("x-worker"):
+            result.workers[worker] += 1
+        if status not in (200, 429):
+            result.errors.append(f"{status}: {data.split(b' HTTP')[0].decode()}")
+    if connection:
+        connection.transport.close()
+
+
+def endless(requests: Sequence[bytes], seconds: float, phase: int) -> Iterator[bytes]:
+    """Yield requests again and again, from one on, until the time is over."""
+    until, i = time.perf_counter() + seconds, phase
+    while time.perf_counter() < until:
+        yield requests[i % len(requests)]
+        i += 1
+
+
+async def run(
+    url: str, requests: Sequence[bytes], seconds: float, connections: int = 32
+) -> Result:
+    """Send requests on some connections for some time."""
+    place = urlsplit(url)
+    assert place.hostname and place.port, f"url must tell host and port, not {url!r}"
+    result = Result()
+    start = time.perf_counter()
+    phases = range(0, len(requests), max(len(requests) // connections, 1))
+    running = [
+        ask_all(place.hostname, place.port, endless(requests, seconds, phase), result)
+        for phase in phases[:connections]
+    ]
+    await asyncio.wait_for(asyncio.gather(*running), seconds + GUARD)
+    result.seconds = time.perf_counter() - start
+    return result
+
+
+# ---- gateways of our own -------------------------------------------------------------------------
+
+
+def get_json(url: str) -> Any:
+    """Return what is at a URL."""
+    with urllib.request.urlopen(url, timeout=GUARD) as response:
+        return json.load(response)
+
+
+@contextmanager
+def gateway(**settings: object) -> Iterator[str]:
+    """Start a gateway on a free port, and yield its URL when all its workers are there."""
+    settings = {"port": 0, "trusted_proxies": "127.0.0.1", **settings}
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "examples.edge_gateway", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout
+        url = process.stdout.readline().partition("/stats")[0]
+        if not url:
+            raise RuntimeError("the gateway does not start")
+        until = time.monotonic() + GUARD
+        while not is_complete(url, int(str(settings.get("workers", 4)))):
+            if time.monotonic() > until:
+                raise RuntimeError("the workers do not start")
+            time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def is_complete(url: str, workers: int) -> bool:
+    """Whether so many workers have come up."""
+    try:
+        return len(get_json(f"{url}/stats.json")["workers"]) == workers
+    except OSError:
+        return False
+
+
+# ---- the table -----------------------------------------------------------------------------------
+
+
+def measure(url: str, seconds: float, connections: int) -> Result:
+    """Run the mix of requests against a gateway, after a little of it to warm up."""
+    requests = mixed(clients=1000, keys=2000)
+    asyncio.run(run(url, requests, min(seconds, 1) / 2, connections))
+    return asyncio.run(run(url, requests, seconds, connections))
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = ArgumentParser("python -m examples.edge_gateway.load", description=__doc__)
+    parser.add_argument("--url", help="of a gateway; http://127.0.0.1:8000")
+    parser.add_argument("--seconds", type=float, default=3, help="of each run")
+    parser.add_argument("--connections", type=int, default=32)
+    arguments = parser.parse_args()
+    columns = ["blocks on", "requests/s", "p50 ms", "p99 ms", "200", "429", "errors", "workers"]
+    table = Table(*columns)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    each = ["", *BLOCKS, ",".join(BLOCKS)]
+    for blocks in [None] if arguments.url else each:
+        if blocks is None:
+            result = measure(arguments.url, arguments.seconds, arguments.connections)
+        else:
+            with gateway(blocks=blocks, limit="100000/second", origin_ms=2) as url:
+                result = measure(url, arguments.seconds, arguments.connections)
+        name = "as started" if blocks is None else blocks or "none"
+        table.add_row(
+            name if name != each[-1] else "all",
+            f"{result.per_second:,.0f}",
+            f"{result.milliseconds(50):.1f}",
+            f"{result.milliseconds(99):.1f}",
+            f"{result.statuses[200]:,}",
+            f"{result.statuses[429]:,}",
+            str(len(result.errors) + result.resets),
+            str(len(result.workers)),
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
