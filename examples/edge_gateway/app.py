@@ -1,10 +1,10 @@
 """The gateway: an ASGI application, of which each worker runs one.
 
-    GET  /objects/{key}?lat=&lng=    an object, from the cache or the shard where it is at home
-    GET  /pops?lat=&lng=&k=          the points of presence that are nearest; all without a place
-    POST /events {"ids": [...]}      which of these events are new
-    GET  /stats, /stats.json         what all workers do, as a page that is alive, and as figures
-    GET  /health
+GET  /objects/{key}?lat=&lng=    an object, from the cache or the shard where it is at home
+GET  /pops?lat=&lng=&k=          the points of presence that are nearest; all without a place
+POST /events {"ids": [...]}      which of these events are new
+GET  /stats, /stats.json         what all workers do, as a page that is alive, and as figures
+GET  /health
 """
 
 from __future__ import annotations
@@ -217,7 +217,9 @@ class Gateway:
             "clients": self.limiter and self.limiter.stats().keys,
             "limit": repr(self.limiter) if self.limiter else "off",
             "denied": self.limiter.top_denied(10) if self.limiter else [],
-            "hot_keys": [{"key": key, "count": round(count, 1)} for key, count, _ in hot["hot_keys"]],
+            "hot_keys": [
+                {"key": key, "count": round(count, 1)} for key, count, _ in hot["hot_keys"]
+            ],
             "hot_pops": [
                 {**pops[code]._asdict(), "count": round(count, 1)}
                 for code, count, _ in hot["hot_pops"]

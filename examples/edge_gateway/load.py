@@ -11,6 +11,7 @@ import json
 import random
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from argparse import ArgumentParser
@@ -18,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +30,7 @@ from rich.table import Table
 from .pops import all_pops
 from .settings import BLOCKS
 
+ROOT = Path(__file__).parents[2]
 GUARD = 20.0  # seconds in which a gateway starts, a request is answered
 REQUESTS = 5000  # different ones, which are sent again and again
 KEPT = 100  # requests on one connection; those that come anew find workers that have time
@@ -155,9 +158,7 @@ def endless(requests: Sequence[bytes], seconds: float, phase: int) -> Iterator[b
         i += 1
 
 
-async def run(
-    url: str, requests: Sequence[bytes], seconds: float, connections: int = 32
-) -> Result:
+async def run(url: str, requests: Sequence[bytes], seconds: float, connections: int = 32) -> Result:
     """Send requests on some connections for some time."""
     place = urlsplit(url)
     assert place.hostname and place.port, f"url must tell host and port, not {url!r}"
@@ -187,26 +188,25 @@ def gateway(**settings: object) -> Iterator[str]:
     """Start a gateway on a free port, and yield its URL when all its workers are there."""
     settings = {"port": 0, "trusted_proxies": "127.0.0.1", **settings}
     options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "examples.edge_gateway", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stdout
-        url = process.stdout.readline().partition("/stats")[0]
-        if not url:
-            raise RuntimeError("the gateway does not start")
-        until = time.monotonic() + GUARD
-        while not is_complete(url, int(str(settings.get("workers", 4)))):
-            if time.monotonic() > until:
-                raise RuntimeError("the workers do not start")
-            time.sleep(0.05)
-        yield url
-    finally:
-        process.terminate()
-        process.communicate()
+    command = [sys.executable, "-m", "examples.edge_gateway", *options]
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stdout
+            url = process.stdout.readline().partition("/stats")[0]
+            until = time.monotonic() + GUARD
+            while not (url and is_complete(url, int(str(settings.get("workers", 4))))):
+                if not url or process.poll() is not None or time.monotonic() > until:
+                    log.seek(0)
+                    raise RuntimeError(f"the gateway does not start: {log.read()}")
+                time.sleep(0.05)
+            yield url
+        finally:
+            process.terminate()
 
 
 def is_complete(url: str, workers: int) -> bool:

@@ -100,7 +100,12 @@ OPTIONS: list[tuple[str, Callable[[str], Any], str, str]] = [
     ("blocks", checked_by(known_blocks), ",".join(BLOCKS), "blocks that are on"),
     ("limit", checked_by(LeakyBucket), "600/minute", "requests of a client"),
     ("max-clients", integer(1, 10_000_000), "100000", "clients whose requests are counted"),
-    ("redis", checked_by(lambda text: text and Redis(text)), "", "URL of the limits' server, if any"),
+    (
+        "redis",
+        checked_by(lambda text: text and Redis(text)),
+        "",
+        "URL of the limits' server, if any",
+    ),
     (
         "trusted-proxies",
         checked_by(lambda text: client_ip(words(text))),
@@ -134,7 +139,9 @@ def read(arguments: Sequence[str] = ()) -> Settings:
         parser.add_argument(f"--{name}", type=kind, default=default, help=help)
     settings = Settings(**vars(parser.parse_args(arguments)))
     if settings.refresh_after >= settings.ttl:
-        parser.error(f"argument --refresh-after: must be below --ttl, not {settings.refresh_after:g}")
+        parser.error(
+            f"argument --refresh-after: must be below --ttl, not {settings.refresh_after:g}"
+        )
     return settings
 
 

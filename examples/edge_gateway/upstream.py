@@ -55,7 +55,8 @@ class Upstream:
         try:
             return Object(await self._fetch(shard, key), shard, time.monotonic())
         except (OSError, asyncio.TimeoutError) as error:
-            raise UpstreamError(f"{shard} did not answer: {error or type(error).__name__}") from error
+            why = str(error) or type(error).__name__
+            raise UpstreamError(f"{shard} did not answer: {why}") from error
         finally:
             if self._ring:
                 with suppress(KeyError):  # loaded twice at once, as may be without the cache
