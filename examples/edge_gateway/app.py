@@ -203,29 +203,28 @@ class Gateway:
         """What all workers have done, those of this one as of now."""
         self.write_figures()
         workers = self.figures.read_all()
-        hot = {}
-        for name in ("hot_keys", "hot_pops"):
-            merged = TopK(HOT, decay=HALF_LIFE)
-            for worker in workers:
-                if name in worker:
-                    merged.merge(TopK.from_bytes(base64.b64decode(worker.pop(name))))
-            hot[name] = merged.top()
+        keys, codes = (self.merged(workers, name) for name in ("hot_keys", "hot_pops"))
         pops = self.pops.by_code if self.pops else {}
         return {
             "answered_by": self.slot,
             "workers": workers,
-            "clients": self.limiter and self.limiter.stats().keys,
             "limit": repr(self.limiter) if self.limiter else "off",
+            "clients": self.limiter and self.limiter.stats().keys,
             "denied": self.limiter.top_denied(10) if self.limiter else [],
-            "hot_keys": [
-                {"key": key, "count": round(count, 1)} for key, count, _ in hot["hot_keys"]
-            ],
+            "hot_keys": [{"key": key, "count": count} for key, count in keys],
             "hot_pops": [
-                {**pops[code]._asdict(), "count": round(count, 1)}
-                for code, count, _ in hot["hot_pops"]
-                if code in pops
+                {**pops[code]._asdict(), "count": count} for code, count in codes if code in pops
             ],
         }
+
+    @staticmethod
+    def merged(workers: list[dict[str, Any]], name: str) -> list[tuple[str, float]]:
+        """Take the sketches of this name from all workers, and return what is hot in their sum."""
+        sum = TopK(HOT, decay=HALF_LIFE)
+        for worker in workers:
+            if name in worker:
+                sum.merge(TopK.from_bytes(base64.b64decode(worker.pop(name))))
+        return [(str(key), round(count, 1)) for key, count, _ in sum.top()]
 
     async def stats(self, request: Request) -> Response:
         """Answer with the figures of all workers."""
@@ -233,7 +232,7 @@ class Gateway:
 
     @asynccontextmanager
     async def running(self, app: Starlette) -> AsyncIterator[None]:
-        """Write the figures of this worker every second."""
+        """Write the figures of this worker every second; in the end let go of the limits."""
 
         async def write() -> None:
             while True:
@@ -245,6 +244,8 @@ class Gateway:
         writing.cancel()
         with suppress(asyncio.CancelledError):
             await writing
+        if self.limiter and hasattr(self.limiter.storage, "aclose"):
+            await self.limiter.storage.aclose()  # of Redis
 
 
 async def health(request: Request) -> Response:

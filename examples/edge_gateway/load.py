@@ -1,7 +1,8 @@
 """Put the gateway under load: ``python -m examples.edge_gateway.load [--url URL]``.
 
-Without a URL it starts gateways of its own, with no block, with each alone, and with all, and prints
-what each does. Keys follow Zipf's law, clients sit in real cities, every tenth request tells of events.
+Without a URL it starts gateways of its own, with no block, with each alone, and with all, and
+prints what each does. Keys follow Zipf's law, clients sit in real cities, and every tenth request
+tells of events.
 """
 
 from __future__ import annotations
@@ -158,15 +159,22 @@ def endless(requests: Sequence[bytes], seconds: float, phase: int) -> Iterator[b
         i += 1
 
 
+def address_of(url: str) -> tuple[str, int]:
+    """Return the host and port of a URL."""
+    place = urlsplit(url)
+    if place.scheme != "http" or not (place.hostname and place.port):
+        raise ValueError(f"url must be of the form http://127.0.0.1:8000, not {url!r}")
+    return place.hostname, place.port
+
+
 async def run(url: str, requests: Sequence[bytes], seconds: float, connections: int = 32) -> Result:
     """Send requests on some connections for some time."""
-    place = urlsplit(url)
-    assert place.hostname and place.port, f"url must tell host and port, not {url!r}"
+    host, port = address_of(url)
     result = Result()
     start = time.perf_counter()
     phases = range(0, len(requests), max(len(requests) // connections, 1))
     running = [
-        ask_all(place.hostname, place.port, endless(requests, seconds, phase), result)
+        ask_all(host, port, endless(requests, seconds, phase), result)
         for phase in phases[:connections]
     ]
     await asyncio.wait_for(asyncio.gather(*running), seconds + GUARD)

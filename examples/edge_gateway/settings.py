@@ -104,7 +104,7 @@ OPTIONS: list[tuple[str, Callable[[str], Any], str, str]] = [
         "redis",
         checked_by(lambda text: text and Redis(text)),
         "",
-        "URL of the limits' server, if any",
+        "URL of a server for the limits",
     ),
     (
         "trusted-proxies",
@@ -128,10 +128,10 @@ def variable(name: str) -> str:
 
 
 def read(arguments: Sequence[str] = ()) -> Settings:
-    """Return the settings from arguments and the environment; end with a message if one is wrong."""
+    """Return the settings of arguments and environment; end with a message if one is wrong."""
     parser = ArgumentParser(
         "python -m examples.edge_gateway",
-        description="A gateway at the edge of a network. Each option has a variable: EDGE_LIMIT ...",
+        description="A gateway at the edge of a network. Options have variables: EDGE_LIMIT ...",
         formatter_class=ArgumentDefaultsHelpFormatter,
     )
     for name, kind, default, help in OPTIONS:

@@ -1,11 +1,11 @@
 """What the workers share, as files of one folder that are mapped into the memory of each.
 
-    limits          the limits of the clients: one exact state for all (fastblocks.limit.SharedMemory)
+    limits          of the clients: one exact state for all (fastblocks.limit.SharedMemory)
     events-<slot>   events seen: one worker adds to it, the others look into it
     figures-<slot>  what a worker has done, written anew every second, for the page of figures
 
-A worker owns a slot by the lock on its filter of events. The system takes the lock back from a worker
-that ends, however it ends; the one that takes its place goes on with the same filter.
+A worker owns a slot by the lock on its filter of events. The system takes the lock back from a
+worker that ends, however it ends; the one that takes its place goes on with the same filter.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,8 @@ class Events:
     @staticmethod
     def _claimed(paths: list[Path]) -> tuple[int, RotatingBloomFilter]:
         for slot, path in enumerate(paths):
-            try:
+            with suppress(BlockingIOError):
                 return slot, RotatingBloomFilter.open(path, "r+", verify=False)
-            except BlockingIOError:
-                continue
         raise RuntimeError(f"all {len(paths)} slots of {paths[0].parent} belong to other workers")
 
     def add(self, event: str) -> bool:
