@@ -1,8 +1,8 @@
 """Put the gateway under load: ``python -m examples.edge_gateway.load [--url URL]``.
 
 Without a URL it starts gateways of its own, with no block, with each alone, and with all, and
-prints what each does. Keys follow Zipf's law, clients sit in real cities, and every tenth request
-tells of events.
+prints what each does. Keys follow Zipf's law, clients sit in real cities, the more the larger,
+and every tenth request tells of events.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .settings import BLOCKS
 ROOT = Path(__file__).parents[2]
 GUARD = 20.0  # seconds in which a gateway starts, a request is answered
 REQUESTS = 5000  # different ones, which are sent again and again
-KEPT = 100  # requests on one connection; those that come anew find workers that have time
+KEPT = 50  # requests on one connection; those that come anew find workers that have time
 
 
 @dataclass
@@ -70,16 +70,16 @@ def request(path: str, client: str, body: bytes = b"") -> bytes:
 def mixed(clients: int, keys: int, seed: int = 1) -> list[bytes]:
     """Return requests of many kinds, in the order in which they are to be sent."""
     rng = random.Random(seed)
-    pops = list(all_pops().values())
+    known = list(all_pops().values())
+    pops = rng.choices(known, [pop.population for pop in known], k=REQUESTS)
     objects = np.random.default_rng(seed).zipf(1.2, REQUESTS) % keys
     requests = []
-    for i, number in enumerate(objects.tolist()):
+    for i, (number, pop) in enumerate(zip(objects.tolist(), pops, strict=True)):
         client = f"10.{rng.randrange(clients) >> 8}.{rng.randrange(clients) & 255}.1"
         if i % 10 == 9:
             ids = [f"event-{rng.randrange(10 * REQUESTS)}" for _ in range(3)]
             requests.append(request("/events", client, json.dumps({"ids": ids}).encode()))
         else:
-            pop = rng.choice(pops)
             path = f"/objects/item-{number}?lat={pop.lat}&lng={pop.lng}"
             requests.append(request(path, client))
     return requests

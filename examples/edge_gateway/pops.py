@@ -20,6 +20,7 @@ class Pop(NamedTuple):
     city: str
     lat: float
     lng: float
+    population: int
 
 
 @functools.cache
@@ -42,7 +43,7 @@ def all_pops() -> dict[str, Pop]:
         [city["latitude"] for city in cities], [city["longitude"] for city in cities]
     )
     return {
-        code: Pop(code, f"{city['name']}, {city['countrycode']}", *index[code])
+        code: Pop(code, f"{city['name']}, {city['countrycode']}", *index[code], city["population"])
         for code, city in zip(codes[:, 0].tolist(), cities, strict=True)
     }
 

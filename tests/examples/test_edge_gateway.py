@@ -361,8 +361,32 @@ def new_events(url, *ids):
         return json.load(response)["new"]
 
 
+def ask(url, *running):
+    """Send requests to the gateway, each iterable of them on a connection, for its result."""
+
+    async def together():
+        asking = [
+            load.ask_all(*load.address_of(url), iter(requests), result)
+            for requests, result in running
+        ]
+        await asyncio.wait_for(asyncio.gather(*asking), 2 * load.GUARD)
+
+    asyncio.run(together())
+
+
 def test_under_load(url):
-    result = asyncio.run(load.run(url, PLAIN, seconds=2, connections=16))
+    result = load.Result()
+
+    def until_all_answer():
+        """For two seconds, and until each of the workers has answered."""
+        start = time.monotonic()
+        for data in itertools.cycle(PLAIN):
+            passed = time.monotonic() - start
+            if passed > (2 if len(result.workers) == WORKERS else load.GUARD):
+                return
+            yield data
+
+    ask(url, *((until_all_answer(), result) for _ in range(16)))
     assert (result.errors, result.resets) == ([], 0)
     assert result.statuses == {200: len(result.latencies)}
     assert sorted(result.workers) == ["0", "1", "2", "3"]
@@ -395,21 +419,12 @@ def test_a_worker_is_killed_under_load(url):
                 os.kill(pids[slot], signal.SIGKILL)
                 killed.append(slot)
                 others.workers.clear()
-            if (killed and others.workers[str(slot)] > 50) or time.monotonic() > last:
+            if (killed and others.workers[str(slot)] > 10) or time.monotonic() > last:
                 return
             yield data
 
-    def ask(*running):
-        async def together():
-            asking = [
-                load.ask_all(*load.address_of(url), iter(requests), result)
-                for requests, result in running
-            ]
-            await asyncio.wait_for(asyncio.gather(*asking), 2 * load.GUARD)
-
-        asyncio.run(together())
-
     ask(
+        url,
         *(([data] * 150, result) for data, result in greedy.items() for _ in range(4)),
         *((until_it_is_back(), others) for _ in range(4)),
     )
@@ -425,7 +440,7 @@ def test_a_worker_is_killed_under_load(url):
 
     later, until = load.Result(), time.monotonic() + load.GUARD
     while not by_slot(url)[slot]["limit"]["denied"] and time.monotonic() < until:
-        ask(*(([data] * 50, later) for data in greedy for _ in range(4)))
+        ask(url, *(([data] * 50, later) for data in greedy for _ in range(4)))
     assert by_slot(url)[slot]["limit"]["denied"] > 0  # by the new worker, too
     assert (later.statuses.keys(), later.resets) == ({429}, 0)
     assert new_events(url, "once", "more") == ["more"]
