@@ -75,7 +75,7 @@ def mixed(clients: int, keys: int, seed: int = 1) -> list[bytes]:
     objects = np.random.default_rng(seed).zipf(1.2, REQUESTS) % keys
     requests = []
     for i, (number, pop) in enumerate(zip(objects.tolist(), pops, strict=True)):
-        client = f"10.{rng.randrange(clients) >> 8}.{rng.randrange(clients) & 255}.1"
+        client = f"10.{'.'.join(map(str, rng.randrange(clients).to_bytes(3, 'big')))}"
         if i % 10 == 9:
             ids = [f"event-{rng.randrange(10 * REQUESTS)}" for _ in range(3)]
             requests.append(request("/events", client, json.dumps({"ids": ids}).encode()))
