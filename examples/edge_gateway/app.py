@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import os
 import time
 from collections import Counter
@@ -31,6 +30,7 @@ from fastblocks import Cache, TopK
 from fastblocks.limit.asgi import RateLimitMiddleware, client_ip
 
 from . import settings as options
+from .inputs import ids_of, key_of, number_of, place_of
 from .pops import Pops
 from .settings import Settings
 from .shared import Events, Figures, limiter
@@ -38,82 +38,9 @@ from .upstream import Fetch, Object, Upstream, UpstreamError, pretended
 
 HOT = 20  # keys and points of presence that are told
 HALF_LIFE = 60.0  # seconds in which what was hot counts half
-MAX_KEY, MAX_BODY, MAX_EVENTS, MAX_POPS = 512, 65536, 1000, 100
+MAX_POPS = 100
 PAGE = Path(__file__).with_name("stats.html")
 NOT_LIMITED = ["/health", "/pops", "/stats", "/stats.json"]
-
-
-# ---- what requests say ---------------------------------------------------------------------------
-
-
-def bad(why: str) -> HTTPException:
-    return HTTPException(400, why)
-
-
-def key_of(request: Request) -> str:
-    key: str = request.path_params["key"]
-    if not 0 < len(key) <= MAX_KEY:
-        raise bad(f"key must have 1 to {MAX_KEY} characters, not {len(key)}")
-    return key
-
-
-def number_of(request: Request, name: str, low: float, high: float) -> float:
-    text = request.query_params[name]
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise bad(f"{name} must be a number in [{low:g}, {high:g}], not {text!r}")
-    return value
-
-
-def place_of(request: Request) -> tuple[float, float] | None:
-    """Where the client is, if it says so."""
-    given = request.query_params.keys() & {"lat", "lng"}
-    if len(given) == 1:
-        raise bad("lat and lng must be given together")
-    if not given:
-        return None
-    return number_of(request, "lat", -90, 90), number_of(request, "lng", -180, 180)
-
-
-async def ids_of(request: Request) -> list[str]:
-    """The events of a request."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise HTTPException(413, f"the body must have at most {MAX_BODY} bytes")
-    try:
-        ids = json.loads(body)["ids"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise bad('the body must be JSON of the form {"ids": ["...", ...]}') from None
-    if not (isinstance(ids, list) and len(ids) <= MAX_EVENTS):
-        raise bad(f"ids must be a list of at most {MAX_EVENTS} texts")
-    for i, id in enumerate(ids):
-        if not (isinstance(id, str) and 0 < len(id) <= MAX_KEY and is_unicode(id)):
-            raise bad(f"ids[{i}] must be a text of 1 to {MAX_KEY} characters")
-    return ids
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a text has no halves of characters, which JSON lets pass."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-async def failed(request: Request, error: Exception) -> JSONResponse:
-    """What a client is told of an error."""
-    if isinstance(error, HTTPException):
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-    return JSONResponse({"error": str(error)}, 502)
-
-
-# ---- the gateway ---------------------------------------------------------------------------------
 
 
 class Gateway:
@@ -246,6 +173,13 @@ class Gateway:
             await writing
         if self.limiter and hasattr(self.limiter.storage, "aclose"):
             await self.limiter.storage.aclose()  # of Redis
+
+
+async def failed(request: Request, error: Exception) -> Response:
+    """What a client is told of an error."""
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    return JSONResponse({"error": str(error)}, 502)
 
 
 async def health(request: Request) -> Response:
