@@ -193,6 +193,10 @@ async def page(request: Request) -> Response:
 def create_app(settings: Settings | None = None, fetch: Fetch | None = None) -> Starlette:
     """Return the application of one worker; `fetch` asks a shard for an object."""
     settings = settings or options.read()
+    if not settings.state:
+        raise ValueError(
+            "state must be a prepared folder: start by python -m examples.edge_gateway"
+        )
     gateway = Gateway(settings, fetch or pretended(settings.origin_ms / 1000))
     limits = Middleware(
         RateLimitMiddleware,

@@ -29,11 +29,12 @@ from rich.console import Console
 from rich.table import Table
 
 from .pops import all_pops
-from .settings import BLOCKS
+from .settings import BLOCKS, checked_by, integer, number
 
 ROOT = Path(__file__).parents[2]
 GUARD = 20.0  # seconds in which a gateway starts, a request is answered
 REQUESTS = 5000  # different ones, which are sent again and again
+ALL = ",".join(BLOCKS)
 KEPT = 50  # requests on one connection; those that come anew find workers that have time
 
 
@@ -74,13 +75,13 @@ def mixed(clients: int, keys: int, seed: int = 1) -> list[bytes]:
     pops = rng.choices(known, [pop.population for pop in known], k=REQUESTS)
     objects = np.random.default_rng(seed).zipf(1.2, REQUESTS) % keys
     requests = []
-    for i, (number, pop) in enumerate(zip(objects.tolist(), pops, strict=True)):
+    for i, (item, pop) in enumerate(zip(objects.tolist(), pops, strict=True)):
         client = f"10.{'.'.join(map(str, rng.randrange(clients).to_bytes(3, 'big')))}"
         if i % 10 == 9:
             ids = [f"event-{rng.randrange(10 * REQUESTS)}" for _ in range(3)]
             requests.append(request("/events", client, json.dumps({"ids": ids}).encode()))
         else:
-            path = f"/objects/item-{number}?lat={pop.lat}&lng={pop.lng}"
+            path = f"/objects/item-{item}?lat={pop.lat}&lng={pop.lng}"
             requests.append(request(path, client))
     return requests
 
@@ -235,27 +236,16 @@ def measure(url: str, seconds: float, connections: int) -> Result:
     return asyncio.run(run(url, requests, seconds, connections))
 
 
-def main() -> None:
-    """Measure, and print a table."""
-    parser = ArgumentParser("python -m examples.edge_gateway.load", description=__doc__)
-    parser.add_argument("--url", help="of a gateway; http://127.0.0.1:8000")
-    parser.add_argument("--seconds", type=float, default=3, help="of each run")
-    parser.add_argument("--connections", type=int, default=32)
-    arguments = parser.parse_args()
-    columns = ["blocks on", "requests/s", "p50 ms", "p99 ms", "200", "429", "errors", "workers"]
-    table = Table(*columns)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    each = ["", *BLOCKS, ",".join(BLOCKS)]
-    for blocks in [None] if arguments.url else each:
-        if blocks is None:
-            result = measure(arguments.url, arguments.seconds, arguments.connections)
-        else:
-            with gateway(blocks=blocks, limit="100000/second", origin_ms=2) as url:
-                result = measure(url, arguments.seconds, arguments.connections)
-        name = "as started" if blocks is None else blocks or "none"
+def table_of(url: str | None, seconds: float, connections: int) -> Table:
+    """Measure the gateway of a URL, or gateways of all kinds, and return a table."""
+    table = Table("blocks on")
+    for title in ("requests/s", "p50 ms", "p99 ms", "200", "429", "errors", "workers"):
+        table.add_column(title, justify="right")
+
+    def add(name: str, url: str) -> None:
+        result = measure(url, seconds, connections)
         table.add_row(
-            name if name != each[-1] else "all",
+            name,
             f"{result.per_second:,.0f}",
             f"{result.milliseconds(50):.1f}",
             f"{result.milliseconds(99):.1f}",
@@ -264,7 +254,27 @@ def main() -> None:
             str(len(result.errors) + result.resets),
             str(len(result.workers)),
         )
-    Console().print(table)
+
+    if url:
+        add("as started", url)
+        return table
+    for name, blocks in {"none": "", **{block: block for block in BLOCKS}, "all": ALL}.items():
+        with gateway(blocks=blocks, limit="100000/second", origin_ms=2) as started:
+            add(name, started)
+    return table
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = ArgumentParser("python -m examples.edge_gateway.load", description=__doc__)
+    parser.add_argument("--url", type=checked_by(address_of), help="of a gateway that runs")
+    parser.add_argument("--seconds", type=number(0.1, 3600), default=3, help="of each run")
+    parser.add_argument("--connections", type=integer(1, 10_000), default=32)
+    arguments = parser.parse_args()
+    try:
+        Console().print(table_of(arguments.url, arguments.seconds, arguments.connections))
+    except OSError as error:
+        sys.exit(f"error: no answer from {arguments.url or 'the gateway'}: {error}")
 
 
 if __name__ == "__main__":

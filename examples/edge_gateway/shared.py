@@ -5,7 +5,8 @@
     figures-<slot>  what a worker has done, written anew every second, for the page of figures
 
 A worker owns a slot by the lock on its filter of events. The system takes the lock back from a
-worker that ends, however it ends; the one that takes its place goes on with the same filter.
+worker that ends, however it ends; the one that takes its place goes on with the same filter. There is a
+slot more than workers, for one that starts before another ends, as after SIGHUP.
 """
 
 from __future__ import annotations
@@ -33,11 +34,15 @@ def limiter(settings: Settings) -> LeakyBucket:
     return LeakyBucket(settings.limit, storage=SharedMemory(path, settings.max_clients))
 
 
+def slots(settings: Settings) -> list[Path]:
+    """Return the files of events, one for each slot."""
+    return [Path(settings.state, f"events-{slot}") for slot in range(settings.workers + 1)]
+
+
 def prepare(settings: Settings) -> None:
     """Make the files that are not there yet; ValueError if they are there for other settings."""
     limiter(settings).peek("")  # makes or checks the file of limits
-    for slot in range(settings.workers):
-        path = Path(settings.state, f"events-{slot}")
+    for path in slots(settings):
         events = RotatingBloomFilter(settings.max_events, FALSE_POSITIVES, settings.event_window)
         if not path.exists():
             events.save(path)
@@ -53,7 +58,7 @@ class Events:
     """Tells which events are new to all workers. It owns the slot of this worker."""
 
     def __init__(self, settings: Settings) -> None:
-        paths = [Path(settings.state, f"events-{slot}") for slot in range(settings.workers)]
+        paths = slots(settings)
         self.slot, self._own = self._claimed(paths)
         paths.pop(self.slot)
         self._others = [RotatingBloomFilter.open(path, verify=False) for path in paths]

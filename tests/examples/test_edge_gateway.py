@@ -176,8 +176,14 @@ def test_events(tmp_path):
     assert (status, headers["x-worker"], body) == (200, "1", {"new": ["c", "é"]})
     assert post(app, b'{"ids": ["c", "d"]}')[2] == {"new": ["d"]}
     assert post(app, b'{"ids": []}')[2] == {"new": []}
+
+
+def test_slots(tmp_path):
+    first = made(tmp_path, "--workers=1")
+    second = create_app(read(tmp_path, "--workers=1"))  # as before the first ends, at a reload
     with pytest.raises(RuntimeError, match=r"all 2 slots of .* belong to other workers"):
-        create_app(read(tmp_path, "--workers=2"))
+        create_app(read(tmp_path, "--workers=1"))
+    assert [post(app, b'{"ids": ["a"]}')[2]["new"] for app in (first, second)] == [["a"], []]
 
 
 def test_limit(tmp_path):
@@ -329,6 +335,13 @@ def test_settings_for_the_workers(monkeypatch, tmp_path):
     assert settings.read(["--limit=8/hour"]).limit == "8/hour"
 
 
+def test_without_a_prepared_state(tmp_path):
+    with pytest.raises(ValueError, match="state must be a prepared folder"):
+        create_app(settings.read())
+    with pytest.raises(FileNotFoundError):
+        create_app(read(tmp_path))
+
+
 def test_state_of_other_settings(tmp_path):
     shared.prepare(read(tmp_path))
     shared.prepare(read(tmp_path, "--workers=6"))
@@ -399,6 +412,16 @@ def test_under_load(url):
         result.workers
     )
     assert any(worker["cache"]["hits"] for worker in workers)
+
+
+def test_the_table(url, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["load", "--url", url, "--seconds=0.2", "--connections=2"])
+    load.main()
+    assert "as started" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["load", "--url", "here"])
+    with pytest.raises(SystemExit):
+        load.main()
+    assert "url must be of the form http://127.0.0.1:8000, not 'here'" in capsys.readouterr().err
 
 
 def test_a_worker_is_killed_under_load(url):
