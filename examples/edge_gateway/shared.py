@@ -5,8 +5,8 @@
     figures-<slot>  what a worker has done, written anew every second, for the page of figures
 
 A worker owns a slot by the lock on its filter of events. The system takes the lock back from a
-worker that ends, however it ends; the one that takes its place goes on with the same filter. There is a
-slot more than workers, for one that starts before another ends, as after SIGHUP.
+worker that ends, however it ends; the one that takes its place goes on with the same filter.
+There is a slot more than workers, for one that starts before another ends, as after SIGHUP.
 """
 
 from __future__ import annotations
