@@ -30,7 +30,7 @@ from fastblocks import Cache, TopK
 from fastblocks.limit.asgi import RateLimitMiddleware, client_ip
 
 from . import settings as options
-from .inputs import ids_of, key_of, number_of, place_of
+from .inputs import count_of, ids_of, key_of, place_of
 from .pops import Pops
 from .settings import Settings
 from .shared import Events, Figures, limiter
@@ -92,8 +92,7 @@ class Gateway:
         place = place_of(request)
         if place is None:
             return JSONResponse([pop._asdict() for pop in self.pops.by_code.values()])
-        k = number_of(request, "k", 1, MAX_POPS) if "k" in request.query_params else 1
-        found = self.pops.nearest(*place, k=int(k))
+        found = self.pops.nearest(*place, k=count_of(request, "k", 1, MAX_POPS))
         return JSONResponse([{**pop._asdict(), "km": metres / 1000} for pop, metres in found])
 
     async def event(self, request: Request) -> Response:

@@ -35,6 +35,14 @@ def number_of(request: Request, name: str, low: float, high: float) -> float:
     return value
 
 
+def count_of(request: Request, name: str, default: int, high: int) -> int:
+    """Return a whole number of the query, in [1, high]."""
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= high):
+        raise bad(f"{name} must be a whole number in [1, {high}], not {text!r}")
+    return int(text)
+
+
 def place_of(request: Request) -> tuple[float, float] | None:
     """Return where the client is; None if it does not say."""
     given = request.query_params.keys() & {"lat", "lng"}

@@ -45,7 +45,7 @@ def integer(low: int, high: int) -> Callable[[str], int]:
     """Return a function that reads a whole number in [low, high]."""
 
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
             raise ArgumentTypeError(f"must be a whole number in [{low}, {high}], not {text!r}")
         return int(text)
 

@@ -95,7 +95,8 @@ class Figures:
     def read_all(self) -> list[dict[str, Any]]:
         """Return those of all workers, each with its age in seconds."""
         now = time.time()
-        return [
+        figures = [
             {**json.loads(path.read_text()), "age": round(now - path.stat().st_mtime, 1)}
-            for path in sorted(self._folder.glob("figures-*"))
+            for path in self._folder.glob("figures-*")
         ]
+        return sorted(figures, key=lambda worker: worker["slot"])
