@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import subprocess
 import sys
@@ -229,24 +230,37 @@ def is_complete(url: str, workers: int) -> bool:
 # ---- the table -----------------------------------------------------------------------------------
 
 
-def measure(url: str, seconds: float, connections: int) -> Result:
-    """Run the mix of requests against a gateway, after a little of it to warm up."""
+def cpu_seconds(url: str) -> float:
+    """Return what the workers of a gateway on this machine have used of the processors."""
+    ticks = 0
+    for worker in get_json(f"{url}/stats.json")["workers"]:
+        fields = Path(f"/proc/{worker['pid']}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])  # of user and system
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def warm(url: str, connections: int) -> list[bytes]:
+    """Return the mix of requests, a little of which the gateway has been sent."""
     requests = mixed(clients=1000, keys=2000)
-    asyncio.run(run(url, requests, min(seconds, 1) / 2, connections))
-    return asyncio.run(run(url, requests, seconds, connections))
+    asyncio.run(run(url, requests, 0.5, connections))
+    return requests
 
 
 def table_of(url: str | None, seconds: float, connections: int) -> Table:
     """Measure the gateway of a URL, or gateways of all kinds, and return a table."""
     table = Table("blocks on")
-    for title in ("requests/s", "p50 ms", "p99 ms", "200", "429", "errors", "workers"):
+    for title in ("requests/s", "CPU µs", "p50 ms", "p99 ms", "200", "429", "errors", "workers"):
         table.add_column(title, justify="right")
 
-    def add(name: str, url: str) -> None:
-        result = measure(url, seconds, connections)
+    def add(name: str, url: str, is_ours: bool) -> None:
+        requests = warm(url, connections)
+        before = cpu_seconds(url) if is_ours else 0.0
+        result = asyncio.run(run(url, requests, seconds, connections))
+        used = (cpu_seconds(url) - before) / len(result.latencies) if is_ours else 0.0
         table.add_row(
             name,
             f"{result.per_second:,.0f}",
+            f"{used * 1e6:.0f}" if is_ours else "-",
             f"{result.milliseconds(50):.1f}",
             f"{result.milliseconds(99):.1f}",
             f"{result.statuses[200]:,}",
@@ -256,11 +270,11 @@ def table_of(url: str | None, seconds: float, connections: int) -> Table:
         )
 
     if url:
-        add("as started", url)
+        add("as started", url, is_ours=False)
         return table
     for name, blocks in {"none": "", **{block: block for block in BLOCKS}, "all": ALL}.items():
         with gateway(blocks=blocks, limit="100000/second", origin_ms=2) as started:
-            add(name, started)
+            add(name, started, is_ours=True)
     return table
 
 
