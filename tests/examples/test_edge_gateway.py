@@ -418,7 +418,7 @@ def test_under_load(url):
 def test_the_table(url, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["load", "--url", url, "--seconds=0.2", "--connections=2"])
     load.main()
-    assert "as started" in capsys.readouterr().out
+    assert "running" in capsys.readouterr().out
     monkeypatch.setattr("sys.argv", ["load", "--url", "here"])
     with pytest.raises(SystemExit):
         load.main()
