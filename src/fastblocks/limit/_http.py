@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import ipaddress
 import json
@@ -30,6 +31,7 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 PROBLEM = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 UNKNOWN = "unknown"  # the key of clients without an address
+LONGEST_ADDRESS = 64  # characters that are worth remembering; ports and brackets come with it
 
 
 class Answer(NamedTuple):
@@ -118,6 +120,7 @@ class RouteLimit:
     __slots__ = (
         "_matches",
         "_names",
+        "_policies",
         "_rules",
         "cost",
         "key",
@@ -154,6 +157,9 @@ class RouteLimit:
         self._rules: Sequence[Rule] = getattr(limiter, "rules", ())
         several = range(1, len(self._rules) + 1) if len(self._rules) > 1 else ()
         self._names = [f"{name}-{i}" for i in several] or [name]
+        pairs = zip(self._names, self._rules, strict=False)  # a name, and no rule, if none is told
+        items = [f"{quoted(name)};q={rule.limit};w={window(rule)}" for name, rule in pairs]
+        self._policies: Headers = [("RateLimit-Policy", ", ".join(items))] if items else []
 
     def __repr__(self) -> str:
         return f"RouteLimit({self.path!r}, {self.limiter!r}, name={self.name!r})"
@@ -180,11 +186,7 @@ class RouteLimit:
 
     def fields(self, decision: Decision) -> Headers:
         """The fields of a response that tell the policies and what is left."""
-        result: Headers = []
-        if self._rules:
-            pairs = zip(self._names, self._rules, strict=True)
-            items = [f"{quoted(name)};q={rule.limit};w={window(rule)}" for name, rule in pairs]
-            result.append(("RateLimit-Policy", ", ".join(items)))
+        result = self._policies.copy()
         left = f"{quoted(self._violated(decision))};r={decision.remaining}"
         if decision.allowed:
             result.append(("RateLimit", f"{left};t={math.ceil(decision.reset_after)}"))
@@ -322,6 +324,11 @@ def is_within(address: Address | None, networks: Sequence[Network]) -> bool:
 def address_of(text: str) -> Address | None:
     """The address in an element of X-Forwarded-For, which may have a port; None if it is none."""
     text = text.strip().strip('"')
+    return parsed(text) if len(text) <= LONGEST_ADDRESS else parsed.__wrapped__(text)
+
+
+@functools.lru_cache(maxsize=4096)  # clients come again, and ipaddress takes microseconds
+def parsed(text: str) -> Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
