@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.limit.server import Server, programs
+from tests.test_package import FAMILIES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -15,7 +16,6 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
 SNIPPET = re.compile(r"^```(?:python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 REDIS = "redis://localhost:6379"  # in the documents, for the server of the test
 PEER = re.compile(r"^>>> from (rbloom) import", re.MULTILINE)  # no wheels without the GIL
-FAMILIES = ["cache", "filters", "geo", "hashing", "limit", "ring", "sketches"]
 
 
 def name_of(path):

@@ -1,4 +1,4 @@
-"""A hook of mkdocs: the reference is made by inspection, which needs to know where classes come from.
+"""A hook of mkdocs: inspection, which makes the reference, is told where classes come from.
 
 Public classes of plain Python say that they come from their family (``fastblocks.limit``), since
 that is where users find them. Inspection follows their methods to the module that they are written
@@ -7,18 +7,17 @@ in, and from there back to the family; so while the site is built classes say th
 
 from __future__ import annotations
 
-import importlib
 import inspect
 
-FAMILIES = ("cache", "filters", "geo", "hashing", "limit", "ring", "sketches")
+import fastblocks
 
 
 def on_startup(**_: object) -> None:
     """Called by mkdocs before anything else."""
-    for family in FAMILIES:
-        for value in vars(importlib.import_module(f"fastblocks.{family}")).values():
-            if inspect.isclass(value):
-                methods = filter(inspect.isfunction, vars(value).values())
-                modules = [m.__module__ for m in methods if m.__module__.startswith("fastblocks.")]
-                if modules:  # none, if it is a class of an extension, or a named tuple
-                    value.__module__ = modules[0]
+    for name in fastblocks.__all__:
+        value = getattr(fastblocks, name)
+        if inspect.isclass(value):
+            methods = filter(inspect.isfunction, vars(value).values())
+            modules = [m.__module__ for m in methods if m.__module__.startswith("fastblocks.")]
+            if modules:  # none, if it is a class of an extension, or a named tuple
+                value.__module__ = modules[0]
