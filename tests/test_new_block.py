@@ -1,4 +1,4 @@
-"""``tools/new_block.py``: what it makes is named everywhere, tidy, compiles, and passes its tests."""
+"""``tools/new_block.py``: what it makes is tidy, has its places, compiles and passes its tests."""
 
 import importlib.machinery
 import re
