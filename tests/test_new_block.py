@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import new_block
+
 ROOT = Path(__file__).parent.parent
 FAMILY, BLOCK = "sketches", "new_tally"
 COPIED = ["bench", "csrc", "docs", "src", "tests", "tools", "pyproject.toml", "setup.py"]
@@ -76,6 +78,15 @@ def test_it_is_made_once_and_only_where_it_can_be(copy):
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         assert done.returncode == 2
         assert reason in done.stderr
+
+
+def test_the_first_block_of_a_family():
+    init = new_block.with_export('"""Timers."""\n\n__all__ = []\n', "wheel", "Wheel")
+    assert init == '"""Timers."""\n\nfrom .wheel import Wheel\n__all__ = ["Wheel", ]\n'
+    setup = new_block.with_module('MODULES = {\n    "ring.jump": ["jump"],\n}\n', "timers", "wheel")
+    assert setup.splitlines()[2] == '    "timers.wheel": ["wheel"],'
+    pages = new_block.with_page("nav:\n  - Decisions: decisions.md\n", "timers", "wheel")
+    assert pages.splitlines()[1:3] == ["  - Timers:", "      - Wheel: timers/wheel.md"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="calls the compiler as Linux has it")

@@ -72,7 +72,9 @@ def renamed(text: str, family: str, block: str, kind: str) -> str:
 
 def with_export(text: str, module: str, name: str) -> str:
     """Return an ``__init__.py`` that has a name more; ruff puts it in its place."""
-    text = re.sub(r"^(?=from )", f"from .{module} import {name}\n", text, count=1, flags=re.M)
+    text = re.sub(
+        r"^(?=from \.|__all__)", f"from .{module} import {name}\n", text, count=1, flags=re.M
+    )
     return text.replace("__all__ = [", f'__all__ = ["{name}", ', 1)
 
 
@@ -81,17 +83,19 @@ def with_module(text: str, family: str, block: str) -> str:
     lines = text.splitlines(keepends=True)
     first = lines.index("MODULES = {\n")
     end = lines.index("}\n", first)
-    family_at = [i for i in range(first, end) if lines[i].startswith(f'    "{family}.')]
-    lines.insert(family_at[-1] + 1, f'    "{family}.{block}": ["{block}"],\n')
+    of_family = [i for i in range(first, end) if lines[i].startswith(f'    "{family}.')]
+    at = of_family[-1] + 1 if of_family else end
+    lines.insert(at, f'    "{family}.{block}": ["{block}"],\n')
     return "".join(lines)
 
 
 def with_page(text: str, family: str, block: str) -> str:
     """Return an ``mkdocs.yml`` whose navigation has the page: behind those of its family."""
-    title = block.replace("_", " ").capitalize()
-    pages = list(re.finditer(rf"^      - .*: {family}/\S+\.md\n", text, re.M))
-    end = pages[-1].end()
-    return f"{text[:end]}      - {title}: {family}/{block}.md\n{text[end:]}"
+    page = f"      - {block.replace('_', ' ').capitalize()}: {family}/{block}.md\n"
+    if pages := list(re.finditer(rf"^      - .*: {family}/\S+\.md\n", text, re.MULTILINE)):
+        end = pages[-1].end()
+        return text[:end] + page + text[end:]
+    return text.replace("  - Decisions:", f"  - {family.capitalize()}:\n{page}  - Decisions:")
 
 
 def rewrite(path: Path, change: Callable[[str], str]) -> None:
