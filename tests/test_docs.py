@@ -66,6 +66,15 @@ def test_no_snippet_is_left_out(path):
     assert not re.search(r"^ *(>>>|(```|~~~) *\{?\.?(py|python|pycon)\b)", text, re.MULTILINE)
 
 
+@pytest.mark.parametrize("path", DOCUMENTS[:2], ids=name_of)
+def test_links_that_mkdocs_does_not_see(path):
+    links = re.findall(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)", path.read_text())
+    for target, anchor in links:
+        titles = re.findall(r"^#+ (.*)$", (path.parent / target).read_text(), re.MULTILINE)
+        anchors = {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
+        assert not anchor or anchor[1:] in anchors, (target, anchor)
+
+
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
     listed = re.findall(r": (\S+\.md)$", navigation, re.MULTILINE)
