@@ -39,6 +39,7 @@ def server():
         yield started
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:dask.*")
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_snippets(path, tmp_path, monkeypatch, request):
     """The snippets of a document run in order, in one namespace and in a folder of their own.
