@@ -114,18 +114,6 @@ def test_examples_in_docstrings(name):
     assert result.failed == 0
 
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-
-
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
-def test_examples_in_documents(path, tmp_path, monkeypatch):
-    """Every ``>>>`` line of the README and the docs runs, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    text = path.read_text().replace("```", "")
-    test = doctest.DocTestParser().get_doctest(text, {}, path.name, str(path), 0)
-    assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test).failed == 0
-
-
 BENCHED_WITH = {("limit", "memory"): "limiter"}  # what is measured as part of another block
 
 

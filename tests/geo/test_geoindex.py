@@ -220,6 +220,19 @@ def test_state(impl, id_type):
             impl.GeoIndex.from_bytes(repaired(data, payload))
 
 
+def test_files(impl, tmp_path):
+    """What is opened has points of its own: it may be changed, and the file is as it was."""
+    first = impl.GeoIndex()
+    first.set(1, 2.0, 3.0)
+    first.save(tmp_path / "points")
+    opened = impl.GeoIndex.open(tmp_path / "points")
+    opened.set(2, 3.0, 4.0)
+    assert len(opened) == 2
+    assert impl.GeoIndex.open(tmp_path / "points", verify=False) == first
+    with pytest.raises(ValueError, match="mode must be 'r'"):
+        impl.GeoIndex.open(tmp_path / "points", "r+")
+
+
 def test_hostile_strings(impl):
     index = impl.GeoIndex(str)
     index.set_many(["ab", "cd"], [0, 0], [0, 0])

@@ -182,6 +182,19 @@ def test_state(impl):
             impl.QuadTree.from_bytes(repaired(data, bad.tobytes()))
 
 
+def test_files(impl, tmp_path):
+    """What is opened has points of its own: it may be changed, and the file is as it was."""
+    first = impl.QuadTree((0, 0, 9, 9))
+    first.insert(1, 2.0, 3.0)
+    first.save(tmp_path / "points")
+    opened = impl.QuadTree.open(tmp_path / "points")
+    opened.insert(2, 3.0, 4.0)
+    assert len(opened) == 2
+    assert impl.QuadTree.open(tmp_path / "points", verify=False) == first
+    with pytest.raises(ValueError, match="mode must be 'r'"):
+        impl.QuadTree.open(tmp_path / "points", "r+")
+
+
 def test_memory():
     n = 1_000_000
     xy = points_of("uniform", n)

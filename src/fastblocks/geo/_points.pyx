@@ -13,6 +13,7 @@ from fastblocks._core import points
 
 from fastblocks._core.arrays cimport data_of, new_array, out_array
 from fastblocks._core.columns cimport plain_double
+from fastblocks._core.flat cimport NO_WRITER
 from fastblocks._core.status cimport FB_FULL, FB_NOT_BUILT, check_status
 
 
@@ -92,6 +93,7 @@ cdef class Points(Flat):
     def __cinit__(self, *args, **kwargs):
         self.mutex = threading.Lock()
         self.room = threading.Lock()
+        self.file_use = NO_WRITER  # an opened one has the points in memory of its own
         self.allocate(0)
 
     def __dealloc__(self):
