@@ -103,6 +103,9 @@ def _external(module: str, name: str, signature: Any) -> Any:
 _u64, _i64, _f64, _pointer = types.uint64, types.int64, types.float64, types.voidptr
 _hash_word = _external("hashing.xxh3", "hash_word", _u64(_u64, _u64))
 _hash_bytes = _external("hashing.xxh3", "hash_bytes", _u64(_pointer, types.uintp, _u64))
+_encode = _external(
+    "hashing.xxh3", "encode", _i64(_pointer, types.uint32, types.uintp, _pointer)
+)
 _bucket_of = _external("ring.jump", "bucket_of", types.int32(_u64, types.int32))
 _code_of = _external("geo.geohash", "code_of", _u64(_f64, _f64))
 _s2_cell_of = _external("geo._s2_cells", "cell_of", _u64(_f64, _f64, types.int32))
@@ -184,27 +187,6 @@ def _is_word(key: Any) -> bool:
     return False
 
 
-@register_jitable
-def _utf8(text):
-    """Encode a str that is not ASCII."""
-    encoded = np.empty(4 * len(text), np.uint8)
-    n = 0
-    for letter in text:
-        c = ord(letter)
-        if c < 0x80:
-            encoded[n] = c
-            n += 1
-            continue
-        if 0xD800 <= c < 0xE000:
-            raise ValueError("a str key must have a UTF-8 form: it must not hold lone surrogates")
-        more = 1 if c < 0x800 else 2 if c < 0x10000 else 3  # bytes after the first
-        encoded[n] = (0xFF00 >> more + 1 & 0xFF) | c >> 6 * more
-        for i in range(1, more + 1):
-            encoded[n + i] = 0x80 | (c >> 6 * (more - i) & 0x3F)
-        n += more + 1
-    return encoded[:n]
-
-
 def _bytes_of(key):
     """In compiled code: the bytes of a key that is no integer, in place if possible."""
 
@@ -216,7 +198,11 @@ def _bytes_of_compiled(key):
         def encode(key):
             if key._is_ascii:
                 return numba.carray(key._data, (len(key),), np.uint8)
-            return _utf8(key)
+            encoded = np.empty(4 * len(key), np.uint8)
+            size = _encode(key._data, key._kind, len(key), encoded.ctypes)
+            if size < 0:
+                raise ValueError("a str key must have a UTF-8 form: it holds a lone surrogate")
+            return encoded[:size]
 
         return encode
     return lambda key: np.frombuffer(key, np.uint8)

@@ -8,6 +8,9 @@ from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, fb_keys_next, hash_key, key_batch, seed64,
 )
 
+cdef extern from "keys.h" nogil:
+    size_t fb_utf8_encode(const void *text, unsigned width, size_t n, uint8_t *out)
+
 cdef extern from "xxh3.h" nogil:
     uint64_t fb_xxh3_64(const void *p, size_t len, uint64_t seed)
     uint64_t fb_xxh3_64_u64(uint64_t v, uint64_t seed)
@@ -128,6 +131,10 @@ cdef uint64_t hash_word(uint64_t word, uint64_t seed) noexcept nogil:
 
 cdef uint64_t hash_bytes(const uint8_t *data, size_t size, uint64_t seed) noexcept nogil:
     return fb_xxh3_64(data, size, seed)
+
+
+cdef Py_ssize_t encode(const void *text, unsigned width, size_t n, uint8_t *out) noexcept nogil:
+    return <Py_ssize_t>fb_utf8_encode(text, width, n, out)
 
 
 fb_cpu_level()
