@@ -103,9 +103,7 @@ def _external(module: str, name: str, signature: Any) -> Any:
 _u64, _i64, _f64, _pointer = types.uint64, types.int64, types.float64, types.voidptr
 _hash_word = _external("hashing.xxh3", "hash_word", _u64(_u64, _u64))
 _hash_bytes = _external("hashing.xxh3", "hash_bytes", _u64(_pointer, types.uintp, _u64))
-_encode = _external(
-    "hashing.xxh3", "encode", _i64(_pointer, types.uint32, types.uintp, _pointer)
-)
+_encode = _external("hashing.xxh3", "encode", _i64(_pointer, types.uint32, types.uintp, _pointer))
 _bucket_of = _external("ring.jump", "bucket_of", types.int32(_u64, types.int32))
 _code_of = _external("geo.geohash", "code_of", _u64(_f64, _f64))
 _s2_cell_of = _external("geo._s2_cells", "cell_of", _u64(_f64, _f64, types.int32))
@@ -114,9 +112,7 @@ _metres_between = _external("geo.distance", "metres_between", _f64(_f64, _f64, _
 _may_hold = _external("filters.bloom", "may_hold", types.int32(_pointer, _u64))
 _frequency_of = _external("sketches.frequency", "frequency_of", _u64(_pointer, _u64))
 _count_min_of = _external("sketches.count_min", "frequency_of", _u64(_pointer, _u64))
-_node_of_word = _external(
-    "ring.hash_ring", "node_of_word", _i64(_pointer, _u64, _u64, types.int32)
-)
+_node_of_word = _external("ring.hash_ring", "node_of_word", _i64(_pointer, _u64, _u64, types.int32))
 _node_of_bytes = _external(
     "ring.hash_ring", "node_of_bytes", _i64(_pointer, _u64, _pointer, types.uintp)
 )
