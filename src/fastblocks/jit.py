@@ -1,15 +1,17 @@
 """The blocks inside `numba.njit` code.
 
-Importing this module, which Numba does by itself where fastblocks is installed, makes Numba know six
-functions and four classes. They are those of the family modules, under names that tell them apart; in
-compiled code they take scalars, do not hold the GIL, and survive ``cache=True`` and ``parallel=True``:
+Importing this module teaches Numba six functions and four classes; where fastblocks is installed,
+Numba imports it by itself before it compiles anything. They are those of the family modules, here
+under names that tell them apart. In compiled code they take scalars and hold no GIL, and they go
+with ``cache=True``, in processes that come later too, and with ``parallel=True``.
 
-``xxh3_64``, ``jump_hash``, ``geohash_encode_int``, ``s2_latlng_to_cell``, ``h3_latlng_to_cell``, ``haversine``
-    as from Python.
+``xxh3_64``, ``jump_hash``, ``geohash_encode_int``, ``s2_latlng_to_cell``, ``h3_latlng_to_cell``,
+``haversine``
+    As from Python.
 `BloomFilter`
-    ``key in bloom``, ``bloom.contains(key)``
+    ``key in bloom``, ``bloom.contains(key)``.
 `FrequencySketch`, `CountMinSketch`
-    ``sketch.estimate(key)``
+    ``sketch.estimate(key)``.
 `HashRing`
     ``ring.get_index(key)``, of the nodes as they were when the compiled function was called.
 
@@ -31,7 +33,7 @@ import operator
 from typing import Any
 
 try:
-    import numba
+    from numba import types
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         "fastblocks.jit needs the package numba: pip install 'fastblocks[numba]'"
@@ -40,7 +42,6 @@ except ModuleNotFoundError as error:
 import llvmlite.binding
 import numpy as np
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.core.typing.typeof import Purpose
@@ -57,6 +58,7 @@ from numba.extending import (
     typeof_impl,
     unbox,
 )
+from numba.np.numpy_support import carray
 
 from .filters import BloomFilter
 from .geo.distance import haversine
@@ -83,9 +85,10 @@ def _init() -> None:
 
 # ---- C functions ---------------------------------------------------------------------------------
 #
-# An extension module tells the address of a `cdef` function that its .pxd declares. Compiled code refers to it
-# by a name, which is given the address here; so it can be cached and loaded by another process. Old caches
-# know nothing of new versions: what a name stands for never changes.
+# An extension module tells the address of a `cdef` function that its .pxd declares. Compiled code
+# refers to it by a name, which is given that address here: so it can be cached, and loaded by
+# another process. A cache knows nothing of new versions of fastblocks: what the name of a function,
+# or of a type below, stands for never changes.
 
 
 def _symbol(module: str, name: str) -> str:
@@ -193,7 +196,7 @@ def _bytes_of_compiled(key):
 
         def encode(key):
             if key._is_ascii:
-                return numba.carray(key._data, (len(key),), np.uint8)
+                return carray(key._data, (len(key),), np.uint8)
             encoded = np.empty(4 * len(key), np.uint8)
             size = _encode(key._data, key._kind, len(key), encoded.ctypes)
             if size < 0:
@@ -311,9 +314,9 @@ def _haversine(lat1, lng1, lat2, lng2):
 
 # ---- objects -------------------------------------------------------------------------------------
 #
-# In compiled code an object is the address of the C state that its methods work on, the seed of its hash, and a
-# counted reference to what keeps that state in place: the object itself, and the points of a ring as they
-# stood at the time of the call. C functions read it as those of a batch do, without a lock.
+# In compiled code an object is the address of the C state that its methods work on, the seed of its
+# hash, and a counted reference to what keeps that state in place: the object itself, and the points
+# of a ring as they stood at the time of the call. It is read as batches read it, without a lock.
 
 
 class Pinned(types.Type):

@@ -69,7 +69,7 @@ def test_rings(hash):
 def test_no_nodes():
     ring = HashRing()
     for key in (1, "a"):
-        with pytest.raises(LookupError, match="^this HashRing has no nodes$"):
+        with pytest.raises(LookupError, match="this HashRing has no nodes"):
             index(ring, key)
 
 
