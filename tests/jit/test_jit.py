@@ -1,5 +1,6 @@
 """The functions inside `numba.njit` code: they answer, and refuse, as they do from Python."""
 
+import doctest
 import math
 import re
 
@@ -176,6 +177,11 @@ def test_parallel_loops():
     lat, lng = np.array(LATS), np.array(LNGS)
     expected = h3.latlng_to_cell(lat, lng, 9) ^ xxh3_64_many(np.arange(len(lat)))
     assert np.array_equal(cells_of(lat, lng), expected)
+
+
+def test_the_example():
+    result = doctest.testmod(jit)
+    assert (result.attempted > 0, result.failed) == (True, 0)
 
 
 def test_all_are_the_functions_of_the_families():
