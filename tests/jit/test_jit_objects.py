@@ -13,7 +13,7 @@ import fastblocks.pure
 from fastblocks import BloomFilter, CountMinSketch, FrequencySketch, HashRing
 from tests.threads import run_together
 
-KEYS = [0, 1, -1, -5, 10**12, "", "a", "Lisbon", "Évora", "😀", b"abc"]
+KEYS = [0, 1, -1, -5, 10**12, True, "", "a", "Lisbon", "Évora", "😀", b"abc"]
 WORD = np.uint64(2**64 - 1)
 
 
