@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from bench.data import UINT64, city_names
 from bench.model import Library, Role, Unsupported, expect
 
@@ -382,4 +384,39 @@ class PyBloomLive(Bloom):
         return self.api.BloomFilter.fromfile(io.BytesIO(data))
 
 
-PEERS = (Abloom, Rbloom, PyBloomFilterMmap, FastBloomRs, PyBloomLive)
+class Numba(Bloom):
+    """Blocks of eight words of 32 bits, written in Numba, in compiled loops."""
+
+    name = "Numba"
+    module = "bench.jit.compiled"
+    distribution = "numba"
+    only = ("contains_ids", "contains_ints", "add_ints")
+
+    def create(self, capacity: int, fp_rate: float) -> Any:
+        """Return the words of an empty filter, 11 bits a key."""
+        return self.api.bloom(capacity)
+
+    def batch_ints(self, keys: UINT64) -> Any:
+        """Return the array as it is."""
+        return keys
+
+    def update_ints(self, f: Any, keys: UINT64) -> None:
+        """Add a uint64 array."""
+        self.api.bloom_add(f, keys)
+
+    add_ints = update_ints
+
+    def contains_ints(self, f: Any, keys: Any) -> Any:
+        """Look up a uint64 array."""
+        return self.api.contains_alone(f, keys)
+
+    def count_ints(self, f: Any, keys: UINT64) -> int:
+        """Count the answers to a uint64 array."""
+        return int(self.contains_ints(f, keys).sum())
+
+    def answers(self, f: Any, keys: Sequence[Any]) -> list[bool]:
+        """Look up one key at a time."""
+        return [bool(self.contains_ints(f, np.array([key], np.uint64))[0]) for key in keys]
+
+
+PEERS = (Abloom, Rbloom, PyBloomFilterMmap, FastBloomRs, PyBloomLive, Numba)

@@ -1,6 +1,7 @@
 """Geohash.
 
-Points are uniform on the sphere. Peers without batches are called once per point.
+Points are uniform on the sphere. Peers without batches are called once per point. Numba's row is a
+compiled loop over the usual formula, which knows neither poles nor longitudes past 180 degrees.
 """
 
 from __future__ import annotations
@@ -124,6 +125,24 @@ class PyGeohash(Geohash):
         self.neighbors = around
 
 
+class Numba(Geohash):
+    """The usual formula in Numba."""
+
+    name = "Numba"
+    module = "bench.jit.compiled"
+    distribution = "numba"
+    only = ("many_int",)
+
+    def check(self) -> None:
+        """Compare with the cells of known points."""
+        lat, lng = np.array([57.64911, 42.6]), np.array([10.40744, -5.6])
+        expect(self.to_int(lat, lng).tolist() == [942017408693661224, 504126164152841510], "cells")
+
+    def to_int(self, lat: Any, lng: Any) -> Any:
+        """Loop over it."""
+        return self.api.geohash_alone(lat, lng)
+
+
 class Sum(Geohash):
     """One pass of NumPy over the arrays: what reading and writing them costs."""
 
@@ -139,7 +158,7 @@ class Sum(Geohash):
         return lat + lng
 
 
-LIBRARIES = (Native, Pure, PythonGeohash, PyGeohash, Sum)
+LIBRARIES = (Native, Pure, PythonGeohash, PyGeohash, Numba, Sum)
 
 
 def _points(lib: Geohash, n: int) -> tuple[list[float], list[float]]:

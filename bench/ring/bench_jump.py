@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from bench.data import UINT64, city_names, integers
 from bench.model import Library, Role, Timed, Unsupported, expect, work
 
@@ -89,6 +91,23 @@ class JumpConsistentHash(Jump):
         super().each(keys, buckets)
 
 
+class Numba(Jump):
+    """The paper's program in Numba, in a compiled loop."""
+
+    name = "Numba"
+    module = "bench.jit.compiled"
+    distribution = "numba"
+    only = ("many_10", "many_100", "many_1000")
+
+    def one(self, key: Any, buckets: int) -> int:
+        """Ask for one key of an array."""
+        return int(self.many(np.array([key], np.uint64), buckets)[0])
+
+    def many(self, keys: UINT64, buckets: int) -> Any:
+        """Ask in one call."""
+        return self.api.jump_alone(keys, buckets)
+
+
 class ModuloFloor(Jump):
     """The hash modulo the number of buckets, which moves nearly all keys when it changes."""
 
@@ -108,7 +127,7 @@ class ModuloFloor(Jump):
         return keys % (2**61 - 1) % buckets
 
 
-LIBRARIES = (Native, Pure, JumpConsistentHash, ModuloFloor)
+LIBRARIES = (Native, Pure, JumpConsistentHash, Numba, ModuloFloor)
 
 
 def _time_each(lib: Jump, timed: Timed, keys: Sequence[Any], buckets: int) -> None:

@@ -23,27 +23,44 @@
         }                                                                                    \
     } while (0)
 
+FB_INLINE bool is_surrogate(uint32_t c) { return (c & 0xfffff800u) == 0xd800; }
+
+/* Writes the UTF-8 of a code point; returns where it ends. */
+FB_INLINE uint8_t *put_utf8(uint32_t c, uint8_t *p) {
+    if (c < 0x80) {
+        *p++ = (uint8_t)c;
+    } else if (c < 0x800) {
+        *p++ = (uint8_t)(0xc0 | (c >> 6));
+        *p++ = (uint8_t)(0x80 | (c & 0x3f));
+    } else if (c < 0x10000) {
+        *p++ = (uint8_t)(0xe0 | (c >> 12));
+        *p++ = (uint8_t)(0x80 | ((c >> 6) & 0x3f));
+        *p++ = (uint8_t)(0x80 | (c & 0x3f));
+    } else {
+        *p++ = (uint8_t)(0xf0 | (c >> 18));
+        *p++ = (uint8_t)(0x80 | ((c >> 12) & 0x3f));
+        *p++ = (uint8_t)(0x80 | ((c >> 6) & 0x3f));
+        *p++ = (uint8_t)(0x80 | (c & 0x3f));
+    }
+    return p;
+}
+
 /* UTF-8 of up to `width` valid code points, trailing zeros left off; returns its length. */
 static size_t utf8_from_ucs4(const uint32_t *points, size_t width, uint8_t *out) {
     uint8_t *p = out;
     while (width > 0 && points[width - 1] == 0) width--;
-    for (size_t i = 0; i < width; i++) {
-        uint32_t c = points[i];
-        if (c < 0x80) {
-            *p++ = (uint8_t)c;
-        } else if (c < 0x800) {
-            *p++ = (uint8_t)(0xc0 | (c >> 6));
-            *p++ = (uint8_t)(0x80 | (c & 0x3f));
-        } else if (c < 0x10000) {
-            *p++ = (uint8_t)(0xe0 | (c >> 12));
-            *p++ = (uint8_t)(0x80 | ((c >> 6) & 0x3f));
-            *p++ = (uint8_t)(0x80 | (c & 0x3f));
-        } else {
-            *p++ = (uint8_t)(0xf0 | (c >> 18));
-            *p++ = (uint8_t)(0x80 | ((c >> 12) & 0x3f));
-            *p++ = (uint8_t)(0x80 | ((c >> 6) & 0x3f));
-            *p++ = (uint8_t)(0x80 | (c & 0x3f));
-        }
+    for (size_t i = 0; i < width; i++) p = put_utf8(points[i], p);
+    return (size_t)(p - out);
+}
+
+size_t fb_utf8_encode(const void *text, unsigned width, size_t n, uint8_t *out) {
+    uint8_t *p = out;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t c = width == 1   ? ((const uint8_t *)text)[i]
+                           : width == 2 ? ((const uint16_t *)text)[i]
+                                        : ((const uint32_t *)text)[i];
+        if (is_surrogate(c)) return SIZE_MAX;
+        p = put_utf8(c, p);
     }
     return (size_t)(p - out);
 }
@@ -53,7 +70,7 @@ size_t fb_keys_first_bad_ucs4(const uint32_t *data, size_t n, size_t width) {
         uint32_t bad = 0;
         for (size_t j = 0; j < width; j++) {
             uint32_t c = data[i * width + j];
-            bad |= (uint32_t)(c > 0x10ffff) | (uint32_t)((c & 0xfffff800u) == 0xd800);
+            bad |= (uint32_t)(c > 0x10ffff) | (uint32_t)is_surrogate(c);
         }
         if (bad) return i;
     }

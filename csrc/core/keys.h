@@ -74,6 +74,10 @@ const uint8_t *fb_keys_bytes(const fb_keys_part_t *part, size_t at, size_t *len)
 /* Key `at` of a part of integers, widened to 64 bits. */
 uint64_t fb_keys_word(const fb_keys_part_t *part, size_t at);
 
+/* Writes the UTF-8 of n code points of `width` bytes (1, 2 or 4) each, at most 4 n bytes. Returns its length, or
+ * SIZE_MAX if there is a surrogate, which has none. */
+size_t fb_utf8_encode(const void *text, unsigned width, size_t n, uint8_t *out);
+
 /* Index of the first of n keys of `width` code points that is no valid Unicode (a surrogate or
  * above U+10FFFF), or n. Call it before a UCS4 part is made. */
 size_t fb_keys_first_bad_ucs4(const uint32_t *data, size_t n, size_t width);

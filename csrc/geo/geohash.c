@@ -41,15 +41,20 @@ static double wrapped(double lng) {
     return turn >= 180 ? turn - 360 : turn < -180 ? turn + 360 : turn;
 }
 
-/* The upper 32 bits of the fixed-point number of q in [-1, 1]; 2^32 for 1. */
+/* The upper 32 bits of the fixed-point number of q in [-1, 1]; 2^32 for 1. Without a branch, which for points at random
+ * could not be predicted. */
 FB_INLINE uint64_t fixed(double q) {
     const double magic = 6755399441055744.0; /* 1.5 * 2^52 */
     const double y = q * 2147483648.0, r = (y + magic) - magic, above = r - y;
-    const double least = y < 0 ? 0x1p-32 : 0x1p-1022; /* above which r is taken down */
-    const double up = r + (above >= least ? magic - 1 + 2147483648.0 : magic + 2147483648.0);
-    uint64_t bits;
+    const double up = r + (magic + 2147483648.0);
+    uint64_t bits, sign;
     memcpy(&bits, &up, sizeof bits);
-    return bits & 0x1ffffffffull;
+    memcpy(&sign, &y, sizeof sign);
+    /* above which r is taken down: 2^-32 if y is below 0, else 2^-1022 */
+    const uint64_t least_bits = 0x0010000000000000ull + ((0 - (sign >> 63)) & 0x3de0000000000000ull);
+    double least;
+    memcpy(&least, &least_bits, sizeof least);
+    return (bits - (uint64_t)(above >= least)) & 0x1ffffffffull;
 }
 
 /* Bit i of x to bit 2 i. */

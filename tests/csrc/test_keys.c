@@ -162,6 +162,36 @@ static void width_zero(void) {
 
 /* ---- UCS4 ---------------------------------------------------------------------------------- */
 
+/* Encodes n code points from words of every width that holds them. */
+static void check_encoded(const uint32_t *points, size_t n, const char *utf8, size_t len) {
+    uint32_t most = 0;
+    for (size_t i = 0; i < n; i++) most = points[i] > most ? points[i] : most;
+    for (unsigned width = 1; width <= 4; width *= 2) {
+        if (width < 4 && most >> 8 * width != 0) continue;
+        uint8_t *text = exact_alloc(n * width), *out = exact_alloc(4 * n);
+        for (size_t i = 0; i < n; i++) memcpy(text + i * width, points + i, width);
+        CHECK(fb_utf8_encode(text, width, n, out) == len);
+        CHECK(len == 0 || memcmp(out, utf8, len) == 0);
+        free(text);
+        free(out);
+    }
+}
+
+static void surrogates(void) {
+    static const uint16_t bad[] = {0xd800, 0xdbff, 0xdc00, 0xdfff};
+    uint8_t out[12];
+    for (size_t b = 0; b < 4; b++) {
+        for (size_t at = 0; at < 3; at++) {
+            uint16_t two[3] = {'a', 0xd7ff, 0xe000};
+            uint32_t four[3] = {'a', 0xd7ff, 0x10ffff};
+            two[at] = bad[b], four[at] = bad[b];
+            CHECK(fb_utf8_encode(two, 2, 3, out) == SIZE_MAX);
+            CHECK(fb_utf8_encode(four, 4, 3, out) == SIZE_MAX);
+            CHECK(fb_utf8_encode(two, 2, at, out) != SIZE_MAX);
+        }
+    }
+}
+
 static void ucs4(void) {
     enum { WIDTH = 4, KEYS = 16 };
     static const struct {
@@ -193,6 +223,9 @@ static void ucs4(void) {
     for (size_t i = 0; i < KEYS; i++) {
         memcpy(data + i * WIDTH, cases[i].points, sizeof cases[i].points);
         want[i] = fb_xxh3_64(cases[i].utf8, cases[i].len, SEED);
+        size_t n = WIDTH;
+        while (n > 0 && cases[i].points[n - 1] == 0) n--;
+        check_encoded(cases[i].points, n, cases[i].utf8, cases[i].len);
     }
     fb_keys_part_t part = {
         .layout = FB_KEYS_UCS4, .n = KEYS, .width = WIDTH, .data = data, .scratch = scratch};
@@ -334,6 +367,7 @@ int main(void) {
     fixed();
     width_zero();
     ucs4();
+    surrogates();
     first_bad_ucs4();
     offsets32_and_64();
     views();

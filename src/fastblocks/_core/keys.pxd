@@ -37,8 +37,8 @@ cdef extern from "keys.h" nogil:
         size_t at
 
     ctypedef struct fb_hasher_t:
-        uint64_t (*bytes)(const uint8_t *key, size_t len) noexcept
-        uint64_t (*integer)(uint64_t word, bint negative) noexcept
+        uint64_t (*bytes)(const uint8_t *key, size_t len) noexcept nogil
+        uint64_t (*integer)(uint64_t word, bint negative) noexcept nogil
 
     size_t fb_keys_next(fb_keys_cursor_t *cursor, uint64_t seed, uint64_t *hashes, size_t max)
 

@@ -341,4 +341,17 @@ cdef class BloomFilter(SplitBlock):
         return fb_bloom_rate_now(&self.bloom)
 
 
+# ---- for compiled code ---------------------------------------------------------------------------
+
+cdef object pin(object filter, const void **state, uint64_t *seed):
+    cdef BloomFilter pinned = filter
+    state[0] = &pinned.bloom
+    seed[0] = pinned._seed
+    return pinned
+
+
+cdef bint may_hold(const void *state, uint64_t h) noexcept nogil:
+    return fb_bloom_contains(<const fb_bloom_t *>state, h)
+
+
 fb_cpu_level()

@@ -274,3 +274,10 @@ def cell_area(cell, unit="km^2", *, out=None):
         with nogil:
             fb_h3_areas(cells, n, factor, areas)
     return batch.give(result, out)
+
+
+# ---- for compiled code ---------------------------------------------------------------------------
+
+
+cdef uint64_t cell_of(double lat, double lng, int res) noexcept nogil:
+    return fb_h3_cell_at(lat, lng, res)

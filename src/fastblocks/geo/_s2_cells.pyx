@@ -644,3 +644,10 @@ def normalize(cells):
     with nogil:
         kept = fb_s2_normalize(data, n)
     return result[:kept].copy()
+
+
+# ---- for compiled code ---------------------------------------------------------------------------
+
+
+cdef uint64_t cell_of(double lat, double lng, int level) noexcept nogil:
+    return fb_s2_cell(lat, lng, level)

@@ -274,4 +274,13 @@ def distance_matrix(lat1, lng1, lat2=None, lng2=None, *, out=None):
     return rows.give(result, out)
 
 
+# ---- for compiled code ---------------------------------------------------------------------------
+
+
+cdef double metres_between(double lat1, double lng1, double lat2, double lng2) noexcept nogil:
+    cdef double metres
+    fb_haversine(&lat1, &lng1, &lat2, &lng2, 1, &metres)
+    return metres
+
+
 fb_cpu_level()

@@ -646,4 +646,11 @@ def cover(box, precision, max_cells=None):
     return from_int(codes >> np.uint64(64 - 5 * letters), letters)
 
 
+# ---- for compiled code ---------------------------------------------------------------------------
+
+
+cdef uint64_t code_of(double lat, double lng) noexcept nogil:
+    return fb_geohash_code(lat, lng)
+
+
 fb_cpu_level()

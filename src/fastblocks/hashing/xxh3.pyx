@@ -1,12 +1,19 @@
 """XXH3-64: the hash of every block, for use on its own."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from fastblocks._core.arrays cimport data_of, delivered
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.keys cimport (
     RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, fb_keys_next, hash_key, key_batch, seed64,
 )
+
+cdef extern from "keys.h" nogil:
+    size_t fb_utf8_encode(const void *text, unsigned width, size_t n, uint8_t *out)
+
+cdef extern from "xxh3.h" nogil:
+    uint64_t fb_xxh3_64(const void *p, size_t len, uint64_t seed)
+    uint64_t fb_xxh3_64_u64(uint64_t v, uint64_t seed)
 
 cdef extern from "fastcall.h":
     ctypedef struct fb_fastcall_t:
@@ -113,6 +120,21 @@ def xxh3_64_many(keys, seed=0, out=None):
         with nogil:
             fb_keys_next(&cursor, seed_, hashes, batch.n)
     return delivered(result, out)
+
+
+# ---- for compiled code ---------------------------------------------------------------------------
+
+
+cdef uint64_t hash_word(uint64_t word, uint64_t seed) noexcept nogil:
+    return fb_xxh3_64_u64(word, seed)
+
+
+cdef uint64_t hash_bytes(const uint8_t *data, size_t size, uint64_t seed) noexcept nogil:
+    return fb_xxh3_64(data, size, seed)
+
+
+cdef Py_ssize_t encode(const void *text, unsigned width, size_t n, uint8_t *out) noexcept nogil:
+    return <Py_ssize_t>fb_utf8_encode(text, width, n, out)
 
 
 fb_cpu_level()

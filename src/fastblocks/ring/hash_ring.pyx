@@ -1,7 +1,7 @@
 """Hash ring: consistent hashing with virtual nodes, ketama, bounded loads."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport SIZE_MAX, int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport SIZE_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from fastblocks._core import check, errors, rings
@@ -17,6 +17,10 @@ from fastblocks._core.state cimport (
 from fastblocks._core.status cimport check_status, fb_status_t
 from fastblocks.ring._nodes cimport NodeMap, Table
 
+cdef extern from "xxh3.h" nogil:
+    uint64_t fb_xxh3_64(const void *p, size_t len, uint64_t seed)
+    uint64_t fb_xxh3_64_u64(uint64_t v, uint64_t seed)
+
 cdef extern from "ring/hash_ring.h" nogil:
     ctypedef enum fb_ring_hash_t:
         FB_RING_XXH3
@@ -27,6 +31,8 @@ cdef extern from "ring/hash_ring.h" nogil:
         fb_ring_point_t *points
         uint64_t *places
         size_t n
+        uint32_t n_nodes
+        fb_ring_hash_t hash
     ctypedef struct fb_ring_node_t:
         const uint8_t *name
         size_t len
@@ -615,6 +621,37 @@ seed=0)\n--\n\n\
 
 cdef object named(Ring ring, uint32_t node):
     return None if node == FB_RING_NONE else ring.names[node]
+
+
+# ---- for compiled code ---------------------------------------------------------------------------
+
+
+cdef object pin(object ring, const void **state, uint64_t *seed):
+    cdef HashRing pinned = ring
+    cdef Ring table = pinned.current()
+    state[0] = &table.ring
+    seed[0] = pinned._seed
+    return pinned, table
+
+
+cdef int64_t node_of_word(const void *state, uint64_t seed, uint64_t word, bint negative) noexcept nogil:
+    cdef const fb_ring_t *ring = <const fb_ring_t *>state
+    cdef const fb_hasher_t *hasher = fb_ring_hasher(ring.hash)
+    if ring.n_nodes == 0:
+        return -1
+    if hasher == NULL:
+        return fb_ring_find(ring, fb_xxh3_64_u64(word, seed))
+    return fb_ring_find(ring, hasher.integer(word, negative))
+
+
+cdef int64_t node_of_bytes(const void *state, uint64_t seed, const uint8_t *data, size_t size) noexcept nogil:
+    cdef const fb_ring_t *ring = <const fb_ring_t *>state
+    cdef const fb_hasher_t *hasher = fb_ring_hasher(ring.hash)
+    if ring.n_nodes == 0:
+        return -1
+    if hasher == NULL:
+        return fb_ring_find(ring, fb_xxh3_64(data, size, seed))
+    return fb_ring_find(ring, hasher.bytes(data, size))
 
 
 fb_cpu_level()

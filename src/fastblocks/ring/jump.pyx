@@ -152,4 +152,11 @@ def jump_hash_many(keys, buckets, out=None):
     return delivered(result, out)
 
 
+# ---- for compiled code ---------------------------------------------------------------------------
+
+
+cdef int32_t bucket_of(uint64_t word, int32_t buckets) noexcept nogil:
+    return fb_jump(word, buckets)
+
+
 fb_cpu_level()

@@ -528,3 +528,16 @@ cdef class CountMinSketch(Flat):
 
     cdef bint admit(self) except -1:
         return fb_count_min_ok(&self.sketch)
+
+
+# ---- for compiled code ---------------------------------------------------------------------------
+
+cdef object pin(object sketch, const void **state, uint64_t *seed):
+    cdef CountMinSketch pinned = sketch
+    state[0] = &pinned.sketch
+    seed[0] = pinned._seed
+    return pinned
+
+
+cdef uint64_t frequency_of(const void *state, uint64_t h) noexcept nogil:
+    return fb_count_min_estimate(<const fb_count_min_t *>state, h)

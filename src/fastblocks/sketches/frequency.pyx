@@ -434,4 +434,17 @@ cdef class FrequencySketch(Flat):
         return fb_frequency_ok(&self.sketch)
 
 
+# ---- for compiled code ---------------------------------------------------------------------------
+
+cdef object pin(object sketch, const void **state, uint64_t *seed):
+    cdef FrequencySketch pinned = sketch
+    state[0] = &pinned.sketch
+    seed[0] = pinned._seed
+    return pinned
+
+
+cdef uint64_t frequency_of(const void *state, uint64_t h) noexcept nogil:
+    return fb_frequency_estimate(<const fb_frequency_t *>state, h)
+
+
 fb_cpu_level()

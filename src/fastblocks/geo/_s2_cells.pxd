@@ -1,0 +1,5 @@
+# What compiled code calls (fastblocks.jit). It is cached on disk, with this name: it keeps its meaning.
+
+from libc.stdint cimport uint64_t
+
+cdef uint64_t cell_of(double lat, double lng, int level) noexcept nogil
