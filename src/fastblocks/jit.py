@@ -34,10 +34,10 @@ from typing import Any
 
 try:
     from numba import types
-except ModuleNotFoundError as error:
+except ModuleNotFoundError:
     raise ModuleNotFoundError(
         "fastblocks.jit needs the package numba: pip install 'fastblocks[numba]'"
-    ) from error
+    ) from None
 
 import llvmlite.binding
 import numpy as np
