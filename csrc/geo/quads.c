@@ -370,7 +370,8 @@ void fb_quads_end(fb_quads_t *t) {
 }
 
 size_t fb_quads_bytes(const fb_quads_t *t) {
-    return t->nodes_max * (sizeof *t->nodes + sizeof *t->down) + (t->made != NULL ? t->nodes_max / 4 * sizeof *t->boxes : 0) +
+    return t->nodes_max * (sizeof *t->nodes + sizeof *t->down) +
+           (t->made != NULL ? t->nodes_max / 4 * sizeof *t->boxes : 0) +
            t->chunks_max * t->chunk_bytes + (t->mask + 1) * sizeof *t->table;
 }
 

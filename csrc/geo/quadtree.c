@@ -158,33 +158,31 @@ FB_INLINE size_t open_node(const fb_quads_t *t, const sides_t *s, uint32_t node,
     return depth;
 }
 
-/* The leaf that a point lies in, or is nearest to if it is out of bounds. */
-FB_INLINE uint32_t leaf_at(const fb_quads_t *t, double x, double y) {
-    const double dx = x - t->origin_x, dy = y - t->origin_y;
+/* The leaf of a cell; *bit is the number of levels that are left. */
+FB_INLINE uint32_t leaf_of(const fb_quads_t *t, uint32_t cx, uint32_t cy, uint32_t *bit) {
     uint32_t at = 0;
-    if (t->depth == 0) return 0;
-    const uint32_t cx = dx > 0 ? cell_of(dx, t->scale_x) : 0, cy = dy > 0 ? cell_of(dy, t->scale_y) : 0;
-    for (uint32_t bit = FB_QUADS_DEPTH; !fb_quads_is_leaf(t, at);) {
-        bit--;
-        at = fb_quads_child(t, at, cx, cy, bit);
+    for (*bit = t->depth; !fb_quads_is_leaf(t, at);) {
+        --*bit;
+        at = fb_quads_child(t, at, cx, cy, *bit);
     }
     return at;
 }
 
-/* Fetches a leaf, and those of its siblings that are nearer than the nearest k would be if its points were spread
- * evenly, and some more. */
-FB_INLINE void fetch_around(const fb_quads_t *t, const sides_t *s, uint32_t leaf, double x, double y, size_t k) {
-    const fb_quads_node_t *node = &t->nodes[leaf];
+/* The leaf that a point lies in, or is nearest to if it is out of bounds. Fetches it, and its neighbours if they are
+ * as near as `part` of its side, which is where the nearest are to be expected. */
+FB_INLINE uint32_t leaf_at(const fb_quads_t *t, double x, double y, double part) {
+    const double dx = x - t->origin_x, dy = y - t->origin_y;
+    if (t->depth == 0) return 0;
+    const uint32_t cx = dx > 0 ? cell_of(dx, t->scale_x) : 0, cy = dy > 0 ? cell_of(dy, t->scale_y) : 0;
+    uint32_t bit, rest;
+    const uint32_t leaf = leaf_of(t, cx, cy, &bit), reach = (uint32_t)((1u << bit) * part);
     fb_quads_fetch(t, leaf);
-    if (node->parent == FB_QUADS_NONE) return;
-    const double side = (double)(1u << (t->depth - node->depth)) * (s->step_x > s->step_y ? s->step_x : s->step_y);
-    const double guess = side * side * (double)k / (node->count + 1.0);
-    double to[4];
-    children_gaps(t, s, &t->nodes[node->parent], x, y, to);
-    for (uint32_t i = 0; i < 4; i++) {
-        const uint32_t sibling = (leaf & ~3u) + i;
-        if (to[i] <= guess && sibling != leaf) fb_quads_fetch(t, sibling);
+    for (uint32_t corner = 0; corner < 4; corner++) {
+        const uint32_t nx = corner & 1 ? cx + reach : cx - reach, ny = corner & 2 ? cy + reach : cy - reach;
+        if (((nx ^ cx) | (ny ^ cy)) >> bit == 0 || (nx | ny) >= CELLS) continue;
+        fb_quads_fetch(t, leaf_of(t, nx, ny, &rest));
     }
+    return leaf;
 }
 
 /* Whether no point outside a node is as near as the square root of `bound`. */

@@ -128,11 +128,10 @@ TARGET static inline size_t LEVEL(try_leaf)(const fb_quads_t *t, uint32_t leaf, 
 
 /* The nearest k of one point, or fewer, as a heap with the furthest on top; how many. First in the leaf that the
  * point lies in, then beside it and beside what is above, up to the smallest node that all nearer points lie in. */
-TARGET static size_t LEVEL(nearest_one)(const fb_quads_t *t, const sides_t *sides, double x, double y,
-                                        size_t k, double bound, int64_t *ids, double *found) {
+TARGET static size_t LEVEL(nearest_one)(const fb_quads_t *t, const sides_t *sides, double part, double x,
+                                        double y, size_t k, double bound, int64_t *ids, double *found) {
     near_t stack[FB_QUADS_STACK];
-    uint32_t at = leaf_at(t, x, y);
-    fetch_around(t, sides, at, x, y, k);
+    uint32_t at = leaf_at(t, x, y, part);
     size_t n = LEVEL(try_leaf)(t, at, x, y, k, &bound, ids, found, 0);
     for (uint32_t above; (above = t->nodes[at].parent) != FB_QUADS_NONE; at = above) {
         if (reaches(t, sides, &t->nodes[at], x, y, bound)) break;
@@ -153,9 +152,10 @@ TARGET static size_t LEVEL(nearest_one)(const fb_quads_t *t, const sides_t *side
 TARGET static size_t LEVEL(nearest)(const fb_quads_t *t, const double *x, const double *y, size_t m,
                                     size_t k, double bound, int64_t *ids, double *distances) {
     const sides_t sides = sides_of(t);
+    const double part = k < t->capacity ? sqrt((double)k / t->capacity) : 1.0;
     size_t n = 0;
     for (size_t i = 0; i < m; i++, ids += k, distances += k) {
-        n = LEVEL(nearest_one)(t, &sides, x[i], y[i], k, bound, ids, distances);
+        n = LEVEL(nearest_one)(t, &sides, part, x[i], y[i], k, bound, ids, distances);
         fb_heap_finish(ids, distances, n, k);
     }
     return n;

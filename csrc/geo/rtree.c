@@ -21,9 +21,8 @@
  * least. A full node is split where the parts' boxes overlap least along an axis, then have the least perimeter
  * [4]; but if a leaf's parent is full too, the entries of all of its leaves are cut into leaves anew, if that makes
  * room. A removal shrinks the boxes above and drops empty nodes. Once half as many changes were made as there are
- * boxes, fb_rtree_worn tells the owner to
- * make a loose tree anew: so the shape stays good, and a change costs O(log n) copied nodes, and O(log n) more,
- * amortised, for that.
+ * boxes, fb_rtree_worn tells the owner to make a loose tree anew: so the shape stays good, and a change costs
+ * O(log n) copied nodes, and O(log n) more, amortised, for that.
  *
  * What changes need besides: a link, a number that a node keeps while copies of it come and go;
  * links[link] tells the newest copy and the parent's link, the parent's `to` the links of its children.
@@ -940,7 +939,7 @@ static unsigned best_split(entry_t *entries, unsigned n, unsigned low, unsigned 
     unsigned best = low;
     bool best_by_y = true;
     for (unsigned by_y = 0; by_y < 2; by_y++) {
-        fb_rtree_box_t right[2 * FAN + 2], left = no_box();
+        fb_rtree_box_t right[FAN + 2], left = no_box();
         sort_entries(entries, n, by_y);
         right[n] = no_box();
         for (unsigned i = n; i-- > 0;) right[i] = join_boxes(right[i + 1], entries[i].box);

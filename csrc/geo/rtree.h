@@ -78,7 +78,7 @@ fb_status_t fb_rtree_distinct(const fb_rtree_node_t *nodes, size_t n, bool *dist
 
 /* ---- tree and views -------------------------------------------------------------------------- */
 
-/* A tree over `nodes`, a packed tree of n boxes, which it does not write to unless it is changed; with
+/* A tree over `nodes`, a packed tree of n boxes, to be searched but not changed; with
  * `owned` it frees them (by fb_free_zeroed) in the end. NULL if there is no memory. */
 fb_rtree_t *fb_rtree_new(fb_rtree_node_t *nodes, size_t n, bool owned);
 void fb_rtree_drop(fb_rtree_t *tree);
