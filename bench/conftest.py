@@ -8,6 +8,7 @@ process started again on the same file goes on behind it.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 from bench.model import Library, Record, Timed, Unsupported, Work, WrongAnswer
+
+BEGUN = pytest.StashKey[float]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rows", type=Path, help="file that gets one JSON line per measurement")
     group.addoption("--scale", default="default", choices=("quick", "default", "full"))
     group.addoption("--round", type=int, default=0, help="number of the round, from 0")
+    group.addoption("--budget", type=float, default=1.0, help="seconds for calls of a slow work")
+    group.addoption("--settled", action="append", default=[], help="a work to leave out")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -56,12 +61,15 @@ def _selected(item: pytest.Item, config: pytest.Config, begun: set[str]) -> bool
         return False
     if spec.rounds and config.getoption("--round") >= spec.rounds:
         return False
+    if spec.id in config.getoption("--settled"):
+        return False
     return not spec.full_only or config.getoption("--scale") == "full"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Note the start, so that a crash can be laid at its door."""
+    item.stash[BEGUN] = time.monotonic()
     _write(item, {"start": _key(item)})
 
 
@@ -109,12 +117,13 @@ def quick(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def timed(request: pytest.FixtureRequest, benchmark: Any) -> Timed:
+def timed(request: pytest.FixtureRequest, benchmark: Any, quick: bool) -> Timed:
     """Time a callable by pytest-benchmark and write the row."""
 
-    def time(function: Callable[[], object], items: int, **values: float) -> None:
-        if request.config.getoption("--scale") == "quick":
-            benchmark.pedantic(function)
+    def measure(function: Callable[[], object], items: int, **values: float) -> None:
+        slow = 1 if quick else _slow_rounds(function, request.config)
+        if slow:
+            benchmark.pedantic(function, rounds=slow)
         else:
             benchmark(function)
         stats = benchmark.stats.stats
@@ -129,7 +138,7 @@ def timed(request: pytest.FixtureRequest, benchmark: Any) -> Timed:
         }
         _write(request.node, row)
 
-    return time
+    return measure
 
 
 @pytest.fixture
@@ -140,6 +149,15 @@ def record(request: pytest.FixtureRequest) -> Record:
         _write(request.node, {**_row(request.node), "status": "ok", "values": values})
 
     return write
+
+
+def _slow_rounds(function: Callable[[], object], config: pytest.Config) -> int:
+    """Call `function` once; return how many calls to time if they fill the budget, or else 0."""
+    begun = time.perf_counter()
+    function()
+    calls = config.getoption("--budget") / (time.perf_counter() - begun)
+    least = int(config.getoption("benchmark_min_rounds"))
+    return min(max(int(calls), 1), least) if calls < 2 * least else 0
 
 
 def _libraries(known: Iterable[type[Library]], wanted: list[str] | None) -> list[type[Library]]:
@@ -168,7 +186,8 @@ def _key(item: Any) -> list[Any]:
 
 def _row(item: Any) -> dict[str, Any]:
     library, work, point = _key(item)
-    return {"library": library, "work": work, "point": point}
+    seconds = time.monotonic() - item.stash[BEGUN]
+    return {"library": library, "work": work, "point": point, "seconds": round(seconds, 3)}
 
 
 def _write(item: Any, line: dict[str, Any]) -> None:

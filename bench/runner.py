@@ -44,7 +44,10 @@ class Scale:
     max_time : float
         Seconds per work and process that pytest-benchmark aims at.
     min_rounds : int
-        Calls per work and process at least.
+        Calls per work and process at least, but for slow ones.
+    budget : float
+        Seconds per work and process after which slow calls end, though they were fewer: one is
+        not timed, one at least is.
     timeout : float
         Seconds without a new row after which a process is given up.
     together : bool
@@ -55,13 +58,14 @@ class Scale:
     rounds: int
     max_time: float
     min_rounds: int
+    budget: float
     timeout: float
     together: bool = False
 
 
-QUICK = Scale("quick", rounds=1, max_time=0.001, min_rounds=1, timeout=60, together=True)
-DEFAULT = Scale("default", rounds=3, max_time=0.1, min_rounds=3, timeout=60)
-FULL = Scale("full", rounds=5, max_time=1.0, min_rounds=5, timeout=1200)
+QUICK = Scale("quick", rounds=1, max_time=0.001, min_rounds=1, budget=0, timeout=60, together=True)
+DEFAULT = Scale("default", rounds=3, max_time=0.1, min_rounds=3, budget=0.3, timeout=60)
+FULL = Scale("full", rounds=5, max_time=1.0, min_rounds=5, budget=20, timeout=1200)
 
 
 @dataclass(frozen=True)
@@ -228,6 +232,7 @@ def _command(job: Job, scale: Scale, file: Path) -> list[str]:
         f"--rows={file}",
         f"--scale={scale.name}",
         f"--round={job.round}",
+        f"--budget={scale.budget}",
     ]
 
 
