@@ -86,7 +86,7 @@ def _benchmark(options: argparse.Namespace, suites: Sequence[Suite]) -> int:
     started = datetime.now(timezone.utc)
     clock = time.monotonic()
     with Display(console, jobs) as display:
-        rows = runner.run(jobs, scale, display)
+        outcome = runner.run(jobs, scale, display)
     report = results.Report(
         command=_command(options),
         started=started.isoformat(timespec="seconds"),
@@ -95,7 +95,7 @@ def _benchmark(options: argparse.Namespace, suites: Sequence[Suite]) -> int:
         rounds=scale.rounds,
         machine=machine.describe(),
         versions=machine.versions(lib.distribution for job in jobs for lib in job.libraries),
-        suites=[_suite_result(suite, jobs, rows) for suite in suites],
+        suites=[_suite_result(suite, jobs, outcome) for suite in suites],
     )
     tables.print_report(console, report)
     options.report.mkdir(parents=True, exist_ok=True)
@@ -112,13 +112,14 @@ def _benchmark(options: argparse.Namespace, suites: Sequence[Suite]) -> int:
 
 
 def _suite_result(
-    suite: Suite, jobs: Sequence[runner.Job], rows: runner.Rows
+    suite: Suite, jobs: Sequence[runner.Job], outcome: runner.Outcome
 ) -> results.SuiteResult:
     took_part = dict.fromkeys(lib for job in jobs if job.suite is suite for lib in job.libraries)
     return results.SuiteResult(
         family=suite.family,
         block=suite.block,
         title=suite.title,
+        seconds=round(outcome.seconds.get(suite.name, 0.0), 1),
         libraries=[
             results.LibraryInfo(lib.name, lib.role, machine.version(lib.distribution))
             for lib in took_part
@@ -132,7 +133,7 @@ def _suite_result(
                 chart=work.chart,
                 headline=work.headline,
                 axes=work.axes,
-                rows=results.merge(rows.get((suite.name, work.id), [])),
+                rows=results.merge(outcome.rows.get((suite.name, work.id), [])),
             )
             for work in suite.works
         ],

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, wraps
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,31 @@ TRACES_VARIABLE = "FASTBLOCKS_BENCH_TRACES"
 NAMES = 200_000
 CHUNK = 1_000_000
 UINT64 = npt.NDArray[np.uint64]
+FLOAT64 = npt.NDArray[np.float64]
+F = TypeVar("F", bound=Callable[..., npt.NDArray[Any]])
+
+
+def stored(make: F) -> F:
+    """Keep the array that `make` returns: in memory, and in the runner's folder for all processes.
+
+    For inputs that take long to make. The folder goes with the run.
+    """
+
+    @cache
+    def load(*arguments: Any) -> npt.NDArray[Any]:
+        folder = os.environ.get(SNAPSHOT_VARIABLE)
+        if not folder:
+            return make(*arguments)
+        name = "-".join(map(str, (make.__module__, make.__name__, *arguments)))
+        path = Path(folder, f"{name}.npy")
+        if not path.exists():
+            part = path.with_suffix(".part")
+            with part.open("wb") as file:
+                np.save(file, make(*arguments))
+            part.replace(path)
+        return np.asarray(np.load(path))
+
+    return cast(F, wraps(make)(load))
 
 
 @cache
@@ -47,6 +72,8 @@ def _read_places(limit: int | None = None) -> str:
         "countries": [city["countrycode"] for city in cities],
         "ids": [city["geonameid"] for city in cities],
         "populations": [city["population"] for city in cities],
+        "lats": [city["latitude"] for city in cities],
+        "lngs": [city["longitude"] for city in cities],
         "airports": sorted(import_module("airportsdata").load("ICAO"))[:limit],
     }
     return json.dumps(places, ensure_ascii=False)
@@ -82,6 +109,13 @@ def absent_names() -> list[str]:
 def city_ids() -> UINT64:
     """Return the distinct GeoNames ids of the cities, about 235,000, in the file's order."""
     return np.array(list(dict.fromkeys(_places()["ids"])), dtype=np.uint64)
+
+
+@cache
+def city_points() -> FLOAT64:
+    """Return latitudes and longitudes of all cities, about 235,000, shape (n, 2)."""
+    places = _places()
+    return np.array([places["lats"], places["lngs"]], float).T.copy()
 
 
 @cache

@@ -76,13 +76,14 @@ class LibraryInfo:
 
 @dataclass
 class SuiteResult:
-    """A block: its libraries and works."""
+    """A block: its libraries and works, and the seconds that all its processes took."""
 
     family: str
     block: str
     title: str
     libraries: list[LibraryInfo] = field(default_factory=list)
     works: list[WorkResult] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def name(self) -> str:

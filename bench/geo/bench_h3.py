@@ -6,16 +6,15 @@ fastest: NumPy arrays, Arrow arrays of cells for h3ronpy. Boundaries from h3ronp
 
 from __future__ import annotations
 
-import functools
 from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.data import sphere_points
+from bench.data import sphere_points, stored
 from bench.model import Library, Role, Timed, Unsupported, expect, work
 
 
-@functools.cache
+@stored
 def cells(n: int, res: int) -> Any:
     """Cells of these points, by the h3 package."""
     import h3.api.basic_int as h3
