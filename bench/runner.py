@@ -1,13 +1,15 @@
 """Run every library in a process of its own, in interleaved rounds.
 
 Libraries take turns (a, b, c, a, b, c, …), so that a slow phase of the machine hits all alike;
-the results take the best of the rounds. What is far from fastblocks after two rounds needs no third.
-A process that crashes or hangs costs the work it was at, and is started again behind it.
+the results take the best of the rounds. What is far behind fastblocks after two rounds
+needs no third. A process that crashes or hangs costs the work it was at, and is started again
+behind it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -23,7 +25,7 @@ from typing import Any, Protocol
 from bench import data
 from bench.discovery import ROOT, Suite
 from bench.model import Library, Work
-from bench.results import Row
+from bench.results import Row, merge
 
 POLL = 0.1
 FAR = 4.0  # times as slow as fastblocks: no noise turns that around
@@ -163,24 +165,22 @@ def run(jobs: Sequence[Job], scale: Scale, listener: Listener) -> Outcome:
 
 
 def _settled(job: Job, rows: Rows) -> tuple[str, ...]:
-    """Return the works whose rows of earlier rounds all say that the library is far behind."""
-    if job.round < ENOUGH:
-        return ()
-    roles = {library.name: library.role for library in job.suite.libraries}
-    mine = {library.name for library in job.libraries}
-    found = []
-    for work in job.suite.works:
-        native: dict[float | None, float] = {}
-        others: dict[float | None, float] = {}
-        for row in rows.get((job.suite.name, work.id), []):
-            if row.min_ns is not None:
-                if roles[row.library] == "native":
-                    native[row.point] = min(row.min_ns, native.get(row.point, row.min_ns))
-                elif row.library in mine:
-                    others[row.point] = min(row.min_ns, others.get(row.point, row.min_ns))
-        if others and all(ns > FAR * native.get(point, ns) for point, ns in others.items()):
-            found.append(work.id)
-    return tuple(found)
+    """Return the works that the job's libraries need not run again after earlier rounds."""
+    works = job.suite.works if job.round else ()
+    return tuple(w.id for w in works if _enough(job, merge(rows.get((job.suite.name, w.id), []))))
+
+
+def _enough(job: Job, rows: Sequence[Row]) -> bool:
+    """Whether `rows` have no time of the job's libraries, or after some rounds far ones only."""
+    mine = [row for row in rows if row.library in {library.name for library in job.libraries}]
+    timed = [row for row in mine if row.min_ns is not None]
+    natives = {library.name for library in job.suite.libraries if library.role == "native"}
+    best = {row.point: row.min_ns for row in rows if row.library in natives and row.min_ns}
+    if not timed:
+        return bool(mine)
+    return job.round >= ENOUGH and all(
+        row.min_ns > FAR * best.get(row.point, math.inf) for row in timed if row.min_ns
+    )
 
 
 def _run_job(
