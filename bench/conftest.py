@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from bench.model import Library, Record, Timed, Unsupported, Work, WrongAnswer
+from bench.results import MISSING
 
 BEGUN = pytest.StashKey[float]()
 
@@ -91,7 +92,9 @@ def pytest_runtest_makereport(
         status, message = "wrong", f"wrong answer: {message}"
     elif isinstance(error, ImportError) and call.when == "setup":
         absent = isinstance(error, ModuleNotFoundError)
-        status, message = "missing", "not installed" if absent else f"import fails: {message}"
+        status, message = "missing", MISSING if absent else f"import fails: {message}"
+    elif isinstance(error, ModuleNotFoundError):
+        status, message = "unsupported", f"needs {error.name}, which is not installed"
     else:
         status, message = "error", f"{type(error).__name__}: {message}"
     _write(item, {**_row(item), "status": status, "note": message})

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
+from statistics import geometric_mean
 from typing import Any
 
 import matplotlib
@@ -22,6 +23,7 @@ from matplotlib import pyplot
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from bench.findings import Speedup
 from bench.results import Row, SuiteResult, WorkResult, ratio
 from bench.tables import AXES, TIMES, Axis, point_label, size, times
 
@@ -41,6 +43,7 @@ MARKERS = "osD^vP"
 FLOORS = "|_x"
 MARKS = 16  # on a line, about
 SEEN = 5  # a rate measured from fewer false positives says nothing
+LINE = 0.27  # inches for a block in the overview
 WIDTH = 5.4  # inches: 390 points, what a phone shows without scaling
 _salt = count()
 
@@ -74,6 +77,55 @@ def marker_of(suite: SuiteResult, library: str) -> str:
 def _compared(suite: SuiteResult) -> list[WorkResult]:
     """Return the plain comparisons that fastblocks took part in."""
     return [work for work in suite.works if work.chart == "bars" and suite.native(work)]
+
+
+def overview(blocks: Sequence[Speedup]) -> str:
+    """Draw how many times faster each block is than its twin and than the fastest peer."""
+    if not blocks:
+        return ""
+    families = list(dict.fromkeys(block.family for block in blocks))
+    height = 1.0 + LINE * (len(blocks) + len(families))
+    with _figure(height) as (figure, axes):
+        axes.set_xscale("log")
+        seen = [value for block in blocks for value in (*block.pure, *block.peer)]
+        y, before = -1, ""
+        for block in blocks:
+            y += 1
+            if block.family != before:
+                before = block.family
+                axes.text(-0.01, y, before, transform=_row(axes), ha="right", va="center", size=8.5)
+                axes.axhline(y, color=FAINT, linewidth=0.4, zorder=0)
+                y += 1
+            name = {"transform": _row(axes), "ha": "right", "va": "center", "color": INK}
+            axes.text(-0.01, y, block.title, size=9, **name)
+            _ratios(axes, y + 0.14, block.pure, PURE, "X", 1.17)
+            _ratios(axes, y - 0.14, block.peer, NATIVE, "o", 1.37)
+        axes.set_xlim(min(0.8, *seen) * 0.8, max(seen) * 1.4)
+        axes.set_ylim(y + 0.7, -0.6)
+        axes.yaxis.set_visible(False)
+        axes.axvline(1, color=INK, linewidth=0.8, zorder=1)
+        _log_axis(axes.xaxis, lambda value: f"{value:,g}{TIMES}")
+        axes.set_xlabel("times faster (log scale)")
+        for color, marker, text in (
+            (PURE, "X", "than its pure-Python twin"),
+            (NATIVE, "o", "than the fastest peer"),
+        ):
+            axes.plot([], [], color=color, marker=marker, linewidth=1, markersize=5, label=text)
+        _legend(figure, axes, 2)
+        return _svg(figure, "Times faster than the twin and than the fastest peer, by block")
+
+
+def _ratios(
+    axes: Any, y: float, values: Sequence[float], color: str, marker: str, column: float
+) -> None:
+    """Mark the geometric mean, with a line from the least to the largest, and write it."""
+    if values:
+        middle = geometric_mean(values)
+        axes.plot([min(values), max(values)], [y, y], color=color, linewidth=1, alpha=0.6)
+        axes.plot([middle], [y], color=color, marker=marker, markersize=5, zorder=3)
+    text = times(middle) if values else "\N{EN DASH}"
+    style = {"transform": _row(axes), "ha": "right", "va": "center", "size": 8.5, "color": color}
+    axes.text(column, y, text, **style)
 
 
 def headline(suite: SuiteResult) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 SCHEMA = 3
 # What a library said in several rounds, worst first: one wrong answer outweighs two good times.
 SEVERITY = ("wrong", "error", "missing", "unsupported", "ok")
+MISSING = "not installed"
 PASSABLE = ("unsupported", "ok")
 
 
