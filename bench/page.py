@@ -84,7 +84,7 @@ def _losses(report: Report) -> Iterator[str]:
             "<p>Computed from the numbers below: every work in which a peer is faster by more "
             "than 3&nbsp;%, and every promise that the measurement does not bear out.</p>"
         )
-        yield '<div class="scroll"><table><tr><th>block</th><th>work</th>'
+        yield '<div class="scroll"><table class="stacked"><tr><th>block</th><th>work</th>'
         yield '<th class="n">fastblocks</th><th class="n">peer</th><th class="n">better by</th>'
         yield "<th>which peer</th></tr>"
         for loss in losses:
@@ -108,13 +108,14 @@ def _peers(suites: Sequence[SuiteResult]) -> Iterator[str]:
     peers = findings.peers(suites)
     if not peers:
         return
-    yield '<div class="scroll"><table class="peers"><tr><th>peer</th><th>version</th>'
+    yield '<div class="scroll"><table class="stacked"><tr><th>peer</th><th>version</th>'
     yield "<th>compared in</th><th>lacks, or gets wrong</th></tr>"
     for peer in peers:
+        blocks = dict.fromkeys(block.split(":")[0] for block in peer.blocks)
         notes = "<br>".join(map(_code, peer.notes))
         yield (
             f'<tr><td class="name">{escape(peer.name)}</td><td>{escape(peer.version)}</td>'
-            f"<td>{escape(', '.join(peer.blocks))}</td><td>{notes}</td></tr>"
+            f"<td>{escape(', '.join(blocks))}</td><td>{notes}</td></tr>"
         )
     yield "</table></div>"
 
@@ -150,8 +151,8 @@ def _suite(suite: SuiteResult, report: Report) -> Iterator[str]:
     )
     figures += plots.curves(suite)
     yield from _figures(figures)
-    yield f'<p class="soft">{escape(LEGEND)} Bars are logarithmic.</p>'
-    yield '<div class="tables">'
+    yield "<details><summary>All numbers</summary>"
+    yield f'<p class="soft">{escape(LEGEND)} Bars are logarithmic.</p><div class="tables">'
     for work in suite.works:
         if work.rows and work.chart == "bars":
             yield from _bars(suite, work)
@@ -159,6 +160,7 @@ def _suite(suite: SuiteResult, report: Report) -> Iterator[str]:
     for work in suite.works:
         if work.rows and work.chart != "bars":
             yield from _sweep(suite, work)
+    yield "</details>"
 
 
 def _figures(figures: list[tuple[str, str]]) -> Iterator[str]:

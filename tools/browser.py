@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,11 @@ CHECKS = r"""
     const ink = light(color);
     return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
   };
-  if (document.documentElement.scrollWidth > innerWidth) say("wider than the window", document.body);
-  if ((paper < 0.5) !== matchMedia("(prefers-color-scheme: dark)").matches) say("paper", document.body);
-  for (const image of document.images) if (!image.complete || !image.naturalWidth) say("no image", image);
+  const page = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  if (page.scrollWidth > innerWidth) say("wider than the window", page);
+  if ((paper < 0.5) !== dark) say("light where dark was asked for, or dark", page);
+  for (const image of document.images)
+    if (!image.complete || !image.naturalWidth) say("no image", image);
   for (const svg of document.querySelectorAll("svg")) {
     const around = box(svg);
     if (around.width < 100 || around.height < 50) say("not drawn", svg);
@@ -55,7 +58,7 @@ CHECKS = r"""
       if (contrast(style.fill) < 3) say("pale, " + style.fill, text);
     }
   }
-  for (const node of document.querySelectorAll("p, td, th, h1, h2, h3, h4, li, small, dt, dd, a, figcaption")) {
+  for (const node of document.querySelectorAll("p,td,th,h1,h2,h3,h4,li,small,dt,dd,a,figcaption")) {
     const style = getComputedStyle(node);
     if (node.textContent.trim() && contrast(style.color) < 4.5) say("pale, " + style.color, node);
     if (parseFloat(style.fontSize) < 11) say("small", node);
@@ -87,9 +90,11 @@ def look(browser: Any, file: Path, width: int, scheme: str) -> list[str]:
     page.on("pageerror", lambda error: faults.append(f"script: {error}"))
     page.on("requestfailed", lambda request: faults.append(f"not loaded: {request.url}"))
     page.goto(file.as_uri())
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
     faults += page.evaluate(CHECKS)
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = false")
     ends = page.evaluate(SECTIONS)
-    for number, (top, bottom) in enumerate(zip(ends, ends[1:], strict=False)):
+    for number, (top, bottom) in enumerate(pairwise(ends)):
         path = file.parent / "screens" / f"{width}-{scheme}-{number:02}.png"
         clip = {"x": 0, "y": top, "width": width, "height": min(bottom - top, TALLEST)}
         page.screenshot(path=path, full_page=True, clip=clip)
