@@ -15,7 +15,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from bench import data, machine, page, results, runner, tables
+from bench import compare, data, machine, page, readme, results, runner, tables
 from bench.discovery import ROOT, Suite, discover, families
 from bench.progress import Display
 
@@ -39,7 +39,17 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--no-peers", action="store_true", help="leave other libraries out")
     options.add_argument(
-        "--readme", action="store_true", help="print the last report as Markdown and stop"
+        "--readme",
+        type=Path,
+        metavar="FILE",
+        help="put the last report's table between the marks in a Markdown file, and stop",
+    )
+    options.add_argument(
+        "--compare",
+        type=Path,
+        nargs=2,
+        metavar=("OLD.json", "NEW.json"),
+        help="show what has become slower between two reports, and stop; 1 if anything has",
     )
     options.add_argument(
         "--traces",
@@ -56,17 +66,19 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         if options.readme:
-            print(tables.readme(results.Report.load(options.report / "results.json")))
-            return 0
+            return _readme(options)
+        if options.compare:
+            old, new = map(results.Report.load, options.compare)
+            return int(compare.print_comparison(Console(), old, new))
         if options.traces:
             os.environ[data.TRACES_VARIABLE] = str(options.traces.resolve())
             data.stream(1, 1.0)
         suites = discover(options.family, root)
         return _benchmark(options, suites)
     except FileNotFoundError as error:
-        if not options.readme:
+        if not (options.readme or options.compare):
             raise
-        print(f"no report yet ({error.filename}); run python -m bench first", file=sys.stderr)
+        print(f"python -m bench: there is no {error.filename}", file=sys.stderr)
         return 2
     except ValueError as error:
         print(f"python -m bench: {error}", file=sys.stderr)
@@ -101,6 +113,7 @@ def _benchmark(options: argparse.Namespace, suites: Sequence[Suite]) -> int:
     options.report.mkdir(parents=True, exist_ok=True)
     report.save(options.report / "results.json")
     page.write(report, options.report / "index.html")
+    tables.print_seconds(console, report)
     console.print(f"{report.seconds:.0f} s; the report is in {options.report}/index.html")
     if options.quick:
         console.print("A quick run, on tiny inputs: its times say nothing.", style="yellow")
@@ -109,6 +122,14 @@ def _benchmark(options: argparse.Namespace, suites: Sequence[Suite]) -> int:
         text = f"fastblocks failed at {len(works)} measurements: {message}"
         console.print(text, style="bold red", markup=False)
     return 1 if failures else 0
+
+
+def _readme(options: argparse.Namespace) -> int:
+    report = results.Report.load(options.report / "results.json")
+    text = options.readme.read_text(encoding="utf-8")
+    options.readme.write_text(readme.put(text, readme.markdown(report)), encoding="utf-8")
+    print(f"{options.readme}: the table of {report.command}, {report.started}")
+    return 0
 
 
 def _suite_result(

@@ -53,13 +53,18 @@ def stored(make: F) -> F:
 
 @cache
 def _places() -> dict[str, list[Any]]:
+    return dict(json.loads(_text("places.json")))
+
+
+def _text(name: str) -> str:
+    """Return one of the texts of `_read`, from the runner's folder if there is one."""
     folder = os.environ.get(SNAPSHOT_VARIABLE)
-    text = Path(folder, "places.json").read_text(encoding="utf-8") if folder else _read_places()
-    return dict(json.loads(text))
+    return Path(folder, name).read_text(encoding="utf-8") if folder else _read()[name]
 
 
-def _read_places(limit: int | None = None) -> str:
-    """Return the place data as JSON text, whose parsing lays the names close together.
+@cache
+def _read(limit: int | None = None) -> dict[str, str]:
+    """Return the data of places as JSON texts, whose parsing lays the names close together.
 
     Taken directly, each name would lie between the other fields of its city, and every lookup
     would pay a TLB miss for reading its key.
@@ -72,19 +77,22 @@ def _read_places(limit: int | None = None) -> str:
         "countries": [city["countrycode"] for city in cities],
         "ids": [city["geonameid"] for city in cities],
         "populations": [city["population"] for city in cities],
-        "lats": [city["latitude"] for city in cities],
-        "lngs": [city["longitude"] for city in cities],
         "airports": sorted(import_module("airportsdata").load("ICAO"))[:limit],
     }
-    return json.dumps(places, ensure_ascii=False)
+    points = [(city["latitude"], city["longitude"]) for city in cities]
+    return {
+        "places.json": json.dumps(places, ensure_ascii=False),
+        "points.json": json.dumps(points),
+    }
 
 
 def snapshot(folder: Path, limit: int | None = None) -> None:
-    """Write the place data to `folder`, for processes started with `SNAPSHOT_VARIABLE`.
+    """Write the data of places to `folder`, for processes started with `SNAPSHOT_VARIABLE`.
 
     With `limit`, only so many cities and airports: a smoke run needs no more.
     """
-    Path(folder, "places.json").write_text(_read_places(limit), encoding="utf-8")
+    for name, text in _read(limit).items():
+        Path(folder, name).write_text(text, encoding="utf-8")
 
 
 @cache
@@ -114,8 +122,7 @@ def city_ids() -> UINT64:
 @cache
 def city_points() -> FLOAT64:
     """Return latitudes and longitudes of all cities, about 235,000, shape (n, 2)."""
-    places = _places()
-    return np.array([places["lats"], places["lngs"]], float).T.copy()
+    return np.array(json.loads(_text("points.json")), float)
 
 
 @cache

@@ -50,7 +50,7 @@ def speedups(report: Report) -> list[Speedup]:
             for other in (suite.pure, suite.best_peer)
         )
         if pure or peer:
-            found.append(Speedup(suite.family, suite.title, pure, peer))
+            found.append(Speedup(suite.family, suite.short, pure, peer))
     return found
 
 
@@ -99,7 +99,7 @@ def peers(suites: Sequence[SuiteResult]) -> list[Peer]:
                 old = found.get(info.name, Peer(info.name, info.version, (), ()))
                 notes = dict.fromkeys([*old.notes, *_notes(suite, info.name)])
                 found[info.name] = replace(
-                    old, blocks=(*old.blocks, suite.title), notes=tuple(notes)
+                    old, blocks=(*old.blocks, suite.short), notes=tuple(notes)
                 )
     return list(found.values())
 
@@ -142,7 +142,7 @@ def _slower(suite: SuiteResult, work: WorkResult) -> list[Loss]:
     if native is None or peer is None or behind <= NOISE:
         return []
     mine, theirs = nanoseconds(native.min_ns), nanoseconds(peer.min_ns)
-    return [Loss(suite.title, _name(work), mine, peer.library, theirs, behind)]
+    return [Loss(suite.short, _name(work), mine, peer.library, theirs, behind)]
 
 
 def _slower_at_points(suite: SuiteResult, work: WorkResult) -> list[Loss]:
@@ -168,7 +168,7 @@ def _inaccurate(suite: SuiteResult, work: WorkResult) -> list[Loss]:
         at = point_label(target)
         if values["found"] > allowed + 3 * allowed**0.5:
             lines.append(
-                Loss(suite.title, f"False positives, target {at}", percent(values["rate"]))
+                Loss(suite.short, f"False positives, target {at}", percent(values["rate"]))
             )
         peers = [
             row
@@ -180,7 +180,7 @@ def _inaccurate(suite: SuiteResult, work: WorkResult) -> list[Loss]:
         if behind > NOISE:
             mine, theirs = (f"{row.values['bits']:.1f}" for row in (native, best))
             what = f"Bits per key at {at}"
-            memory.append(Loss(suite.title, what, mine, best.library, theirs, behind))
+            memory.append(Loss(suite.short, what, mine, best.library, theirs, behind))
     return lines + memory
 
 
@@ -200,7 +200,7 @@ def _dominated(suite: SuiteResult, work: WorkResult) -> list[Loss]:
         behind = best / row.value(y) if less else row.value(y) / max(best, 1e-9)
         at = f"{_name(work)}, at {AXES[x].text(row.value(x))}"
         mine, theirs = AXES[y].text(best), AXES[y].text(row.value(y))
-        loss = Loss(suite.title, at, mine, row.library, theirs, behind)
+        loss = Loss(suite.short, at, mine, row.library, theirs, behind)
         if behind > max(1.1, worst.get(row.library, NONE).behind):
             worst[row.library] = loss
     return list(worst.values())

@@ -111,11 +111,10 @@ def _peers(suites: Sequence[SuiteResult]) -> Iterator[str]:
     yield '<div class="scroll"><table class="stacked"><tr><th>peer</th><th>version</th>'
     yield "<th>compared in</th><th>lacks, or gets wrong</th></tr>"
     for peer in peers:
-        blocks = dict.fromkeys(block.split(":")[0] for block in peer.blocks)
         notes = "<br>".join(map(_code, peer.notes))
         yield (
             f'<tr><td class="name">{escape(peer.name)}</td><td>{escape(peer.version)}</td>'
-            f"<td>{escape(', '.join(blocks))}</td><td>{notes}</td></tr>"
+            f"<td>{escape(', '.join(peer.blocks))}</td><td>{notes}</td></tr>"
         )
     yield "</table></div>"
 
@@ -184,7 +183,7 @@ def _bars(suite: SuiteResult, work: WorkResult) -> Iterator[str]:
         role = suite.role(row.library)
         if row.min_ns is None:
             yield f'<tr class="failed"><td class="name">{escape(row.library)}</td>'
-            yield f'<td colspan="5">{escape(row.note)}</td></tr>'
+            yield f'<td colspan="5">{escape(row.note or aside(row))}</td></tr>'
             continue
         name = escape(row.library) + (" (floor)" if role == "floor" else "")
         if text := aside(row):

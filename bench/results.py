@@ -91,6 +91,11 @@ class SuiteResult:
         """``<family>/<block>``."""
         return f"{self.family}/{self.block}"
 
+    @property
+    def short(self) -> str:
+        """The title up to its colon."""
+        return self.title.split(":")[0]
+
     def names(self, role: str) -> list[str]:
         """Return the names of the libraries in `role`."""
         return [library.name for library in self.libraries if library.role == role]

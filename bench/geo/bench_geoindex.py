@@ -188,10 +188,15 @@ def bench_nearest(lib: Index, timed: Timed, quick: bool) -> None:
     rows = _cities(lib, quick)
     points = asked(rows, 1000 if quick else 100_000)[: lib.max_keys]
     index = lib.build(rows)
-    if lib.role != "floor" and lib.name != "reverse_geocoder":
+    values = {}
+    if lib.role != "floor":
         some = points[:50]
-        expect((lib.nearest_ids(index, some) == _exact(rows, some)).all(), "not the nearest")
-    timed(lambda: lib.nearest_many(index, points, 1), items=len(points))
+        wrong = float((lib.nearest_ids(index, some) != _exact(rows, some)).mean())
+        if isinstance(lib, ReverseGeocoder):
+            values["wrong"] = wrong
+        else:
+            expect(not wrong, "not the nearest")
+    timed(lambda: lib.nearest_many(index, points, 1), items=len(points), **values)
 
 
 @work("`g.nearest_many(lats, lngs, 8)`", "235 k cities", unit="query", headline=True, rounds=2)
