@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, wraps
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,46 +25,50 @@ NAMES = 200_000
 CHUNK = 1_000_000
 UINT64 = npt.NDArray[np.uint64]
 FLOAT64 = npt.NDArray[np.float64]
-F = TypeVar("F", bound=Callable[..., npt.NDArray[Any]])
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def stored(make: F) -> F:
-    """Keep the array that `make` returns: in memory, and in the runner's folder for all processes.
+    """Keep the array or list of texts that `make` returns, in the runner's folder and in memory.
 
-    For inputs that take long to make. The folder goes with the run.
+    For inputs that take long to make: all processes of a run share them. The folder goes with the
+    run. Texts are parsed anew by each process, which lays them close together.
     """
 
     @cache
-    def load(*arguments: Any) -> npt.NDArray[Any]:
+    def load(*arguments: Any) -> Any:
         folder = os.environ.get(SNAPSHOT_VARIABLE)
         if not folder:
             return make(*arguments)
         name = "-".join(map(str, (make.__module__, make.__name__, *arguments)))
-        path = Path(folder, f"{name}.npy")
+        path = Path(folder, f"{name}.stored")
         if not path.exists():
-            part = path.with_suffix(".part")
+            part = Path(folder, f"{name}.part")
             with part.open("wb") as file:
-                np.save(file, make(*arguments))
+                _dump(make(*arguments), file)
             part.replace(path)
-        return np.asarray(np.load(path))
+        with path.open("rb") as file:
+            return json.load(file) if file.peek(1)[:1] == b"[" else np.load(file)
 
     return cast(F, wraps(make)(load))
 
 
+def _dump(made: Any, file: IO[bytes]) -> None:
+    if isinstance(made, np.ndarray):
+        np.save(file, made)
+    else:
+        file.write(json.dumps(made).encode())
+
+
 @cache
 def _places() -> dict[str, list[Any]]:
-    return dict(json.loads(_text("places.json")))
-
-
-def _text(name: str) -> str:
-    """Return one of the texts of `_read`, from the runner's folder if there is one."""
     folder = os.environ.get(SNAPSHOT_VARIABLE)
-    return Path(folder, name).read_text(encoding="utf-8") if folder else _read()[name]
+    text = Path(folder, "places.json").read_text(encoding="utf-8") if folder else _read_places()
+    return dict(json.loads(text))
 
 
-@cache
-def _read(limit: int | None = None) -> dict[str, str]:
-    """Return the data of places as JSON texts, whose parsing lays the names close together.
+def _read_places(limit: int | None = None) -> str:
+    """Return the data of places as JSON text, whose parsing lays the names close together.
 
     Taken directly, each name would lie between the other fields of its city, and every lookup
     would pay a TLB miss for reading its key.
@@ -77,13 +81,10 @@ def _read(limit: int | None = None) -> dict[str, str]:
         "countries": [city["countrycode"] for city in cities],
         "ids": [city["geonameid"] for city in cities],
         "populations": [city["population"] for city in cities],
+        "points": [(city["latitude"], city["longitude"]) for city in cities],
         "airports": sorted(import_module("airportsdata").load("ICAO"))[:limit],
     }
-    points = [(city["latitude"], city["longitude"]) for city in cities]
-    return {
-        "places.json": json.dumps(places, ensure_ascii=False),
-        "points.json": json.dumps(points),
-    }
+    return json.dumps(places, ensure_ascii=False)
 
 
 def snapshot(folder: Path, limit: int | None = None) -> None:
@@ -91,11 +92,10 @@ def snapshot(folder: Path, limit: int | None = None) -> None:
 
     With `limit`, only so many cities and airports: a smoke run needs no more.
     """
-    for name, text in _read(limit).items():
-        Path(folder, name).write_text(text, encoding="utf-8")
+    Path(folder, "places.json").write_text(_read_places(limit), encoding="utf-8")
 
 
-@cache
+@stored
 def city_names() -> list[str]:
     """Return 200,000 distinct keys: every city name, then airport codes to fill up."""
     places = _places()
@@ -103,7 +103,7 @@ def city_names() -> list[str]:
     return [str(name) for name in distinct][:NAMES]
 
 
-@cache
+@stored
 def absent_names() -> list[str]:
     """Return as many strings that look alike, ``"Vila, AD"``, and are not in `city_names`."""
     places = _places()
@@ -113,16 +113,16 @@ def absent_names() -> list[str]:
     return [name for name in distinct if name not in present][:NAMES]
 
 
-@cache
+@stored
 def city_ids() -> UINT64:
     """Return the distinct GeoNames ids of the cities, about 235,000, in the file's order."""
     return np.array(list(dict.fromkeys(_places()["ids"])), dtype=np.uint64)
 
 
-@cache
+@stored
 def city_points() -> FLOAT64:
     """Return latitudes and longitudes of all cities, about 235,000, shape (n, 2)."""
-    return np.array(json.loads(_text("points.json")), float)
+    return np.array(_places()["points"], float)
 
 
 @cache
@@ -135,7 +135,7 @@ def city_populations() -> dict[str, int]:
     return people
 
 
-@cache
+@stored
 def city_visits(n: int) -> list[str]:
     """Return `n` city names, drawn with replacement and as often as people live there.
 
@@ -148,7 +148,7 @@ def city_visits(n: int) -> list[str]:
     return visits
 
 
-@cache
+@stored
 def zipf(n: int, a: float, universe: int = 1_000_000, stream: int = 0) -> UINT64:
     """Return `n` seeded integers in [1, universe], where i comes in proportion to i to the -a."""
     shares = np.arange(1, universe + 1, dtype=float) ** -a
