@@ -150,37 +150,44 @@ def _time(lib: Fill, timed: Timed, place: str, res: int, mode: str = "center") -
     timed(lambda: lib.fill(polygon, res, mode), items=found)
 
 
-@work("`polygon_to_cells`, a city, resolution 7", "200 points", rounds=1)
+@work("`polygon_to_cells`, a city, resolution 7", "200 points", unit="cell", rounds=1)
 def bench_city_7(lib: Fill, timed: Timed) -> None:
     """Some cells."""
     _time(lib, timed, "city", 7)
 
 
-@work("`polygon_to_cells`, a city, resolution 9", "200 points", rounds=1)
+@work(
+    "`polygon_to_cells`, a city, resolution 9", "200 points", unit="cell", headline=True, rounds=1
+)
 def bench_city_9(lib: Fill, timed: Timed) -> None:
     """Thousands of cells."""
     _time(lib, timed, "city", 9)
 
 
-@work("`polygon_to_cells`, a city, resolution 11", "200 points", rounds=1)
+@work("`polygon_to_cells`, a city, resolution 11", "200 points", unit="cell", rounds=1)
 def bench_city_11(lib: Fill, timed: Timed) -> None:
     """Hundreds of thousands."""
     _time(lib, timed, "city", 11)
 
 
-@work("`polygon_to_cells`, a city, resolution 9, every cell that overlaps", "200 points", rounds=1)
+@work(
+    "`polygon_to_cells`, a city, resolution 9, every cell that overlaps",
+    "200 points",
+    unit="cell",
+    rounds=1,
+)
 def bench_city_9_overlap(lib: Fill, timed: Timed) -> None:
     """Boundaries are tested."""
     _time(lib, timed, "city", 9, "overlap")
 
 
-@work("`polygon_to_cells`, a region, resolution 5", "2000 points", rounds=1)
+@work("`polygon_to_cells`, a region, resolution 5", "2000 points", unit="cell", rounds=1)
 def bench_region_5(lib: Fill, timed: Timed) -> None:
     """Hundreds of cells, more points than cells."""
     _time(lib, timed, "region", 5)
 
 
-@work("`polygon_to_cells`, a region, resolution 7", "2000 points", rounds=1)
+@work("`polygon_to_cells`, a region, resolution 7", "2000 points", unit="cell", rounds=1)
 def bench_region_7(lib: Fill, timed: Timed) -> None:
     """Tens of thousands."""
     _time(lib, timed, "region", 7)
