@@ -47,7 +47,13 @@ def bench_build(lib: Boxes, timed: Timed, quick: bool) -> None:
     timed(lambda: lib.build(given), items=len(rows))
 
 
-@work("`t.query_many(boxes)`", "100 k boxes in 1 M, 12 hits each", headline=True, rounds=2)
+@work(
+    "`t.query_many(boxes)`",
+    "100 k boxes in 1 M, 12 hits each",
+    unit="query",
+    headline=True,
+    rounds=2,
+)
 def bench_query_many(lib: Boxes, timed: Timed, quick: bool) -> None:
     """A batch."""
     rows, asked = _rows(lib, quick), _queries(lib, quick)
@@ -57,7 +63,7 @@ def bench_query_many(lib: Boxes, timed: Timed, quick: bool) -> None:
     timed(lambda: lib.query_many(index, queries), items=len(asked))
 
 
-@work("`t.query(box)`", "1 M boxes, 12 hits each", headline=True, rounds=2)
+@work("`t.query(box)`", "1 M boxes, 12 hits each", unit="query", headline=True, rounds=2)
 def bench_query(lib: Boxes, timed: Timed, quick: bool) -> None:
     """One after the other."""
     rows, asked = _rows(lib, quick), _queries(lib, quick)[:20_000]
@@ -67,7 +73,13 @@ def bench_query(lib: Boxes, timed: Timed, quick: bool) -> None:
     timed(lambda: lib.query_each(index, each), items=len(asked))
 
 
-@work("`t.nearest_many(points, k=8)`", "100 k points, 1 M points", headline=True, rounds=2)
+@work(
+    "`t.nearest_many(points, k=8)`",
+    "100 k points, 1 M points",
+    unit="query",
+    headline=True,
+    rounds=2,
+)
 def bench_nearest(lib: Boxes, timed: Timed, quick: bool) -> None:
     """Eight nearest neighbours of each."""
     points, asked = _rows(lib, quick)[:, :2], _queries(lib, quick)[:, :2].copy()
