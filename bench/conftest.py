@@ -7,10 +7,12 @@ process started again on the same file goes on behind it.
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -124,19 +126,17 @@ def timed(request: pytest.FixtureRequest, benchmark: Any, quick: bool) -> Timed:
     """Time a callable by pytest-benchmark and write the row."""
 
     def measure(function: Callable[[], object], items: int, **values: float) -> None:
-        slow = 1 if quick else _slow_rounds(function, request.config)
-        if slow:
-            benchmark.pedantic(function, rounds=slow)
-        else:
-            benchmark(function)
-        stats = benchmark.stats.stats
+        times = [] if quick else _slow_calls(function, request.config)
+        if not times:
+            benchmark.pedantic(function) if quick else benchmark(function)
+            times = benchmark.stats.stats.data
         row = {
             **_row(request.node),
             "status": "ok",
             "items": items,
-            "rounds": stats.rounds,
-            "min_ns": stats.min / items * 1e9,
-            "median_ns": stats.median / items * 1e9,
+            "rounds": len(times),
+            "min_ns": min(times) / items * 1e9,
+            "median_ns": median(times) / items * 1e9,
             "values": values,
         }
         _write(request.node, row)
@@ -154,13 +154,29 @@ def record(request: pytest.FixtureRequest) -> Record:
     return write
 
 
-def _slow_rounds(function: Callable[[], object], config: pytest.Config) -> int:
-    """Call `function` once; return how many calls to time if they fill the budget, or else 0."""
-    begun = time.perf_counter()
-    function()
-    calls = config.getoption("--budget") / (time.perf_counter() - begun)
+def _slow_calls(function: Callable[[], object], config: pytest.Config) -> list[float]:
+    """Return the times of a few calls if those fill the budget, or else none.
+
+    The first call only tells how long one takes, unless that is more than the whole budget.
+    """
+    first = _seconds(function)
+    budget = float(config.getoption("--budget"))
     least = int(config.getoption("benchmark_min_rounds"))
-    return min(max(int(calls), 1), least) if calls < 2 * least else 0
+    if first > budget:
+        return [first]
+    if first > budget / (2 * least):
+        return [_seconds(function) for _ in range(min(int(budget / first), least))]
+    return []
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    gc.disable()
+    try:
+        begun = time.perf_counter()
+        function()
+        return time.perf_counter() - begun
+    finally:
+        gc.enable()
 
 
 def _libraries(known: Iterable[type[Library]], wanted: list[str] | None) -> list[type[Library]]:

@@ -50,8 +50,7 @@ class Scale:
     min_rounds : int
         Calls per work and process at least, but for slow ones.
     budget : float
-        Seconds per work and process after which slow calls end, though they were fewer: one is
-        not timed, one at least is.
+        Seconds per work and process that slow calls may take, though they are fewer then.
     timeout : float
         Seconds without a new row after which a process is given up.
     together : bool
@@ -68,7 +67,7 @@ class Scale:
 
 
 QUICK = Scale("quick", rounds=1, max_time=0.001, min_rounds=1, budget=0, timeout=60, together=True)
-DEFAULT = Scale("default", rounds=3, max_time=0.1, min_rounds=3, budget=0.3, timeout=60)
+DEFAULT = Scale("default", rounds=3, max_time=0.1, min_rounds=3, budget=0.5, timeout=60)
 FULL = Scale("full", rounds=5, max_time=1.0, min_rounds=5, budget=20, timeout=1200)
 
 

@@ -7,6 +7,7 @@ a plane, so its answers are not checked but counted, in `wrong`.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import io
 from collections.abc import Sequence
@@ -34,7 +35,15 @@ def asked(rows: Any, n: int) -> Any:
 
 
 class Index(Library):
-    """What all have in common; `index` is an index of the library throughout."""
+    """What all have in common; `index` is an index of the library throughout.
+
+    Attributes
+    ----------
+    max_cities : int
+        The index of the twin has this many cities.
+    """
+
+    max_cities: ClassVar[int] = 1 << 62
 
     def build(self, rows: Any) -> Any:
         """Return an index of points 0, 1, ..."""
@@ -71,6 +80,7 @@ class Pure(Index):
     role: ClassVar[Role] = "pure"
     module = "fastblocks.pure"
     max_keys = 30
+    max_cities = 20_000
 
 
 class ReverseGeocoder(Index):
@@ -172,7 +182,13 @@ LIBRARIES = (Native, Pure, ReverseGeocoder, BallTree, Valkey, Copied)
 
 def _cities(lib: Index, quick: bool) -> Any:
     rows = city_points()
-    return rows[:2000] if quick or lib.role == "pure" else rows
+    return rows[: 2_000 if quick else lib.max_cities]
+
+
+@functools.cache
+def _index(lib: Index, quick: bool) -> Any:
+    """An index of the cities."""
+    return lib.build(_cities(lib, quick))
 
 
 def _exact(rows: Any, points: Any) -> Any:
@@ -187,8 +203,8 @@ def _exact(rows: Any, points: Any) -> Any:
 def bench_nearest(lib: Index, timed: Timed, quick: bool) -> None:
     """The nearest city of each of many points."""
     rows = _cities(lib, quick)
-    points = asked(rows, 1000 if quick else 100_000)[: lib.max_keys]
-    index = lib.build(rows)
+    points = asked(rows, 1000 if quick else 20_000)[: lib.max_keys]
+    index = _index(lib, quick)
     values = {}
     if lib.role != "floor":
         some = points[:50]
@@ -204,8 +220,8 @@ def bench_nearest(lib: Index, timed: Timed, quick: bool) -> None:
 def bench_nearest_8(lib: Index, timed: Timed, quick: bool) -> None:
     """The eight nearest cities of each of many points."""
     rows = _cities(lib, quick)
-    points = asked(rows, 1000 if quick else 100_000)[: lib.max_keys]
-    index = lib.build(rows)
+    points = asked(rows, 1000 if quick else 20_000)[: lib.max_keys]
+    index = _index(lib, quick)
     some = points[:50]
     first = np.asarray(lib.nearest_many(index, some, 8))[:, 0]
     expect((first == _exact(rows, some)).mean() > 0.9, "not the nearest")
@@ -220,7 +236,7 @@ def bench_within(lib: Index, timed: Timed, quick: bool) -> None:
     inhabited = rows[np.abs(rows[:, 0]) < 80]
     picked = inhabited[rng.integers(0, len(inhabited), 500 if quick else 2000)]
     points = [*map(tuple, picked[: lib.max_keys].tolist())]
-    index = lib.build(rows)
+    index = _index(lib, quick)
     try:
         expect(lib.within_each(index, points[:20], 20_000.0) >= 20, "a city is missing")
         timed(lambda: lib.within_each(index, points, 20_000.0), items=len(points))
@@ -238,4 +254,6 @@ def bench_within(lib: Index, timed: Timed, quick: bool) -> None:
 def bench_wrong(lib: Index, record: Record, quick: bool) -> None:
     """How often the nearest city is another one."""
     rows, points = _cities(lib, quick), evenly(200 if quick else 500)
-    record(wrong=float((lib.nearest_ids(lib.build(rows), points) != _exact(rows, points)).mean()))
+    record(
+        wrong=float((lib.nearest_ids(_index(lib, quick), points) != _exact(rows, points)).mean())
+    )
