@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from bench import findings, plots
+from bench import findings, plots, runner
 from bench.results import Report, Row, SuiteResult, WorkResult, ratio
 from bench.tables import (
     LEGEND,
@@ -231,10 +231,11 @@ def _reproducing(report: Report) -> Iterator[str]:
     yield '<h2 id="reproducing">Reproducing</h2>'
     yield f"<p>From the root of the repository:</p><pre>make bench    # or: {report.command}</pre>"
     yield (
-        f"<p>Each library ran in {report.rounds} processes of its own, taking turns; times are "
-        "the best of these rounds, which leaves the noise of a shared machine out: "
-        "<i>min</i> is the fastest call, <i>median</i> the lowest median of a round. The twin, "
-        "being slow, ran in one round and on fewer keys. The raw numbers are in "
+        f"<p>Each library ran in up to {report.rounds} processes of its own, taking turns; times "
+        "are the best of these rounds, which leaves the noise of a shared machine out: "
+        "<i>min</i> is the fastest call, <i>median</i> the lowest median of a round. What is more "
+        f"than {runner.FAR:g} times as slow as fastblocks ran in one, as did the twin; slow "
+        "libraries had fewer keys. The raw numbers are in "
         "<code>results.json</code> next to this page.</p>"
     )
     caches = ", ".join(f"{name} {size(value)}" for name, value in machine["caches"].items())

@@ -1,9 +1,8 @@
 """Run every library in a process of its own, in interleaved rounds.
 
 Libraries take turns (a, b, c, a, b, c, …), so that a slow phase of the machine hits all alike;
-the results take the best of the rounds. What is far behind fastblocks after two rounds
-needs no third. A process that crashes or hangs costs the work it was at, and is started again
-behind it.
+the results take the best of the rounds. What is far behind fastblocks in the first one needs no
+second. A process that crashes or hangs costs the work it was at, and is started again behind it.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ from bench.model import Library, Work
 from bench.results import Row, merge
 
 POLL = 0.1
-FAR = 4.0  # times as slow as fastblocks: no noise turns that around
-ENOUGH = 2  # rounds of what is far
+FAR = 5.0  # times as slow as fastblocks: no noise turns that around
+ROUNDS = {"pure": 1, "floor": 2}  # at most, of those who do not compete
 Key = tuple[str, str, "float | None"]
 KEY = ("library", "work", "point")
 RETURNED = (0, 1, 5)  # pytest's codes for: passed, some failed, nothing left to run
@@ -129,14 +128,14 @@ class Outcome:
 
 
 def plan(suites: Sequence[Suite], scale: Scale, peers: bool = True) -> list[Job]:
-    """Return the jobs in the order they run; the twin, being slow, runs once."""
+    """Return the jobs in the order they run."""
     jobs = []
     for suite in suites:
         for turn in range(scale.rounds):
             libraries = tuple(
                 library
                 for library in suite.libraries
-                if (peers or library.role != "peer") and not (turn and library.role == "pure")
+                if (peers or library.role != "peer") and turn < ROUNDS.get(library.role, turn + 1)
             )
             groups = [libraries] if scale.together else [(library,) for library in libraries]
             jobs += [Job(suite, group, turn) for group in groups]
@@ -170,16 +169,14 @@ def _settled(job: Job, rows: Rows) -> tuple[str, ...]:
 
 
 def _enough(job: Job, rows: Sequence[Row]) -> bool:
-    """Whether `rows` have no time of the job's libraries, or after some rounds far ones only."""
+    """Whether `rows` have no time of the job's libraries, or times that are far behind."""
     mine = [row for row in rows if row.library in {library.name for library in job.libraries}]
     timed = [row for row in mine if row.min_ns is not None]
     natives = {library.name for library in job.suite.libraries if library.role == "native"}
     best = {row.point: row.min_ns for row in rows if row.library in natives and row.min_ns}
     if not timed:
         return bool(mine)
-    return job.round >= ENOUGH and all(
-        row.min_ns > FAR * best.get(row.point, math.inf) for row in timed if row.min_ns
-    )
+    return all((row.min_ns or 0.0) > FAR * best.get(row.point, math.inf) for row in timed)
 
 
 def _run_job(
@@ -259,7 +256,7 @@ class _Tail:
 def _command(job: Job, scale: Scale, file: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "pytest", str(job.suite.path)),
-        *("-q", "-c", str(ROOT / "pytest.ini"), "-p", "no:cacheprovider"),
+        *("-q", "-c", str(ROOT / "pytest.ini"), "-p", "no:cacheprovider", "--assert=plain"),
         *("-p", "pytest_benchmark.plugin", "--benchmark-disable-gc"),
         f"--benchmark-max-time={scale.max_time}",
         f"--benchmark-min-rounds={scale.min_rounds}",

@@ -207,7 +207,7 @@ def bench_accuracy(lib: Bloom, record: Record, point: float, quick: bool) -> Non
 @work(
     "`key in f` against size",
     chart="cost",
-    rounds=2,
+    rounds=1,
     points=SIZES,
     full_points=(LARGE, HUGE),
     libraries=("fastblocks", "abloom", "rbloom"),
