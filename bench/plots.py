@@ -144,7 +144,7 @@ def headline(suite: SuiteResult) -> str:
     works = _compared(suite)
     if not works:
         return ""
-    with _figure(0.8 + 0.62 * len(works)) as (figure, axes):
+    with _figure(1.0 + 0.66 * len(works)) as (figure, axes):
         axes.set_xscale("log")
         seen = [1.0, 2.0]
         for y, work in enumerate(works):

@@ -1,4 +1,4 @@
-"""Cells of polygons: a city (a ring of 200 points, about 20 km wide) and a country-sized region.
+"""H3 cells of polygons: a city (a ring of 200 points, about 20 km wide) and a country-sized region.
 
 h3ronpy takes shapely polygons and gives Arrow arrays; the h3 package takes lists of pairs. Polygons
 are made before the clock starts.
@@ -76,7 +76,6 @@ class H3(Fill):
     name = "h3"
     module = "h3.api.basic_int"
     distribution = "h3"
-    max_keys = 200_000
 
     def prepare(self, points: list[tuple[float, float]]) -> Any:
         """A polygon of its own."""
