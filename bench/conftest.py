@@ -21,6 +21,7 @@ from bench.model import Library, Record, Timed, Unsupported, Work, WrongAnswer
 from bench.results import MISSING
 
 BEGUN = pytest.StashKey[float]()
+SLOW = 1e-3  # seconds; below, pytest-benchmark finds out how many calls make a round
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -155,18 +156,19 @@ def record(request: pytest.FixtureRequest) -> Record:
 
 
 def _slow_calls(function: Callable[[], object], config: pytest.Config) -> list[float]:
-    """Return the times of a few calls if those fill the budget, or else none.
+    """Return the times of some calls if one takes long enough for the clock, or else none.
 
     The first call only tells how long one takes, unless that is more than the whole budget.
     """
     first = _seconds(function)
     budget = float(config.getoption("--budget"))
-    least = int(config.getoption("benchmark_min_rounds"))
     if first > budget:
         return [first]
-    if first > budget / (2 * least):
-        return [_seconds(function) for _ in range(min(int(budget / first), least))]
-    return []
+    if first < SLOW:
+        return []
+    least = min(int(config.getoption("benchmark_min_rounds")), int(budget / first))
+    calls = max(int(float(config.getoption("benchmark_max_time")) / first), least)
+    return [_seconds(function) for _ in range(calls)]
 
 
 def _seconds(function: Callable[[], object]) -> float:

@@ -45,7 +45,7 @@ class Scale:
     rounds : int
         Processes per library.
     max_time : float
-        Seconds per work and process that pytest-benchmark aims at.
+        Seconds per work and process to aim at.
     min_rounds : int
         Calls per work and process at least, but for slow ones.
     budget : float
@@ -66,7 +66,7 @@ class Scale:
 
 
 QUICK = Scale("quick", rounds=1, max_time=0.001, min_rounds=1, budget=0, timeout=60, together=True)
-DEFAULT = Scale("default", rounds=3, max_time=0.1, min_rounds=3, budget=0.5, timeout=60)
+DEFAULT = Scale("default", rounds=3, max_time=0.06, min_rounds=3, budget=0.5, timeout=60)
 FULL = Scale("full", rounds=5, max_time=1.0, min_rounds=5, budget=20, timeout=1200)
 
 
