@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import geometric_mean
 
 from bench.results import MISSING, Report, SuiteResult, WorkResult, ratio
-from bench.tables import AXES, nanoseconds, percent, point_label, times
+from bench.tables import AXES, aside, nanoseconds, percent, point_label, times
 
 NOISE = 1.03  # ratios closer to 1 than this are ties on a shared machine
 
@@ -142,7 +142,8 @@ def _slower(suite: SuiteResult, work: WorkResult) -> list[Loss]:
     if native is None or peer is None or behind <= NOISE:
         return []
     mine, theirs = nanoseconds(native.min_ns), nanoseconds(peer.min_ns)
-    return [Loss(suite.short, _name(work), mine, peer.library, theirs, behind)]
+    name = f"{peer.library} ({aside(peer)})" if "wrong" in peer.values else peer.library
+    return [Loss(suite.short, _name(work), mine, name, theirs, behind)]
 
 
 def _slower_at_points(suite: SuiteResult, work: WorkResult) -> list[Loss]:
