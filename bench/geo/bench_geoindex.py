@@ -79,8 +79,8 @@ class Pure(Index):
     name = "fastblocks.pure"
     role: ClassVar[Role] = "pure"
     module = "fastblocks.pure"
-    max_keys = 30
-    max_cities = 20_000
+    max_keys = 20
+    max_cities = 5_000
 
 
 class ReverseGeocoder(Index):
