@@ -41,8 +41,8 @@ CHECKS = r"""
     return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
   };
   const page = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  if (page.scrollWidth > innerWidth) say("wider than the window", page);
-  if ((paper < 0.5) !== dark) say("light where dark was asked for, or dark", page);
+  if (page.scrollWidth > innerWidth) faults.push("wider than the window: " + page.scrollWidth);
+  if ((paper < 0.5) !== dark) faults.push("light where dark was asked for, or dark");
   for (const image of document.images)
     if (!image.complete || !image.naturalWidth) say("no image", image);
   for (const svg of document.querySelectorAll("svg")) {
@@ -107,6 +107,7 @@ def main(file: Path = REPORT) -> int:
     if not file.exists():
         raise SystemExit(f"no report at {file}; run python -m bench first")
     failed = False
+    shutil.rmtree(file.parent / "screens", ignore_errors=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program())
         for width in WIDTHS:
