@@ -234,8 +234,9 @@ def _reproducing(report: Report) -> Iterator[str]:
         f"<p>Each library ran in up to {report.rounds} processes of its own, taking turns; times "
         "are the best of these rounds, which leaves the noise of a shared machine out: "
         "<i>min</i> is the fastest call, <i>median</i> the lowest median of a round. What is more "
-        f"than {runner.FAR:g} times as slow as fastblocks ran in one, as did the twin; slow "
-        "libraries had fewer keys. The raw numbers are in "
+        f"than {runner.FAR:g} times as slow as fastblocks ran in one, as did the twin, and only "
+        f"what is within a factor of {runner.CLOSE:g} in all. Slow libraries had fewer keys. "
+        "The raw numbers are in "
         "<code>results.json</code> next to this page.</p>"
     )
     caches = ", ".join(f"{name} {size(value)}" for name, value in machine["caches"].items())

@@ -1,14 +1,14 @@
 """Run every library in a process of its own, in interleaved rounds.
 
 Libraries take turns (a, b, c, a, b, c, …), so that a slow phase of the machine hits all alike;
-the results take the best of the rounds. What is far behind fastblocks in the first one needs no
-second. A process that crashes or hangs costs the work it was at, and is started again behind it.
+the results take the best of the rounds. What is far from fastblocks in the first one needs no
+second, and the third is for what is close. A process that crashes or hangs costs the work it was
+at, and is started again behind it.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import subprocess
@@ -27,7 +27,8 @@ from bench.model import Library, Work
 from bench.results import Row, merge
 
 POLL = 0.1
-FAR = 5.0  # times as slow as fastblocks: no noise turns that around
+FAR = 5.0  # times as slow as fastblocks, or as fast: no noise turns that around
+CLOSE = 2.0  # times: from the third round on, only what is so close runs again
 ROUNDS = {"pure": 1, "floor": 2}  # at most, of those who do not compete
 Key = tuple[str, str, "float | None"]
 KEY = ("library", "work", "point")
@@ -169,14 +170,25 @@ def _settled(job: Job, rows: Rows) -> tuple[str, ...]:
 
 
 def _enough(job: Job, rows: Sequence[Row]) -> bool:
-    """Whether `rows` have no time of the job's libraries, or times that are far behind."""
-    mine = [row for row in rows if row.library in {library.name for library in job.libraries}]
-    timed = [row for row in mine if row.min_ns is not None]
-    natives = {library.name for library in job.suite.libraries if library.role == "native"}
-    best = {row.point: row.min_ns for row in rows if row.library in natives and row.min_ns}
+    """Whether `rows` have no time of the job's libraries, or times far from those of rivals.
+
+    The rivals of fastblocks are the peers; those of all others are fastblocks.
+    """
+    mine = {library.name for library in job.libraries}
+    role = "peer" if any(library.role == "native" for library in job.libraries) else "native"
+    rivals = {library.name for library in job.suite.libraries if library.role == role}
+    timed = [row for row in rows if row.min_ns and row.library in mine]
     if not timed:
-        return bool(mine)
-    return all((row.min_ns or 0.0) > FAR * best.get(row.point, math.inf) for row in timed)
+        return any(row.library in mine for row in rows)
+    if role == "peer" and job.round < 2:
+        return False
+    factor = FAR if job.round < 2 else CLOSE
+    return not any(
+        1 / factor < (row.min_ns or 0.0) / other.min_ns < factor
+        for row in timed
+        for other in rows
+        if other.library in rivals and other.point == row.point and other.min_ns
+    )
 
 
 def _run_job(

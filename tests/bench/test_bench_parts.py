@@ -12,7 +12,7 @@ from rich.console import Console
 from bench import compare, data, findings, plots, runner, tables
 from bench.discovery import discover, families
 from bench.findings import Loss
-from bench.model import Work, expect, work
+from bench.model import Library, Work, expect, work
 from bench.results import LibraryInfo, Report, Row, SuiteResult, WorkResult, merge, ratio
 from tools.requirements import requirements
 
@@ -212,7 +212,7 @@ def test_peers_with_what_they_lack() -> None:
     ]
 
 
-def test_what_is_far_behind_or_has_no_time_is_settled() -> None:
+def test_what_is_far_away_or_has_no_time_is_settled() -> None:
     suite = discover(["hashing"])[0]
     work = suite.works[0].id
     native, peer = (
@@ -221,17 +221,24 @@ def test_what_is_far_behind_or_has_no_time_is_settled() -> None:
     )
     key = (suite.name, work)
 
-    def settled(turn: int, *rows: Row) -> tuple[str, ...]:
-        return runner._settled(runner.Job(suite, (peer,), turn), {key: list(rows)})
+    def settled(library: type[Library], turn: int, *rows: Row) -> bool:
+        job = runner.Job(suite, (library,), turn)
+        return work in runner._settled(job, {key: list(rows)})
 
-    far, near = ok(peer.name, 60.0), ok(peer.name, 20.0)
-    base = ok(native.name, 10.0)
-    assert settled(1, base, far) == (work,)
-    assert settled(2, base, far, near) == ()
-    assert settled(2, base) == ()
-    assert settled(2, far) == ()
-    assert settled(0, base, Row(peer.name, "unsupported")) == ()
-    assert settled(1, base, Row(peer.name, "unsupported")) == (work,)
+    base, near, mid, far = (
+        ok(name, ns)
+        for name, ns in ((native.name, 10), (peer.name, 15), (peer.name, 40), (peer.name, 60))
+    )
+    assert [settled(peer, 1, base, row) for row in (near, mid, far)] == [False, False, True]
+    assert [settled(peer, 2, base, row) for row in (near, mid, far)] == [False, True, True]
+    assert settled(peer, 1, base, ok(peer.name, 1.0))
+    assert not settled(peer, 1, base, far, near)
+    assert not settled(peer, 1, base)
+    assert [settled(native, 1, base, row) for row in (near, far)] == [False, False]
+    assert [settled(native, 2, base, row) for row in (near, mid)] == [False, True]
+    assert settled(native, 2, base)
+    lacking = Row(peer.name, "unsupported")
+    assert [settled(peer, turn, base, lacking) for turn in (0, 1)] == [False, True]
     job = replace(runner.Job(suite, (peer,), 2), settled=(work,))
     assert work not in {expected for _, expected, _ in job.expected(runner.DEFAULT)}
 
