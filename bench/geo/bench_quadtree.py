@@ -76,7 +76,7 @@ class Pure(Points):
     role: ClassVar[Role] = "pure"
     module = "fastblocks.pure"
     max_keys = 300
-    max_points = 20_000
+    max_points = 5_000
 
 
 class FastQuadTree(Points):

@@ -89,7 +89,7 @@ class Pure(Boxes):
     role: ClassVar[Role] = "pure"
     module = "fastblocks.pure"
     max_keys = 300
-    max_rows = 20_000
+    max_rows = 5_000
 
 
 class Shapely(Boxes):
