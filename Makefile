@@ -13,13 +13,17 @@ PIP := $(PY) -m pip install --disable-pip-version-check
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*/*.[ch]) \
 	$(shell find src -name '*.py[xd]' -o -name '*.h')
 FAMILIES ?=
+# The extras with the peers of these families, or of all: bench-filters,bench-ring
+PEERS := $(shell echo "$(or $(FAMILIES:%=bench-%),bench)" | tr ' ' ',')
 
 .NOTPARALLEL:
-.PHONY: help dev test bench check sanitize docs wheel clean
+.PHONY: help dev test bench browser readme check sanitize docs wheel clean
 
 help:
 	@echo "make test      build and run the whole test suite"
 	@echo "make bench     build and run the comparative benchmark (FAMILIES=... ARGS=...)"
+	@echo "make browser   open its report in a headless browser, and check what is seen"
+	@echo "make readme    put its numbers into the README"
 	@echo "make check     lint, types, stubs, C warnings, contents of the wheel"
 	@echo "make sanitize  C tests under ASan, UBSan and TSan"
 	@echo "make docs      the documentation site, in site/"
@@ -39,10 +43,12 @@ $(VENV)/.built: $(VENV)/.made $(SOURCES)
 	$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
-# One stamp for each set of extras that is installed.
+# One stamp for each set of extras that is installed. A peer that cannot be installed here is left
+# out of the benchmark, and its report says so.
 $(VENV)/.with-%: $(VENV)/.built
 	$(PY) tools/requirements.py $* > $(VENV)/requirements.txt
-	$(PIP) --requirement $(VENV)/requirements.txt
+	$(PIP) --requirement $(VENV)/requirements.txt $(if $(filter bench%,$*),|| \
+		while read -r one; do $(PIP) "$$one" < /dev/null || echo "NOT INSTALLED: $$one"; done < $(VENV)/requirements.txt)
 	@touch $@
 
 dev: $(VENV)/.with-test,bench,check,docs
@@ -50,8 +56,15 @@ dev: $(VENV)/.with-test,bench,check,docs
 test: $(VENV)/.with-test
 	$(PY) -m pytest --numprocesses auto $(ARGS)
 
-bench: $(VENV)/.with-bench
+bench: $(VENV)/.with-$(PEERS)
 	$(PY) -m bench $(FAMILIES) $(ARGS)
+
+# Debian's chromium, or BROWSER=/path/to/it.
+browser: $(VENV)/.with-bench-base,browser
+	$(PY) tools/browser.py $(ARGS)
+
+readme:
+	$(PY) -m bench --readme README.md
 
 check: $(VENV)/.with-test,bench,check
 	$(PY) -m ruff check .

@@ -15,7 +15,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from bench import data, machine, page, results, runner, tables
+from bench import compare, data, machine, page, readme, results, runner, tables
 from bench.discovery import ROOT, Suite, discover, families
 from bench.progress import Display
 
@@ -39,7 +39,17 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--no-peers", action="store_true", help="leave other libraries out")
     options.add_argument(
-        "--readme", action="store_true", help="print the last report as Markdown and stop"
+        "--readme",
+        type=Path,
+        metavar="FILE",
+        help="put the last report's table between the marks in a Markdown file, and stop",
+    )
+    options.add_argument(
+        "--compare",
+        type=Path,
+        nargs=2,
+        metavar=("OLD.json", "NEW.json"),
+        help="show what has become slower between two reports, and stop; 1 if anything has",
     )
     options.add_argument(
         "--traces",
@@ -56,17 +66,19 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         if options.readme:
-            print(tables.readme(results.Report.load(options.report / "results.json")))
-            return 0
+            return _readme(options)
+        if options.compare:
+            old, new = map(results.Report.load, options.compare)
+            return int(compare.print_comparison(Console(), old, new))
         if options.traces:
             os.environ[data.TRACES_VARIABLE] = str(options.traces.resolve())
             data.stream(1, 1.0)
         suites = discover(options.family, root)
         return _benchmark(options, suites)
     except FileNotFoundError as error:
-        if not options.readme:
+        if not (options.readme or options.compare):
             raise
-        print(f"no report yet ({error.filename}); run python -m bench first", file=sys.stderr)
+        print(f"python -m bench: there is no {error.filename}", file=sys.stderr)
         return 2
     except ValueError as error:
         print(f"python -m bench: {error}", file=sys.stderr)
@@ -86,7 +98,7 @@ def _benchmark(options: argparse.Namespace, suites: Sequence[Suite]) -> int:
     started = datetime.now(timezone.utc)
     clock = time.monotonic()
     with Display(console, jobs) as display:
-        rows = runner.run(jobs, scale, display)
+        outcome = runner.run(jobs, scale, display)
     report = results.Report(
         command=_command(options),
         started=started.isoformat(timespec="seconds"),
@@ -95,12 +107,13 @@ def _benchmark(options: argparse.Namespace, suites: Sequence[Suite]) -> int:
         rounds=scale.rounds,
         machine=machine.describe(),
         versions=machine.versions(lib.distribution for job in jobs for lib in job.libraries),
-        suites=[_suite_result(suite, jobs, rows) for suite in suites],
+        suites=[_suite_result(suite, jobs, outcome) for suite in suites],
     )
     tables.print_report(console, report)
     options.report.mkdir(parents=True, exist_ok=True)
     report.save(options.report / "results.json")
     page.write(report, options.report / "index.html")
+    tables.print_seconds(console, report)
     console.print(f"{report.seconds:.0f} s; the report is in {options.report}/index.html")
     if options.quick:
         console.print("A quick run, on tiny inputs: its times say nothing.", style="yellow")
@@ -111,14 +124,23 @@ def _benchmark(options: argparse.Namespace, suites: Sequence[Suite]) -> int:
     return 1 if failures else 0
 
 
+def _readme(options: argparse.Namespace) -> int:
+    report = results.Report.load(options.report / "results.json")
+    text = options.readme.read_text(encoding="utf-8")
+    options.readme.write_text(readme.put(text, readme.markdown(report)), encoding="utf-8")
+    print(f"{options.readme}: the table of {report.command}, {report.started}")
+    return 0
+
+
 def _suite_result(
-    suite: Suite, jobs: Sequence[runner.Job], rows: runner.Rows
+    suite: Suite, jobs: Sequence[runner.Job], outcome: runner.Outcome
 ) -> results.SuiteResult:
     took_part = dict.fromkeys(lib for job in jobs if job.suite is suite for lib in job.libraries)
     return results.SuiteResult(
         family=suite.family,
         block=suite.block,
         title=suite.title,
+        seconds=round(outcome.seconds.get(suite.name, 0.0), 1),
         libraries=[
             results.LibraryInfo(lib.name, lib.role, machine.version(lib.distribution))
             for lib in took_part
@@ -132,7 +154,7 @@ def _suite_result(
                 chart=work.chart,
                 headline=work.headline,
                 axes=work.axes,
-                rows=results.merge(rows.get((suite.name, work.id), [])),
+                rows=results.merge(outcome.rows.get((suite.name, work.id), [])),
             )
             for work in suite.works
         ],

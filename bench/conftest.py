@@ -7,14 +7,21 @@ process started again on the same file goes on behind it.
 
 from __future__ import annotations
 
+import gc
 import json
+import time
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
 
 from bench.model import Library, Record, Timed, Unsupported, Work, WrongAnswer
+from bench.results import MISSING
+
+BEGUN = pytest.StashKey[float]()
+SLOW = 1e-3  # seconds; below, pytest-benchmark finds out how many calls make a round
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rows", type=Path, help="file that gets one JSON line per measurement")
     group.addoption("--scale", default="default", choices=("quick", "default", "full"))
     group.addoption("--round", type=int, default=0, help="number of the round, from 0")
+    group.addoption("--budget", type=float, default=1.0, help="seconds for calls of a slow work")
+    group.addoption("--settled", action="append", default=[], help="a work to leave out")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -56,12 +65,15 @@ def _selected(item: pytest.Item, config: pytest.Config, begun: set[str]) -> bool
         return False
     if spec.rounds and config.getoption("--round") >= spec.rounds:
         return False
+    if spec.id in config.getoption("--settled"):
+        return False
     return not spec.full_only or config.getoption("--scale") == "full"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Note the start, so that a crash can be laid at its door."""
+    item.stash[BEGUN] = time.monotonic()
     _write(item, {"start": _key(item)})
 
 
@@ -83,7 +95,9 @@ def pytest_runtest_makereport(
         status, message = "wrong", f"wrong answer: {message}"
     elif isinstance(error, ImportError) and call.when == "setup":
         absent = isinstance(error, ModuleNotFoundError)
-        status, message = "missing", "not installed" if absent else f"import fails: {message}"
+        status, message = "missing", MISSING if absent else f"import fails: {message}"
+    elif isinstance(error, ModuleNotFoundError):
+        status, message = "unsupported", f"needs {error.name}, which is not installed"
     else:
         status, message = "error", f"{type(error).__name__}: {message}"
     _write(item, {**_row(item), "status": status, "note": message})
@@ -109,27 +123,26 @@ def quick(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def timed(request: pytest.FixtureRequest, benchmark: Any) -> Timed:
+def timed(request: pytest.FixtureRequest, benchmark: Any, quick: bool) -> Timed:
     """Time a callable by pytest-benchmark and write the row."""
 
-    def time(function: Callable[[], object], items: int, **values: float) -> None:
-        if request.config.getoption("--scale") == "quick":
-            benchmark.pedantic(function)
-        else:
-            benchmark(function)
-        stats = benchmark.stats.stats
+    def measure(function: Callable[[], object], items: int, **values: float) -> None:
+        times = [] if quick else _slow_calls(function, request.config)
+        if not times:
+            benchmark.pedantic(function) if quick else benchmark(function)
+            times = benchmark.stats.stats.data
         row = {
             **_row(request.node),
             "status": "ok",
             "items": items,
-            "rounds": stats.rounds,
-            "min_ns": stats.min / items * 1e9,
-            "median_ns": stats.median / items * 1e9,
+            "rounds": len(times),
+            "min_ns": min(times) / items * 1e9,
+            "median_ns": median(times) / items * 1e9,
             "values": values,
         }
         _write(request.node, row)
 
-    return time
+    return measure
 
 
 @pytest.fixture
@@ -140,6 +153,32 @@ def record(request: pytest.FixtureRequest) -> Record:
         _write(request.node, {**_row(request.node), "status": "ok", "values": values})
 
     return write
+
+
+def _slow_calls(function: Callable[[], object], config: pytest.Config) -> list[float]:
+    """Return the times of some calls if one takes long enough for the clock, or else none.
+
+    The first call only tells how long one takes, unless that is more than the whole budget.
+    """
+    first = _seconds(function)
+    budget = float(config.getoption("--budget"))
+    if first > budget:
+        return [first]
+    if first < SLOW:
+        return []
+    least = min(int(config.getoption("benchmark_min_rounds")), int(budget / first))
+    calls = max(int(float(config.getoption("benchmark_max_time")) / first), least)
+    return [_seconds(function) for _ in range(calls)]
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    gc.disable()
+    try:
+        begun = time.perf_counter()
+        function()
+        return time.perf_counter() - begun
+    finally:
+        gc.enable()
 
 
 def _libraries(known: Iterable[type[Library]], wanted: list[str] | None) -> list[type[Library]]:
@@ -168,7 +207,8 @@ def _key(item: Any) -> list[Any]:
 
 def _row(item: Any) -> dict[str, Any]:
     library, work, point = _key(item)
-    return {"library": library, "work": work, "point": point}
+    seconds = time.monotonic() - item.stash[BEGUN]
+    return {"library": library, "work": work, "point": point, "seconds": round(seconds, 3)}
 
 
 def _write(item: Any, line: dict[str, Any]) -> None:

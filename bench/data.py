@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, wraps
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,40 @@ TRACES_VARIABLE = "FASTBLOCKS_BENCH_TRACES"
 NAMES = 200_000
 CHUNK = 1_000_000
 UINT64 = npt.NDArray[np.uint64]
+FLOAT64 = npt.NDArray[np.float64]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def stored(make: F) -> F:
+    """Keep the array or list of texts that `make` returns, in the runner's folder and in memory.
+
+    For inputs that take long to make: all processes of a run share them. The folder goes with the
+    run. Texts are parsed anew by each process, which lays them close together.
+    """
+
+    @cache
+    def load(*arguments: Any) -> Any:
+        folder = os.environ.get(SNAPSHOT_VARIABLE)
+        if not folder:
+            return make(*arguments)
+        name = "-".join(map(str, (make.__module__, make.__name__, *arguments)))
+        path = Path(folder, f"{name}.stored")
+        if not path.exists():
+            part = Path(folder, f"{name}.part")
+            with part.open("wb") as file:
+                _dump(make(*arguments), file)
+            part.replace(path)
+        with path.open("rb") as file:
+            return json.load(file) if file.peek(1)[:1] == b"[" else np.load(file)
+
+    return cast(F, wraps(make)(load))
+
+
+def _dump(made: Any, file: IO[bytes]) -> None:
+    if isinstance(made, np.ndarray):
+        np.save(file, made)
+    else:
+        file.write(json.dumps(made).encode())
 
 
 @cache
@@ -34,7 +68,7 @@ def _places() -> dict[str, list[Any]]:
 
 
 def _read_places(limit: int | None = None) -> str:
-    """Return the place data as JSON text, whose parsing lays the names close together.
+    """Return the data of places as JSON text, whose parsing lays the names close together.
 
     Taken directly, each name would lie between the other fields of its city, and every lookup
     would pay a TLB miss for reading its key.
@@ -47,20 +81,21 @@ def _read_places(limit: int | None = None) -> str:
         "countries": [city["countrycode"] for city in cities],
         "ids": [city["geonameid"] for city in cities],
         "populations": [city["population"] for city in cities],
+        "points": [(city["latitude"], city["longitude"]) for city in cities],
         "airports": sorted(import_module("airportsdata").load("ICAO"))[:limit],
     }
     return json.dumps(places, ensure_ascii=False)
 
 
 def snapshot(folder: Path, limit: int | None = None) -> None:
-    """Write the place data to `folder`, for processes started with `SNAPSHOT_VARIABLE`.
+    """Write the data of places to `folder`, for processes started with `SNAPSHOT_VARIABLE`.
 
     With `limit`, only so many cities and airports: a smoke run needs no more.
     """
     Path(folder, "places.json").write_text(_read_places(limit), encoding="utf-8")
 
 
-@cache
+@stored
 def city_names() -> list[str]:
     """Return 200,000 distinct keys: every city name, then airport codes to fill up."""
     places = _places()
@@ -68,7 +103,7 @@ def city_names() -> list[str]:
     return [str(name) for name in distinct][:NAMES]
 
 
-@cache
+@stored
 def absent_names() -> list[str]:
     """Return as many strings that look alike, ``"Vila, AD"``, and are not in `city_names`."""
     places = _places()
@@ -78,10 +113,16 @@ def absent_names() -> list[str]:
     return [name for name in distinct if name not in present][:NAMES]
 
 
-@cache
+@stored
 def city_ids() -> UINT64:
     """Return the distinct GeoNames ids of the cities, about 235,000, in the file's order."""
     return np.array(list(dict.fromkeys(_places()["ids"])), dtype=np.uint64)
+
+
+@stored
+def city_points() -> FLOAT64:
+    """Return latitudes and longitudes of all cities, about 235,000, shape (n, 2)."""
+    return np.array(_places()["points"], float)
 
 
 @cache
@@ -94,7 +135,7 @@ def city_populations() -> dict[str, int]:
     return people
 
 
-@cache
+@stored
 def city_visits(n: int) -> list[str]:
     """Return `n` city names, drawn with replacement and as often as people live there.
 
@@ -107,7 +148,7 @@ def city_visits(n: int) -> list[str]:
     return visits
 
 
-@cache
+@stored
 def zipf(n: int, a: float, universe: int = 1_000_000, stream: int = 0) -> UINT64:
     """Return `n` seeded integers in [1, universe], where i comes in proportion to i to the -a."""
     shares = np.arange(1, universe + 1, dtype=float) ** -a

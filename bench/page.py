@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from bench import findings, plots
+from bench import findings, plots, runner
 from bench.results import Report, Row, SuiteResult, WorkResult, ratio
 from bench.tables import (
     LEGEND,
@@ -29,24 +29,26 @@ STYLE = Path(__file__).with_name("page.css")
 
 def write(report: Report, path: Path) -> None:
     """Write the page of `report` to `path`."""
-    parts = [*_head(report), *_losses(report)]
+    families = {suite.family: [] for suite in report.suites}  # type: dict[str, list[SuiteResult]]
     for suite in report.suites:
-        parts += _suite(suite, report)
+        families[suite.family].append(suite)
+    parts = [*_head(report, list(families)), *_overview(report), *_losses(report)]
+    for family, suites in families.items():
+        parts.append(f'<h2 id="{escape(family)}">{escape(_heading(family))}</h2>')
+        parts += _peers(suites)
+        for suite in suites:
+            parts += _suite(suite, report)
     parts += _reproducing(report)
-    path.write_text("\n".join(parts) + "\n</body>\n</html>\n", encoding="utf-8")
+    path.write_text("\n".join(parts) + "\n</main>\n</body>\n</html>\n", encoding="utf-8")
 
 
-def _head(report: Report) -> Iterator[str]:
+def _head(report: Report, families: list[str]) -> Iterator[str]:
     yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield '<link rel="icon" href="data:,">'
     yield "<title>fastblocks benchmark</title>"
-    yield f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>"
+    yield f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>"
     yield "<h1>fastblocks benchmark</h1>"
-    yield (
-        "<p>Native fastblocks, its pure-Python twin and the libraries one would otherwise "
-        "install, on the same work. Every answer was checked before it was timed; a library that "
-        "answers wrongly or lacks the feature gets no number but the reason.</p>"
-    )
     machine = report.machine
     yield (
         f'<p class="soft">{escape(machine["cpu"])}, {machine["cores"]} cores · '
@@ -55,31 +57,42 @@ def _head(report: Report) -> Iterator[str]:
     )
     if report.scale == "quick":
         yield "<p><b>A quick run, on tiny inputs: its times say nothing.</b></p>"
-    links = [(suite.block, suite.title) for suite in report.suites]
-    links = [("losses", "Where we lose"), *links, ("reproducing", "Reproducing")]
+    links = [("losses", "Where we lose"), *((family, _heading(family)) for family in families)]
+    links.append(("reproducing", "Reproducing"))
     anchors = [f'<a href="#{anchor}">{escape(text)}</a>' for anchor, text in links]
     yield f"<nav>{' '.join(anchors)}</nav>"
-    cards = findings.summary(report)
-    if cards:
-        boxes = [f'<div class="card"><b>{value}</b>{escape(text)}</div>' for value, text in cards]
-        yield f'<div class="cards">{"".join(boxes)}</div>'
-    yield from _figures(
-        [
-            (plots.headline(suite), f"{suite.title}: how many times faster fastblocks is")
-            for suite in report.suites
-        ]
+
+
+def _overview(report: Report) -> Iterator[str]:
+    blocks = findings.speedups(report)
+    yield '<figure class="overview"><figcaption>How many times faster each block is than its '
+    yield "twin in pure Python, and than the fastest of its peers: geometric mean of its works, "
+    yield f"and a line from the least to the most. Left of 1{TIMES} a peer is faster.</figcaption>"
+    yield f"{plots.overview(blocks)}</figure>"
+    yield (
+        "<p>Native fastblocks, its pure-Python twin and the libraries one would otherwise "
+        "install, on the same work. Every answer was checked before it was timed; a library that "
+        "answers wrongly or lacks the feature gets no number but the reason.</p>"
     )
 
 
 def _losses(report: Report) -> Iterator[str]:
     yield '<h2 id="losses">Where we lose</h2>'
-    lines = findings.losses(report)
-    if lines:
+    losses = findings.losses(report)
+    if losses:
         yield (
             "<p>Computed from the numbers below: every work in which a peer is faster by more "
             "than 3&nbsp;%, and every promise that the measurement does not bear out.</p>"
         )
-        yield _list(lines)
+        yield '<div class="scroll"><table class="stacked"><tr><th>block</th><th>work</th>'
+        yield '<th class="n">fastblocks</th><th class="n">peer</th><th class="n">better by</th>'
+        yield "<th>which peer</th></tr>"
+        for loss in losses:
+            yield f"<tr><td>{_code(loss.block)}</td><td>{_code(loss.work)}</td>"
+            for text in (loss.mine, loss.theirs, times(loss.behind or None)):
+                yield f'<td class="n">{escape(text)}</td>'
+            yield f"<td>{escape(loss.peer)}</td></tr>"
+        yield "</table></div>"
     else:
         yield (
             "<p>In this run no peer is faster by more than 3&nbsp;%, and no measured rate or size "
@@ -91,10 +104,33 @@ def _losses(report: Report) -> Iterator[str]:
         yield f"{_list(floors)}</details>"
 
 
+def _peers(suites: Sequence[SuiteResult]) -> Iterator[str]:
+    peers = findings.peers(suites)
+    if not peers:
+        return
+    yield '<div class="scroll"><table class="stacked"><tr><th>peer</th><th>version</th>'
+    yield "<th>compared in</th><th>lacks, or gets wrong</th></tr>"
+    for peer in peers:
+        notes = "<br>".join(map(_code, peer.notes))
+        yield (
+            f'<tr><td class="name">{escape(peer.name)}</td><td>{escape(peer.version)}</td>'
+            f"<td>{escape(', '.join(peer.blocks))}</td><td>{notes}</td></tr>"
+        )
+    yield "</table></div>"
+
+
+def _heading(family: str) -> str:
+    return family.capitalize()
+
+
 def _suite(suite: SuiteResult, report: Report) -> Iterator[str]:
-    yield f'<h2 id="{escape(suite.block)}">{escape(suite.title)} <small>{suite.name}</small></h2>'
+    yield f'<h3 class="block" id="{escape(suite.block)}">{escape(suite.title)} '
+    yield f"<small>{suite.name}</small></h3>"
     caches = report.machine["caches"]
-    figures = [(plots.speeds(suite), f"Every library next to fastblocks, which is at 1{TIMES}.")]
+    figures = [
+        (plots.headline(suite), "How many times faster fastblocks is."),
+        (plots.speeds(suite), f"Every library next to fastblocks, which is at 1{TIMES}."),
+    ]
     figures += [
         (svg, caption)
         for svg, caption in zip(
@@ -114,8 +150,8 @@ def _suite(suite: SuiteResult, report: Report) -> Iterator[str]:
     )
     figures += plots.curves(suite)
     yield from _figures(figures)
-    yield f'<p class="soft">{escape(LEGEND)} Bars are logarithmic.</p>'
-    yield '<div class="tables">'
+    yield "<details><summary>All numbers</summary>"
+    yield f'<p class="soft">{escape(LEGEND)} Bars are logarithmic.</p><div class="tables">'
     for work in suite.works:
         if work.rows and work.chart == "bars":
             yield from _bars(suite, work)
@@ -123,6 +159,7 @@ def _suite(suite: SuiteResult, report: Report) -> Iterator[str]:
     for work in suite.works:
         if work.rows and work.chart != "bars":
             yield from _sweep(suite, work)
+    yield "</details>"
 
 
 def _figures(figures: list[tuple[str, str]]) -> Iterator[str]:
@@ -134,7 +171,7 @@ def _figures(figures: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def _bars(suite: SuiteResult, work: WorkResult) -> Iterator[str]:
-    yield f'<div class="work"><h3>{_code(work.title)}</h3>'
+    yield f'<div class="work"><h4>{_code(work.title)}</h4>'
     yield f"<small>{_code(work.detail)}; time per {work.unit}</small>"
     yield '<div class="scroll"><table><tr><th>library</th>'
     yield '<th class="n">min</th><th class="n">median</th>'
@@ -146,7 +183,7 @@ def _bars(suite: SuiteResult, work: WorkResult) -> Iterator[str]:
         role = suite.role(row.library)
         if row.min_ns is None:
             yield f'<tr class="failed"><td class="name">{escape(row.library)}</td>'
-            yield f'<td colspan="5">{escape(row.note)}</td></tr>'
+            yield f'<td colspan="5">{escape(row.note or aside(row))}</td></tr>'
             continue
         name = escape(row.library) + (" (floor)" if role == "floor" else "")
         if text := aside(row):
@@ -173,7 +210,7 @@ def _share(row: Row, fastest: float, slowest: float) -> float:
 
 def _sweep(suite: SuiteResult, work: WorkResult) -> Iterator[str]:
     points = points_of(work)
-    yield f'<div class="work"><h3>{_code(work.title)}</h3><small>{_code(work.detail)}</small>'
+    yield f'<div class="work"><h4>{_code(work.title)}</h4><small>{_code(work.detail)}</small>'
     yield '<div class="scroll"><table><tr><th>library</th>'
     yield "".join(f'<th class="n">{point_label(point)}</th>' for point in points) + "</tr>"
     for name in dict.fromkeys(row.library for row in work.rows):
@@ -194,10 +231,12 @@ def _reproducing(report: Report) -> Iterator[str]:
     yield '<h2 id="reproducing">Reproducing</h2>'
     yield f"<p>From the root of the repository:</p><pre>make bench    # or: {report.command}</pre>"
     yield (
-        f"<p>Each library ran in {report.rounds} processes of its own, taking turns; times are "
-        "the best of these rounds, which leaves the noise of a shared machine out: "
-        "<i>min</i> is the fastest call, <i>median</i> the lowest median of a round. The twin, "
-        "being slow, ran in one round and on fewer keys. The raw numbers are in "
+        f"<p>Each library ran in up to {report.rounds} processes of its own, taking turns; times "
+        "are the best of these rounds, which leaves the noise of a shared machine out: "
+        "<i>min</i> is the fastest call, <i>median</i> the lowest median of a round. What is more "
+        f"than {runner.FAR:g} times as slow as fastblocks ran in one, as did the twin, and only "
+        f"what is within a factor of {runner.CLOSE:g} in all. Slow libraries had fewer keys. "
+        "The raw numbers are in "
         "<code>results.json</code> next to this page.</p>"
     )
     caches = ", ".join(f"{name} {size(value)}" for name, value in machine["caches"].items())

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
+from statistics import geometric_mean
 from typing import Any
 
 import matplotlib
@@ -20,8 +21,9 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from bench.findings import Speedup
 from bench.results import Row, SuiteResult, WorkResult, ratio
 from bench.tables import AXES, TIMES, Axis, point_label, size, times
 
@@ -41,6 +43,8 @@ MARKERS = "osD^vP"
 FLOORS = "|_x"
 MARKS = 16  # on a line, about
 SEEN = 5  # a rate measured from fewer false positives says nothing
+LINE = 0.27  # inches for a block in the overview
+LETTERS = 84  # of a legend in one line, about; the sign before a name is as wide as six
 WIDTH = 5.4  # inches: 390 points, what a phone shows without scaling
 _salt = count()
 
@@ -76,12 +80,71 @@ def _compared(suite: SuiteResult) -> list[WorkResult]:
     return [work for work in suite.works if work.chart == "bars" and suite.native(work)]
 
 
+def overview(blocks: Sequence[Speedup]) -> str:
+    """Draw how many times faster each block is than its twin and than the fastest peer."""
+    if not blocks:
+        return ""
+    families = list(dict.fromkeys(block.family for block in blocks))
+    height = 1.0 + LINE * (len(blocks) + len(families))
+    with _figure(height) as (figure, axes):
+        axes.set_xscale("log")
+        seen = [value for block in blocks for value in (*block.pure, *block.peer)]
+        low, high = min(0.8, *seen) * 0.8, max(seen) * 1.2
+        y, before = -1, ""
+        for block in blocks:
+            y += 1
+            if block.family != before:
+                before = block.family
+                _name(axes, y, before, weight="bold")
+                axes.axhline(y, color=FAINT, linewidth=0.4, zorder=0)
+                y += 1
+            _name(axes, y, block.title)
+            _ratios(axes, y + 0.14, block.pure, PURE, "X", 1.0)
+            _ratios(axes, y - 0.14, block.peer, NATIVE, "o", 0.86)
+        axes.set_xlim(low, low * (high / low) ** (1 / 0.74))  # the rest is for numbers
+        axes.set_ylim(y + 0.7, -0.6)
+        axes.yaxis.set_visible(False)
+        axes.axvline(1, color=INK, linewidth=0.8, zorder=1)
+        axes.spines.bottom.set_bounds(low, high)
+        ticks = [tick for tick in (1.0, 1e2, 1e4, 1e6) if tick <= high]
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}{TIMES}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel("times faster (log scale)")
+        for color, marker, text in (
+            (NATIVE, "o", "than the fastest peer"),
+            (PURE, "X", "than its pure-Python twin"),
+        ):
+            axes.plot([], [], color=color, marker=marker, linewidth=1, markersize=5, label=text)
+        _legend(figure, axes, 2)
+        return _svg(figure, "Times faster than the twin and than the fastest peer, by block")
+
+
+def _name(axes: Any, y: float, text: str, **style: Any) -> None:
+    place = {"transform": _row(axes), "ha": "right", "va": "center"}
+    axes.text(-0.01, y, text, size=9, **place, **style)
+
+
+def _ratios(
+    axes: Any, y: float, values: Sequence[float], color: str, marker: str, column: float
+) -> None:
+    """Mark the geometric mean, with a line from the least to the largest, and write it."""
+    if values:
+        middle = geometric_mean(values)
+        axes.plot([min(values), max(values)], [y, y], color=color, linewidth=1, alpha=0.6)
+        axes.plot([middle], [y], color=color, marker=marker, markersize=5, zorder=3)
+    text = times(middle) if values else "\N{EN DASH}"
+    color = SOFT if color == PURE else color
+    place = {"transform": _row(axes), "ha": "right", "va": "center"}
+    axes.text(column, round(y), text, size=9, color=color, **place)
+
+
 def headline(suite: SuiteResult) -> str:
     """Draw how many times faster fastblocks is than its twin and than the fastest peer."""
     works = _compared(suite)
     if not works:
         return ""
-    with _figure(0.8 + 0.62 * len(works)) as (figure, axes):
+    with _figure(1.0 + 0.66 * len(works)) as (figure, axes):
         axes.set_xscale("log")
         seen = [1.0, 2.0]
         for y, work in enumerate(works):
@@ -340,7 +403,10 @@ def _column(axes: Any) -> Any:
 
 
 def _legend(figure: Any, axes: Any, columns: int) -> None:
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=columns)
+    """Put the legend on top, in as many columns as the names leave room for."""
+    handles, names = axes.get_legend_handles_labels()
+    columns = min(columns, max(1, LETTERS // (max(map(len, names)) + 6)))
+    figure.legend(handles, names, loc="outside upper left", ncols=columns)
 
 
 @contextmanager
@@ -362,6 +428,7 @@ def _figure(height: float) -> Iterator[tuple[Any, Any]]:
         "legend.frameon": False,
         "legend.handletextpad": 0.4,
         "legend.columnspacing": 1.2,
+        "svg.fonttype": "none",
         "svg.hashsalt": f"fastblocks-{next(_salt)}",
     }
     with matplotlib.rc_context(style):

@@ -81,9 +81,9 @@ class Display:
         seconds = time.monotonic() - self._begun
         self._progress.update(self._task, completed=self._done)
         if not self._console.is_terminal:
+            found = f"{self._rows} results in {seconds:.1f} s" if self._rows else "not needed"
             self._console.print(
-                f"[{self._done}/{self._total}] {job.name}, round {job.round + 1}: "
-                f"{self._rows} results in {seconds:.1f} s",
+                f"[{self._done}/{self._total}] {job.name}, round {job.round + 1}: {found}",
                 markup=False,
                 highlight=False,
             )

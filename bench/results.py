@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 2
+SCHEMA = 3
 # What a library said in several rounds, worst first: one wrong answer outweighs two good times.
 SEVERITY = ("wrong", "error", "missing", "unsupported", "ok")
+MISSING = "not installed"
 PASSABLE = ("unsupported", "ok")
 
 
@@ -19,7 +20,7 @@ class Row:
     """What one library did in one work (at one point of a sweep).
 
     `min_ns` and `median_ns` are per item, each the lowest of all rounds; None where nothing
-    was timed.
+    was timed. `seconds` is what it all took, with making the input and checking the answer.
     """
 
     library: str
@@ -30,6 +31,7 @@ class Row:
     rounds: int = 0
     min_ns: float | None = None
     median_ns: float | None = None
+    seconds: float = 0.0
     values: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -75,18 +77,24 @@ class LibraryInfo:
 
 @dataclass
 class SuiteResult:
-    """A block: its libraries and works."""
+    """A block: its libraries and works, and the seconds that all its processes took."""
 
     family: str
     block: str
     title: str
     libraries: list[LibraryInfo] = field(default_factory=list)
     works: list[WorkResult] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def name(self) -> str:
         """``<family>/<block>``."""
         return f"{self.family}/{self.block}"
+
+    @property
+    def short(self) -> str:
+        """The title up to its colon."""
+        return self.title.split(":")[0]
 
     def names(self, role: str) -> list[str]:
         """Return the names of the libraries in `role`."""
@@ -188,8 +196,10 @@ def merge(rows: Iterable[Row]) -> list[Row]:
 
 
 def _merge_two(a: Row, b: Row) -> Row:
+    seconds = round(a.seconds + b.seconds, 3)
     if a.status != b.status or not a.ok:
-        return min(a, b, key=lambda row: SEVERITY.index(row.status))
+        worst = min(a, b, key=lambda row: SEVERITY.index(row.status))
+        return replace(worst, seconds=seconds)
     return Row(
         library=a.library,
         status=a.status,
@@ -198,6 +208,7 @@ def _merge_two(a: Row, b: Row) -> Row:
         rounds=a.rounds + b.rounds,
         min_ns=_lower(a.min_ns, b.min_ns),
         median_ns=_lower(a.median_ns, b.median_ns),
+        seconds=seconds,
         values=a.values,
     )
 

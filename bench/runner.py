@@ -1,7 +1,8 @@
 """Run every library in a process of its own, in interleaved rounds.
 
 Libraries take turns (a, b, c, a, b, c, …), so that a slow phase of the machine hits all alike;
-the results take the best of the rounds. A process that crashes or hangs costs the work it was
+the results take the best of the rounds. What is far from fastblocks in the first one needs no
+second, and the third is for what is close. A process that crashes or hangs costs the work it was
 at, and is started again behind it.
 """
 
@@ -16,16 +17,19 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from bench import data
 from bench.discovery import ROOT, Suite
 from bench.model import Library, Work
-from bench.results import Row
+from bench.results import Row, merge
 
 POLL = 0.1
+FAR = 5.0  # times as slow as fastblocks, or as fast: no noise turns that around
+CLOSE = 2.0  # times: from the third round on, only what is so close runs again
+ROUNDS = {"pure": 1, "floor": 2}  # at most, of those who do not compete
 Key = tuple[str, str, "float | None"]
 KEY = ("library", "work", "point")
 RETURNED = (0, 1, 5)  # pytest's codes for: passed, some failed, nothing left to run
@@ -42,9 +46,11 @@ class Scale:
     rounds : int
         Processes per library.
     max_time : float
-        Seconds per work and process that pytest-benchmark aims at.
+        Seconds per work and process to aim at.
     min_rounds : int
-        Calls per work and process at least.
+        Calls per work and process at least, but for slow ones.
+    budget : float
+        Seconds per work and process that slow calls may take, though they are fewer then.
     timeout : float
         Seconds without a new row after which a process is given up.
     together : bool
@@ -55,22 +61,24 @@ class Scale:
     rounds: int
     max_time: float
     min_rounds: int
+    budget: float
     timeout: float
     together: bool = False
 
 
-QUICK = Scale("quick", rounds=1, max_time=0.001, min_rounds=1, timeout=60, together=True)
-DEFAULT = Scale("default", rounds=3, max_time=0.1, min_rounds=3, timeout=60)
-FULL = Scale("full", rounds=5, max_time=1.0, min_rounds=5, timeout=1200)
+QUICK = Scale("quick", rounds=1, max_time=0.001, min_rounds=1, budget=0, timeout=60, together=True)
+DEFAULT = Scale("default", rounds=3, max_time=0.06, min_rounds=3, budget=0.5, timeout=60)
+FULL = Scale("full", rounds=5, max_time=1.0, min_rounds=5, budget=20, timeout=1200)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One process: libraries of one suite, mostly one, in one round."""
+    """One process: libraries of one suite, mostly one, in one round, without `settled` works."""
 
     suite: Suite
     libraries: tuple[type[Library], ...]
     round: int
+    settled: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -88,7 +96,7 @@ class Job:
         ]
 
     def _runs(self, work: Work, scale: Scale) -> bool:
-        if work.full_only and scale.name != "full":
+        if work.id in self.settled or (work.full_only and scale.name != "full"):
             return False
         return not work.rounds or self.round < work.rounds
 
@@ -112,35 +120,75 @@ class Listener(Protocol):
 Rows = dict[tuple[str, str], list[Row]]
 
 
+@dataclass
+class Outcome:
+    """What a run found: rows by suite and work, and the seconds of each suite."""
+
+    rows: Rows = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
 def plan(suites: Sequence[Suite], scale: Scale, peers: bool = True) -> list[Job]:
-    """Return the jobs in the order they run; the twin, being slow, runs once."""
+    """Return the jobs in the order they run."""
     jobs = []
     for suite in suites:
         for turn in range(scale.rounds):
             libraries = tuple(
                 library
                 for library in suite.libraries
-                if (peers or library.role != "peer") and not (turn and library.role == "pure")
+                if (peers or library.role != "peer") and turn < ROUNDS.get(library.role, turn + 1)
             )
             groups = [libraries] if scale.together else [(library,) for library in libraries]
             jobs += [Job(suite, group, turn) for group in groups]
     return [job for job in jobs if job.expected(scale)]
 
 
-def run(jobs: Sequence[Job], scale: Scale, listener: Listener) -> Rows:
-    """Run `jobs` one after another; return their rows by (suite, work)."""
-    rows: Rows = {}
+def run(jobs: Sequence[Job], scale: Scale, listener: Listener) -> Outcome:
+    """Run `jobs` one after another."""
+    outcome = Outcome()
     with tempfile.TemporaryDirectory(prefix="fastblocks-bench-") as name:
         folder = Path(name)
         data.snapshot(folder, limit=2_000 if scale.name == "quick" else None)
-        for number, job in enumerate(jobs):
+        for number, planned in enumerate(jobs):
+            job = replace(planned, settled=_settled(planned, outcome.rows))
+            begun = time.monotonic()
             listener.begin(job)
             file = folder / f"{number}.jsonl"
             with closing(_run_job(job, scale, folder, file, listener)) as results:
                 for work, row in results:
-                    rows.setdefault((job.suite.name, work), []).append(row)
+                    outcome.rows.setdefault((job.suite.name, work), []).append(row)
             listener.end(job)
-    return rows
+            took = time.monotonic() - begun
+            outcome.seconds[job.suite.name] = outcome.seconds.get(job.suite.name, 0.0) + took
+    return outcome
+
+
+def _settled(job: Job, rows: Rows) -> tuple[str, ...]:
+    """Return the works that the job's libraries need not run again after earlier rounds."""
+    works = job.suite.works if job.round else ()
+    return tuple(w.id for w in works if _enough(job, merge(rows.get((job.suite.name, w.id), []))))
+
+
+def _enough(job: Job, rows: Sequence[Row]) -> bool:
+    """Whether `rows` have no time of the job's libraries, or times far from those of rivals.
+
+    The rivals of fastblocks are the peers; those of all others are fastblocks.
+    """
+    mine = {library.name for library in job.libraries}
+    role = "peer" if any(library.role == "native" for library in job.libraries) else "native"
+    rivals = {library.name for library in job.suite.libraries if library.role == role}
+    timed = [row for row in rows if row.min_ns and row.library in mine]
+    if not timed:
+        return any(row.library in mine for row in rows)
+    if role == "peer" and job.round < 2:
+        return False
+    factor = FAR if job.round < 2 else CLOSE
+    return not any(
+        1 / factor < (row.min_ns or 0.0) / other.min_ns < factor
+        for row in timed
+        for other in rows
+        if other.library in rivals and other.point == row.point and other.min_ns
+    )
 
 
 def _run_job(
@@ -220,7 +268,7 @@ class _Tail:
 def _command(job: Job, scale: Scale, file: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "pytest", str(job.suite.path)),
-        *("-q", "-c", str(ROOT / "pytest.ini"), "-p", "no:cacheprovider"),
+        *("-q", "-c", str(ROOT / "pytest.ini"), "-p", "no:cacheprovider", "--assert=plain"),
         *("-p", "pytest_benchmark.plugin", "--benchmark-disable-gc"),
         f"--benchmark-max-time={scale.max_time}",
         f"--benchmark-min-rounds={scale.min_rounds}",
@@ -228,6 +276,8 @@ def _command(job: Job, scale: Scale, file: Path) -> list[str]:
         f"--rows={file}",
         f"--scale={scale.name}",
         f"--round={job.round}",
+        f"--budget={scale.budget}",
+        *(f"--settled={work}" for work in job.settled),
     ]
 
 

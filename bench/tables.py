@@ -72,6 +72,13 @@ def print_report(console: Console, report: Report) -> None:
     console.print(LEGEND)
 
 
+def print_seconds(console: Console, report: Report) -> None:
+    """Print what each suite took, longest first."""
+    suites = sorted(report.suites, key=lambda suite: -suite.seconds)
+    texts = [f"{suite.name} {suite.seconds:.0f} s" for suite in suites]
+    console.print(", ".join(texts), style="dim", highlight=False)
+
+
 def _bars(suite: SuiteResult, work: WorkResult) -> Table:
     table = Table(title=_title(work), title_justify="left", title_style="")
     table.add_column("library")
@@ -94,9 +101,11 @@ def _bars(suite: SuiteResult, work: WorkResult) -> Table:
 
 
 def aside(row: Row) -> str:
-    """Return what else was measured where a time was: a size, a share of hits, or nothing."""
+    """Return what else was measured: a size, a share of hits or of wrong answers, or nothing."""
     if "bytes" in row.values:
         return size(row.values["bytes"])
+    if "wrong" in row.values:
+        return f"{short_percent(row.values['wrong'])} wrong"
     return f"{AXES['ratio'].text(row.values['ratio'])} hits" if "ratio" in row.values else ""
 
 
@@ -221,37 +230,3 @@ def in_order(suite: SuiteResult, work: WorkResult) -> Iterator[Row]:
     for row in work.rows:
         if row.min_ns is None and suite.role(row.library) != "floor":
             yield row
-
-
-def readme(report: Report) -> str:
-    """Return a Markdown table for the README: a line per headline work."""
-    lines = [
-        "| per key, or as told | fastblocks | fastest peer | | pure twin | |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    title = ""
-    for suite, work in report.bars():
-        native, peer, pure = suite.native(work), suite.best_peer(work), suite.pure(work)
-        if native is None or not work.headline:
-            continue
-        if suite.title != title:
-            title = suite.title
-            lines.append(f"| **{title}** | | | | | |")
-        heading = f"{work.title}, {work.detail}" if work.detail else work.title
-        rival = f"{nanoseconds(peer.min_ns)} {peer.library}" if peer else "none does this"
-        cells = [
-            heading,
-            f"**{nanoseconds(native.min_ns)}**",
-            rival,
-            times(ratio(peer, native)),
-            nanoseconds(pure.min_ns) if pure else "",
-            roughly(ratio(pure, native)),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    machine = report.machine
-    lines += [
-        "",
-        f"Best of {report.rounds} processes; {machine['cpu']}, {machine['cores']} cores, "
-        f"{machine['python']}, {report.started[:10]}.",
-    ]
-    return "\n".join(lines)

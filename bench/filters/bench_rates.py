@@ -138,7 +138,7 @@ class PyBloomLiveScalable(Peer):
     name = "pybloom-live scalable"
     module = "pybloom_live"
     distribution = "pybloom-live"
-    n = 20_000
+    n = 10_000
 
     def make(self, keys: UINT64, rate: float) -> Any:
         """Add one by one."""

@@ -13,22 +13,46 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.data import sphere_points
+from bench.data import sphere_points, stored
 from bench.model import Library, Role, Timed, expect, work
 
-MILLION, FEW = 1_000_000, 10_000
+MILLION, FEW, CHECKED = 1_000_000, 10_000, 500
 SMALL = 2_000  # vertices of the twin's polygons
+
+
+@functools.cache
+def _shapes(quick: bool) -> list[tuple[str, list[Any]]]:
+    """Every polygon: the name of its zone, and its rings."""
+    finder = importlib.import_module("timezonefinder").TimezoneFinder(in_memory=True)
+    return [
+        (name, [np.array(ring)[::-1].T for ring in rings])
+        for name in finder.timezone_names[:: 40 if quick else 1]
+        for rings in finder.get_geometry(tz_name=name)
+    ]
+
+
+@stored
+def _part(part: str, quick: bool) -> Any:
+    """The vertices of all rings, where each ring ends, the polygon of each ring, or zone names."""
+    shapes = _shapes(quick)
+    rings = [ring for _, rings in shapes for ring in rings]
+    if part == "vertices":
+        return np.vstack(rings)
+    if part == "ends":
+        return np.cumsum([len(ring) for ring in rings])
+    if part == "polygons":
+        return np.repeat(np.arange(len(shapes)), [len(rings) for _, rings in shapes])
+    return np.array([name for name, _ in shapes])
 
 
 @functools.cache
 def _zones(quick: bool) -> tuple[list[list[Any]], list[str]]:
     """The rings of every polygon, and the name of its zone; of a few zones if `quick`."""
-    finder = importlib.import_module("timezonefinder").TimezoneFinder(in_memory=True)
-    polygons, names = [], []
-    for name in finder.timezone_names[:: 40 if quick else 1]:
-        for rings in finder.get_geometry(tz_name=name):
-            polygons.append([np.array(ring)[::-1].T for ring in rings])
-            names.append(name)
+    rings = np.split(_part("vertices", quick), _part("ends", quick)[:-1])
+    names = _part("names", quick).tolist()
+    polygons: list[list[Any]] = [[] for _ in names]
+    for polygon, ring in zip(_part("polygons", quick).tolist(), rings, strict=True):
+        polygons[polygon].append(ring)
     return polygons, names
 
 
@@ -101,6 +125,7 @@ class Shapely(Fences):
     role: ClassVar[Role] = "peer"
     module = "shapely"
     distribution = "shapely"
+    max_keys = 20_000
 
     def build(self, polygons: list[list[Any]]) -> Any:
         """The tree is made by the first query."""
@@ -135,6 +160,7 @@ class Timezonefinder(Fences):
     role: ClassVar[Role] = "peer"
     module = "timezonefinder"
     distribution = "timezonefinder"
+    max_keys = 200_000
     only = ("query_many", "query_each")
 
     def build(self, polygons: list[list[Any]]) -> Any:
@@ -164,13 +190,6 @@ class Sum(Fences):
     role: ClassVar[Role] = "floor"
     only = ("query_many",)
 
-    def build(self, polygons: list[list[Any]]) -> Any:
-        """Nothing."""
-
-    def names(self, index: Any, names: list[str], lats: Any, lngs: Any) -> list[set[str]]:
-        """No answers, so none is looked at."""
-        return []
-
     def query_many(self, index: Any, lats: Any, lngs: Any) -> Any:
         """Add."""
         return lats + lngs
@@ -179,45 +198,55 @@ class Sum(Fences):
 LIBRARIES = (Native, Pure, Shapely, Timezonefinder, Sum)
 
 
+@stored
+def _answers(quick: bool) -> Any:
+    """Pairs of point and polygon, of a few points, by shapely."""
+    other = Shapely()
+    pairs = other.query_many(other.build(_zones(quick)[0]), *sphere_points(CHECKED))
+    return np.stack(pairs, axis=1)
+
+
 @functools.cache
 def _index(lib: Fences, quick: bool) -> Any:
-    """An index of all polygons, with the answers checked against another one."""
+    """An index of all polygons, with some answers checked."""
+    if lib.role == "floor":
+        return None
     polygons, names = _zones(quick)
     index = lib.build(polygons)
-    lats, lngs = sphere_points(500)
-    found = lib.names(index, names, lats, lngs)
+    found = lib.names(index, names, *sphere_points(CHECKED))
     if found:
-        native = importlib.import_module("fastblocks").Geofence(polygons)
-        for point, zones in enumerate(found):
-            mine = {names[i] for i in native.query(lats[point], lngs[point]).tolist()}
-            one = isinstance(lib, Timezonefinder)
+        right: list[set[str]] = [set() for _ in found]
+        for point, polygon in _answers(quick).tolist():
+            right[point].add(names[polygon])
+        one = isinstance(lib, Timezonefinder)
+        for mine, zones in zip(right, found, strict=True):
             if mine or not one:  # it has all zones
                 expect(zones <= mine if one else zones == mine, "a zone is wrong")
     return index
 
 
-@work("`Geofence(polygons)`", "1,322 polygons, 8 M vertices", unit="vertex", rounds=1)
-def bench_build(lib: Fences, timed: Timed, quick: bool) -> None:
+@work("`Geofence(polygons)`", "every eighth of 1,322 polygons", unit="vertex", rounds=1)
+def bench_build(lib: Fences, timed: Timed, quick: bool, full: bool) -> None:
     """An index of polygons."""
-    polygons = _zones(quick)[0]
-    size = _size(_small(polygons) if isinstance(lib, Pure) else polygons)
-    timed(lambda: lib.build(polygons), items=size)
+    polygons = _zones(quick)[0][:: 1 if full else 8]
+    if isinstance(lib, Pure):
+        polygons = _small(polygons)
+    timed(lambda: lib.build(polygons), items=_size(polygons))
 
 
-@work("`f.query_many(lats, lngs)`", "1 M points", headline=True, rounds=2)
+@work("`f.query_many(lats, lngs)`", "1 M points", unit="point", headline=True, rounds=1)
 def bench_query_many(lib: Fences, timed: Timed, quick: bool) -> None:
     """A batch."""
     index = _index(lib, quick)
-    n = FEW if quick else 100_000 if isinstance(lib, Shapely) else MILLION
-    lats, lngs = (column[: lib.max_keys] for column in sphere_points(n))
+    n = min(FEW if quick else MILLION, lib.max_keys)
+    lats, lngs = (column[:n] for column in sphere_points(MILLION))
     timed(lambda: lib.query_many(index, lats, lngs), items=len(lats))
 
 
-@work("`f.first(lat, lng)`", "one after the other", headline=True, rounds=2)
+@work("`f.first(lat, lng)`", "one after the other", unit="point", headline=True, rounds=1)
 def bench_query_each(lib: Fences, timed: Timed, quick: bool) -> None:
     """One by one."""
     index = _index(lib, quick)
-    points = list(zip(*(column.tolist() for column in sphere_points(FEW)), strict=True))[
-        : lib.max_keys
-    ]
+    columns = (column[: min(FEW, lib.max_keys)].tolist() for column in sphere_points(MILLION))
+    points = list(zip(*columns, strict=True))
     timed(lambda: lib.query_each(index, points), items=len(points))

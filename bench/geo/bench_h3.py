@@ -6,23 +6,24 @@ fastest: NumPy arrays, Arrow arrays of cells for h3ronpy. Boundaries from h3ronp
 
 from __future__ import annotations
 
-import functools
 from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.data import sphere_points
+from bench.data import sphere_points, stored
 from bench.model import Library, Role, Timed, Unsupported, expect, work
 
+DISTINCT = 200_000
 
-@functools.cache
+
+@stored
 def cells(n: int, res: int) -> Any:
-    """Cells of these points, by the h3 package."""
+    """Cells of these points, by the h3 package; of the first of them again, if they are many."""
     import h3.api.basic_int as h3
 
-    lat, lng = (x[:n].tolist() for x in sphere_points(1_000_000))
-    every = map(h3.latlng_to_cell, lat, lng, [res] * n)
-    return np.fromiter(every, np.uint64, n)
+    lat, lng = (x[: min(n, DISTINCT)].tolist() for x in sphere_points(1_000_000))
+    every = map(h3.latlng_to_cell, lat, lng, [res] * len(lat))
+    return np.resize(np.fromiter(every, np.uint64, len(lat)), n)
 
 
 class Cells(Library):
@@ -77,7 +78,7 @@ class H3(Cells):
     name = "h3"
     module = "h3.api.basic_int"
     distribution = "h3"
-    max_keys = 200_000
+    max_keys = 50_000
 
     def encode(self, lat: Any, lng: Any, res: int) -> Any:
         """Loop."""
@@ -109,6 +110,7 @@ class H3ronpy(Cells):
     name = "h3ronpy"
     module = "h3ronpy.vector"
     distribution = "h3ronpy"
+    max_keys = 200_000
 
     def one(self, name: str) -> Any:
         """Refuse."""
@@ -195,97 +197,111 @@ def _time_one(lib: Cells, timed: Timed, name: str, res: int) -> None:
     timed(each, items=n)
 
 
-@work("`latlng_to_cell`, resolution 5, arrays", "1 M points, uniform on the sphere", rounds=1)
+@work("`latlng_to_cell`, resolution 5, arrays", "1 M points, on the sphere", unit="point", rounds=1)
 def bench_encode_5(lib: Cells, timed: Timed, quick: bool) -> None:
     """Cells of a batch of points."""
     _time_encode(lib, timed, 5, quick)
 
 
-@work("`cell_to_latlng`, resolution 5, arrays", "1 M cells", rounds=1)
+@work("`cell_to_latlng`, resolution 5, arrays", "1 M cells", unit="cell", rounds=1)
 def bench_centers_5(lib: Cells, timed: Timed, quick: bool) -> None:
     """Centers of a batch of cells."""
     _time_cells(lib, timed, "centers", 5, quick)
 
 
-@work("`cell_to_boundary`, resolution 5, arrays", "1 M cells", rounds=1)
+@work("`cell_to_boundary`, resolution 5, arrays", "1 M cells", unit="cell", rounds=1)
 def bench_boundaries_5(lib: Cells, timed: Timed, quick: bool) -> None:
     """Boundaries of a batch of cells."""
     _time_cells(lib, timed, "boundaries", 5, quick)
 
 
-@work("`cell_area`, resolution 5, arrays", "1 M cells", rounds=1)
+@work("`cell_area`, resolution 5, arrays", "1 M cells", unit="cell", rounds=1)
 def bench_areas_5(lib: Cells, timed: Timed, quick: bool) -> None:
     """Areas of a batch of cells."""
     _time_cells(lib, timed, "areas", 5, quick)
 
 
-@work("`latlng_to_cell`, resolution 9, arrays", "1 M points, uniform on the sphere", rounds=1)
+@work(
+    "`latlng_to_cell`, resolution 9, arrays",
+    "1 M points, uniform on the sphere",
+    unit="point",
+    headline=True,
+    rounds=1,
+)
 def bench_encode_9(lib: Cells, timed: Timed, quick: bool) -> None:
     """Cells of a batch of points."""
     _time_encode(lib, timed, 9, quick)
 
 
-@work("`cell_to_latlng`, resolution 9, arrays", "1 M cells", rounds=1)
+@work("`cell_to_latlng`, resolution 9, arrays", "1 M cells", unit="cell", headline=True, rounds=1)
 def bench_centers_9(lib: Cells, timed: Timed, quick: bool) -> None:
     """Centers of a batch of cells."""
     _time_cells(lib, timed, "centers", 9, quick)
 
 
-@work("`cell_to_boundary`, resolution 9, arrays", "1 M cells", rounds=1)
+@work("`cell_to_boundary`, resolution 9, arrays", "1 M cells", unit="cell", headline=True, rounds=1)
 def bench_boundaries_9(lib: Cells, timed: Timed, quick: bool) -> None:
     """Boundaries of a batch of cells."""
     _time_cells(lib, timed, "boundaries", 9, quick)
 
 
-@work("`cell_area`, resolution 9, arrays", "1 M cells", rounds=1)
+@work("`cell_area`, resolution 9, arrays", "1 M cells", unit="cell", rounds=1)
 def bench_areas_9(lib: Cells, timed: Timed, quick: bool) -> None:
     """Areas of a batch of cells."""
     _time_cells(lib, timed, "areas", 9, quick)
 
 
-@work("`latlng_to_cell`, resolution 15, arrays", "1 M points, uniform on the sphere", rounds=1)
+@work(
+    "`latlng_to_cell`, resolution 15, arrays", "1 M points, on the sphere", unit="point", rounds=1
+)
 def bench_encode_15(lib: Cells, timed: Timed, quick: bool) -> None:
     """Cells of a batch of points."""
     _time_encode(lib, timed, 15, quick)
 
 
-@work("`cell_to_latlng`, resolution 15, arrays", "1 M cells", rounds=1)
+@work("`cell_to_latlng`, resolution 15, arrays", "1 M cells", unit="cell", rounds=1)
 def bench_centers_15(lib: Cells, timed: Timed, quick: bool) -> None:
     """Centers of a batch of cells."""
     _time_cells(lib, timed, "centers", 15, quick)
 
 
-@work("`cell_to_boundary`, resolution 15, arrays", "1 M cells", rounds=1)
+@work("`cell_to_boundary`, resolution 15, arrays", "1 M cells", unit="cell", rounds=1)
 def bench_boundaries_15(lib: Cells, timed: Timed, quick: bool) -> None:
     """Boundaries of a batch of cells."""
     _time_cells(lib, timed, "boundaries", 15, quick)
 
 
-@work("`cell_area`, resolution 15, arrays", "1 M cells", rounds=1)
+@work("`cell_area`, resolution 15, arrays", "1 M cells", unit="cell", rounds=1)
 def bench_areas_15(lib: Cells, timed: Timed, quick: bool) -> None:
     """Areas of a batch of cells."""
     _time_cells(lib, timed, "areas", 15, quick)
 
 
-@work("`latlng_to_cell`, resolution 9, one by one", "20 k items", rounds=1)
+@work(
+    "`latlng_to_cell`, resolution 9, one by one",
+    "20 k points",
+    unit="point",
+    headline=True,
+    rounds=1,
+)
 def bench_one_latlng_to_cell(lib: Cells, timed: Timed) -> None:
     """Scalar calls."""
     _time_one(lib, timed, "latlng_to_cell", 9)
 
 
-@work("`cell_to_latlng`, resolution 9, one by one", "20 k items", rounds=1)
+@work("`cell_to_latlng`, resolution 9, one by one", "20 k cells", unit="cell", rounds=1)
 def bench_one_cell_to_latlng(lib: Cells, timed: Timed) -> None:
     """Scalar calls."""
     _time_one(lib, timed, "cell_to_latlng", 9)
 
 
-@work("`cell_to_boundary`, resolution 9, one by one", "20 k items", rounds=1)
+@work("`cell_to_boundary`, resolution 9, one by one", "20 k cells", unit="cell", rounds=1)
 def bench_one_cell_to_boundary(lib: Cells, timed: Timed) -> None:
     """Scalar calls."""
     _time_one(lib, timed, "cell_to_boundary", 9)
 
 
-@work("`cell_area`, resolution 9, one by one", "20 k items", rounds=1)
+@work("`cell_area`, resolution 9, one by one", "20 k cells", unit="cell", rounds=1)
 def bench_one_cell_area(lib: Cells, timed: Timed) -> None:
     """Scalar calls."""
     _time_one(lib, timed, "cell_area", 9)

@@ -159,19 +159,19 @@ def _time_disks(lib: Any, timed: Timed, k: int, quick: bool) -> None:
     timed(lambda: lib.disks(every, k), items=n * size)
 
 
-@work("`grid_disk`, k = 1, arrays", "cells of the result", rounds=1)
+@work("`grid_disk`, k = 1, arrays", "cells of the result", unit="cell", rounds=1)
 def bench_disk_1(lib: Any, timed: Timed, quick: bool) -> None:
     """Cells and their neighbours."""
     _time_disks(lib, timed, 1, quick)
 
 
-@work("`grid_disk`, k = 5, arrays", "cells of the result", rounds=1)
+@work("`grid_disk`, k = 5, arrays", "cells of the result", unit="cell", headline=True, rounds=1)
 def bench_disk_5(lib: Any, timed: Timed, quick: bool) -> None:
     """Disks of 91 cells."""
     _time_disks(lib, timed, 5, quick)
 
 
-@work("`compact_cells`, shuffled", "117 k cells of resolution 9", rounds=1)
+@work("`compact_cells`, shuffled", "117 k cells", unit="cell", headline=True, rounds=1)
 def bench_compact(lib: Any, timed: Timed, quick: bool) -> None:
     """A large area less three cells."""
     small = quick or lib.role == "pure"
@@ -181,7 +181,7 @@ def bench_compact(lib: Any, timed: Timed, quick: bool) -> None:
     timed(lambda: lib.compact(every), items=len(cells))
 
 
-@work("`cell_to_children`, 3 levels down", "children", rounds=1)
+@work("`cell_to_children`, 3 levels down", "children", unit="cell", rounds=1)
 def bench_children(lib: Any, timed: Timed, quick: bool) -> None:
     """All descendants."""
     n = min(50 if quick else 3000, (lib.max_keys or 3_000_000) // 1000)
@@ -190,7 +190,7 @@ def bench_children(lib: Any, timed: Timed, quick: bool) -> None:
     timed(lambda: lib.children(every, 12), items=343 * n)
 
 
-@work("`cell_to_parent`, 4 levels up", "1 M cells", rounds=1)
+@work("`cell_to_parent`, 4 levels up", "1 M cells", unit="cell", rounds=1)
 def bench_parents(lib: Any, timed: Timed, quick: bool) -> None:
     """Ancestors."""
     n = min(2000 if quick else 1_000_000, lib.max_keys or 1_000_000)
@@ -198,7 +198,7 @@ def bench_parents(lib: Any, timed: Timed, quick: bool) -> None:
     timed(lambda: lib.parents(every, 5), items=n)
 
 
-@work("`polygon_to_cells`, resolution 9", "cells of a ring of 2,000 corners", rounds=1)
+@work("`polygon_to_cells`, resolution 9", "cells of a ring of 2,000 corners", unit="cell", rounds=1)
 def bench_polygon(lib: Any, timed: Timed, quick: bool) -> None:
     """A fill by centres."""
     res = 6 if quick or lib.role == "pure" else 9

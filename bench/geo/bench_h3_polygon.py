@@ -1,4 +1,4 @@
-"""Cells of polygons: a city (a ring of 200 points, about 20 km wide) and a country-sized region.
+"""H3 cells of polygons: a city (a ring of 200 points, about 20 km wide) and a country-sized region.
 
 h3ronpy takes shapely polygons and gives Arrow arrays; the h3 package takes lists of pairs. Polygons
 are made before the clock starts.
@@ -16,9 +16,10 @@ PLACES = {"city": (48.86, 2.35, 0.1, 200), "region": (47.0, 2.5, 4.0, 2000)}
 
 
 @functools.cache
-def ring(place: str) -> list[tuple[float, float]]:
-    """A wavy ring of (latitude, longitude)."""
+def ring(place: str, quick: bool) -> list[tuple[float, float]]:
+    """A wavy ring of (latitude, longitude), of few points if `quick`."""
     lat, lng, size, n = PLACES[place]
+    n = n // 20 if quick else n
     points = []
     for k in range(n):
         angle = 2 * math.pi * k / n
@@ -29,11 +30,11 @@ def ring(place: str) -> list[tuple[float, float]]:
 
 
 @functools.cache
-def count(place: str, res: int) -> int:
+def count(place: str, res: int, quick: bool) -> int:
     """How many cells there are, by the h3 package."""
     import h3.api.basic_int as h3
 
-    shape = h3.LatLngPoly(ring(place))
+    shape = h3.LatLngPoly(ring(place, quick))
     return len(h3.h3shape_to_cells_experimental(shape, res, "center"))
 
 
@@ -75,7 +76,6 @@ class H3(Fill):
     name = "h3"
     module = "h3.api.basic_int"
     distribution = "h3"
-    max_keys = 200_000
 
     def prepare(self, points: list[tuple[float, float]]) -> Any:
         """A polygon of its own."""
@@ -140,9 +140,9 @@ class Copied(Fill):
 LIBRARIES = (Native, Pure, H3, H3ronpy, Copied)
 
 
-def _time(lib: Fill, timed: Timed, place: str, res: int, mode: str = "center") -> None:
-    polygon = lib.prepare(ring(place))
-    n = count(place, res)
+def _time(lib: Fill, timed: Timed, quick: bool, place: str, res: int, mode: str = "center") -> None:
+    polygon = lib.prepare(ring(place, quick))
+    n = count(place, res, quick)
     if n > lib.max_keys:
         raise Unsupported("too slow")
     found = len(lib.fill(polygon, res, mode))
@@ -150,37 +150,44 @@ def _time(lib: Fill, timed: Timed, place: str, res: int, mode: str = "center") -
     timed(lambda: lib.fill(polygon, res, mode), items=found)
 
 
-@work("`polygon_to_cells`, a city, resolution 7", "200 points", rounds=1)
-def bench_city_7(lib: Fill, timed: Timed) -> None:
+@work("`polygon_to_cells`, a city, resolution 7", "200 points", unit="cell", rounds=1)
+def bench_city_7(lib: Fill, timed: Timed, quick: bool) -> None:
     """Some cells."""
-    _time(lib, timed, "city", 7)
+    _time(lib, timed, quick, "city", 7)
 
 
-@work("`polygon_to_cells`, a city, resolution 9", "200 points", rounds=1)
-def bench_city_9(lib: Fill, timed: Timed) -> None:
+@work(
+    "`polygon_to_cells`, a city, resolution 9", "200 points", unit="cell", headline=True, rounds=1
+)
+def bench_city_9(lib: Fill, timed: Timed, quick: bool) -> None:
     """Thousands of cells."""
-    _time(lib, timed, "city", 9)
+    _time(lib, timed, quick, "city", 9)
 
 
-@work("`polygon_to_cells`, a city, resolution 11", "200 points", rounds=1)
-def bench_city_11(lib: Fill, timed: Timed) -> None:
+@work("`polygon_to_cells`, a city, resolution 11", "200 points", unit="cell", rounds=1)
+def bench_city_11(lib: Fill, timed: Timed, quick: bool) -> None:
     """Hundreds of thousands."""
-    _time(lib, timed, "city", 11)
+    _time(lib, timed, quick, "city", 11)
 
 
-@work("`polygon_to_cells`, a city, resolution 9, every cell that overlaps", "200 points", rounds=1)
-def bench_city_9_overlap(lib: Fill, timed: Timed) -> None:
+@work(
+    "`polygon_to_cells`, a city, resolution 9, every cell that overlaps",
+    "200 points",
+    unit="cell",
+    rounds=1,
+)
+def bench_city_9_overlap(lib: Fill, timed: Timed, quick: bool) -> None:
     """Boundaries are tested."""
-    _time(lib, timed, "city", 9, "overlap")
+    _time(lib, timed, quick, "city", 9, "overlap")
 
 
-@work("`polygon_to_cells`, a region, resolution 5", "2000 points", rounds=1)
-def bench_region_5(lib: Fill, timed: Timed) -> None:
+@work("`polygon_to_cells`, a region, resolution 5", "2000 points", unit="cell", rounds=1)
+def bench_region_5(lib: Fill, timed: Timed, quick: bool) -> None:
     """Hundreds of cells, more points than cells."""
-    _time(lib, timed, "region", 5)
+    _time(lib, timed, quick, "region", 5)
 
 
-@work("`polygon_to_cells`, a region, resolution 7", "2000 points", rounds=1)
-def bench_region_7(lib: Fill, timed: Timed) -> None:
+@work("`polygon_to_cells`, a region, resolution 7", "2000 points", unit="cell", rounds=1)
+def bench_region_7(lib: Fill, timed: Timed, quick: bool) -> None:
     """Tens of thousands."""
-    _time(lib, timed, "region", 7)
+    _time(lib, timed, quick, "region", 7)

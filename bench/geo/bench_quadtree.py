@@ -6,6 +6,7 @@ sides of three thousandths, and hold 9 points on average.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -19,7 +20,15 @@ Rows = Sequence[tuple[float, ...]]
 
 
 class Points(Library):
-    """What all have in common; `index` is an index of the library throughout."""
+    """What all have in common; `index` is an index of the library throughout.
+
+    Attributes
+    ----------
+    max_points : int
+        Indexes of slow libraries have this many points at most.
+    """
+
+    max_points: ClassVar[int] = 1 << 62
 
     def build(self, xy: Any) -> Any:
         """Return an index of points 0, 1, ..."""
@@ -67,6 +76,7 @@ class Pure(Points):
     role: ClassVar[Role] = "pure"
     module = "fastblocks.pure"
     max_keys = 300
+    max_points = 5_000
 
 
 class FastQuadTree(Points):
@@ -110,7 +120,8 @@ class PyQtree(Points):
     role: ClassVar[Role] = "peer"
     module = "pyqtree"
     distribution = "pyqtree"
-    max_keys = 20_000
+    max_keys = 5_000
+    max_points = 20_000
     only = ("move", "query")
 
     def build(self, xy: Any) -> Any:
@@ -167,23 +178,28 @@ class Call(Points):
 LIBRARIES = (Native, Pure, FastQuadTree, PyQtree, Call)
 
 
-def _points(lib: Points, quick: bool, seed: int = 1) -> Any:
-    n = SMALL if quick else MILLION if seed == 1 else 50_000
-    return np.random.default_rng(seed).random((n, 2))[: lib.max_keys]
+def _points(lib: Points, quick: bool) -> Any:
+    return np.random.default_rng(1).random((SMALL if quick else MILLION, 2))[: lib.max_points]
 
 
-def _checked(lib: Points, xy: Any) -> Any:
+@functools.cache
+def _index(lib: Points, quick: bool) -> Any:
+    """An index that answers rightly; what is moved is moved back."""
+    xy = _points(lib, quick)
     index = lib.build(xy)
     inside = int(((xy >= 0.4) & (xy <= 0.45)).all(1).sum())
     expect(lib.count(index, (0.4, 0.4, 0.45, 0.45)) == inside, "a query is wrong")
     return index
 
 
+def _asked(lib: Points, quick: bool) -> Any:
+    return np.random.default_rng(2).random((SMALL if quick else 20_000, 2))[: lib.max_keys]
+
+
 @work("`t.move(id, x, y)`", "1 M points", unit="move", headline=True, rounds=2)
 def bench_move(lib: Points, timed: Timed, quick: bool) -> None:
     """Each a little, in any order, and back."""
-    xy = _points(lib, quick)
-    index = _checked(lib, xy)
+    xy, index = _points(lib, quick), _index(lib, quick)
     ids = np.random.default_rng(3).integers(0, len(xy), 20_000)[: lib.max_keys].tolist()
     rows = [(id, *xy[id].tolist(), *np.minimum(xy[id] + 1e-6, 1).tolist()) for id in ids]
     timed(lambda: lib.move_each(index, rows), items=2 * len(rows))
@@ -192,8 +208,7 @@ def bench_move(lib: Points, timed: Timed, quick: bool) -> None:
 @work("`t.query(box)`", "1 M points, 9 hits each", unit="query", headline=True, rounds=2)
 def bench_query(lib: Points, timed: Timed, quick: bool) -> None:
     """One after the other."""
-    index = _checked(lib, _points(lib, quick))
-    low = _points(lib, quick, seed=2)
+    index, low = _index(lib, quick), _asked(lib, quick)
     rows = [*map(tuple, np.hstack([low, low + QUERY]).tolist())]
     timed(lambda: lib.query_each(index, rows), items=len(rows))
 
@@ -201,16 +216,15 @@ def bench_query(lib: Points, timed: Timed, quick: bool) -> None:
 @work("`t.nearest(x, y)`", "1 M points", unit="query", headline=True, rounds=2)
 def bench_nearest(lib: Points, timed: Timed, quick: bool) -> None:
     """The nearest one, one after the other."""
-    index = _checked(lib, _points(lib, quick))
-    rows = [*map(tuple, _points(lib, quick, seed=2).tolist())]
+    index, rows = _index(lib, quick), [*map(tuple, _asked(lib, quick).tolist())]
     timed(lambda: lib.nearest_each(index, rows), items=len(rows))
 
 
-@work("`t.move_many(ids, xs, ys)`", "1 M points", unit="move", libraries=("fastblocks",))
+@work("`t.move_many(ids, xs, ys)`", "1 M points", unit="move", libraries=("fastblocks",), rounds=2)
 def bench_move_many(lib: Points, timed: Timed, quick: bool) -> None:
     """All of them a little."""
     xy = _points(lib, quick)
-    index = _checked(lib, xy)
+    index = lib.build(xy)
     ids = np.random.default_rng(3).permutation(len(xy))
     moved = np.minimum(xy[ids] + 1e-6, 1)
     timed(lambda: index.move_many(ids, moved[:, 0], moved[:, 1]), items=len(xy))

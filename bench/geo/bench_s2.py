@@ -197,27 +197,35 @@ def _time_many(lib: S2, timed: Timed, level: int, quick: bool) -> None:
     timed(lambda: lib.many(lats, lngs, level), items=len(lats))
 
 
-@work("`latlng_to_cell(lat, lng)`", "200 k points, level 30", headline=True, rounds=2)
+@work("`latlng_to_cell(lat, lng)`", "200 k points, level 30", unit="point", headline=True, rounds=2)
 def bench_one(lib: S2, timed: Timed) -> None:
     """Points one by one."""
     _time_each(lib, timed, 30)
 
 
 @work(
-    "`latlng_to_cell(lats, lngs)`", "1 M points, level 30; peers: a call per point", headline=True
+    "`latlng_to_cell(lats, lngs)`",
+    "1 M points, level 30; peers: a call per point",
+    unit="point",
+    headline=True,
 )
 def bench_many(lib: S2, timed: Timed, quick: bool) -> None:
     """Points in one call."""
     _time_many(lib, timed, 30, quick)
 
 
-@work("`latlng_to_cell(lats, lngs, 15)`", "1 M points; peers: a call per point", rounds=1)
+@work(
+    "`latlng_to_cell(lats, lngs, 15)`",
+    "1 M points; peers: a call per point",
+    unit="point",
+    rounds=1,
+)
 def bench_many_15(lib: S2, timed: Timed, quick: bool) -> None:
     """Points in one call, to a level above the leaves."""
     _time_many(lib, timed, 15, quick)
 
 
-@work("`cell_to_latlng(cells)`", "1 M leaves; peers: a call per cell", rounds=1)
+@work("`cell_to_latlng(cells)`", "1 M leaves; peers: a call per cell", unit="cell", rounds=1)
 def bench_centers(lib: S2, timed: Timed, quick: bool) -> None:
     """Middles of cells in one call."""
     lib.check()
@@ -227,7 +235,7 @@ def bench_centers(lib: S2, timed: Timed, quick: bool) -> None:
     timed(lambda: lib.centers(cells), items=len(cells))
 
 
-@work("`cover_cap(lat, lng, 1000)`", "1000 caps of 1 km, 8 cells", rounds=1)
+@work("`cover_cap(lat, lng, 1000)`", "1000 caps of 1 km, 8 cells", unit="cap", rounds=1)
 def bench_cap(lib: S2, timed: Timed, quick: bool) -> None:
     """Coverings one by one."""
     lats, lngs = sphere_points(1000)

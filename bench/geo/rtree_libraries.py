@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ import numpy as np
 from bench.model import Library, Role, Unsupported, expect
 
 
+@functools.cache
 def boxes(n: int, side: float, seed: int = 1) -> Any:
     """Return n boxes in the unit square with sides of up to `side`."""
     rng = np.random.default_rng(seed)
@@ -19,7 +21,19 @@ def boxes(n: int, side: float, seed: int = 1) -> Any:
 
 
 class Boxes(Library):
-    """What all have in common; `index` is an index of the library throughout."""
+    """What all have in common; `index` is an index of the library throughout.
+
+    Attributes
+    ----------
+    max_rows : int
+        Indexes of slow libraries have this many boxes at most.
+    """
+
+    max_rows: ClassVar[int] = 1 << 62
+
+    def geometries(self, rows: Any) -> Any:
+        """Return boxes in the form the library is given."""
+        return rows
 
     def build(self, rows: Any) -> Any:
         """Return an index of boxes."""
@@ -75,6 +89,7 @@ class Pure(Boxes):
     role: ClassVar[Role] = "pure"
     module = "fastblocks.pure"
     max_keys = 300
+    max_rows = 5_000
 
 
 class Shapely(Boxes):
@@ -113,6 +128,7 @@ class Rtree(Boxes):
     module = "rtree.index"
     distribution = "rtree"
     max_keys = 20_000
+    max_rows = 20_000
     only = ("query", "change", "change_size")
 
     def build(self, rows: Any) -> Any:

@@ -1,15 +1,20 @@
 """Discovery, merging, ratios, findings and number formats of the benchmark."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from bench import data, findings, plots, runner, tables
+from bench import compare, data, findings, plots, runner, tables
 from bench.discovery import discover, families
-from bench.model import Work, expect, work
+from bench.findings import Loss
+from bench.model import Library, Work, expect, work
 from bench.results import LibraryInfo, Report, Row, SuiteResult, WorkResult, merge, ratio
+from tools.requirements import requirements
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -87,6 +92,7 @@ def test_libraries_take_turns_and_the_twin_runs_once() -> None:
     assert [job.round for job in jobs] == sorted(job.round for job in jobs)
     roles = [job.libraries[0].role for job in jobs]
     assert roles.count("pure") == 1
+    assert roles.count("floor") == 2 * sum(x.role == "floor" for x in suites[0].libraries)
     assert roles.count("native") == runner.DEFAULT.rounds
     without = runner.plan(suites, runner.DEFAULT, peers=False)
     assert not any(job.libraries[0].role == "peer" for job in without)
@@ -128,10 +134,10 @@ def test_losses_are_computed() -> None:
         values = {"bits": bits, "rate": found / 1e5, "found": found, "keys": 1e5, "probes": 1e5}
         rates.rows.append(Row(name, "ok", point=0.01, values=values))
     assert findings.losses(report_of(slower, sweep, rates)) == [
-        f"`in`, at 20 keys, 9.00 ns: peer is 3.00{TIMES} faster (3.00 ns)",
-        f"`sum`, 100 keys, 20.0 ns: peer is 2.00{TIMES} faster (10.0 ns)",
-        "False positives: 2.00 % measured for a target of 1 %",
-        "Memory, bits per key: 12.0 at 1 % (peer 10.0)",
+        Loss("Toy", "`in`, at 20 keys", "9.00 ns", "peer", "3.00 ns", 3.0),
+        Loss("Toy", "`sum`, 100 keys", "20.0 ns", "peer", "10.0 ns", 2.0),
+        Loss("Toy", "False positives, target 1 %", "2.00 %"),
+        Loss("Toy", "Bits per key at 1 %", "12.0", "peer", "10.0", 1.2),
     ]
     assert findings.losses(report_of(bars(ok("fastblocks", 5.0), ok("peer", 6.0)))) == []
 
@@ -148,7 +154,7 @@ def test_a_curve_below_a_peers_is_a_loss() -> None:
         values = {"bytes": size, "error": error}
         curve.rows.append(Row(name, "ok", point=size, values=values))
     assert findings.losses(report_of(curve)) == [
-        "Error: peer has 0.500 % at 4 KiB (fastblocks: 1.00 %)",
+        Loss("Toy", "Error, at 4 KiB", "1.00 %", "peer", "0.500 %", 2.0),
     ]
 
 
@@ -159,7 +165,7 @@ def test_a_curve_may_be_of_times() -> None:
         row.values = {"nodes": nodes}
         curve.rows.append(row)
     assert findings.losses(report_of(curve)) == [
-        "`f`: peer has 2.00 ns at 100 (fastblocks: 3.00 ns)",
+        Loss("Toy", "`f`, at 100", "3.00 ns", "peer", "2.00 ns", 1.5),
     ]
     assert len(plots.curves(report_of(curve).suites[0])) == 1
 
@@ -172,7 +178,7 @@ def test_a_curve_may_be_against_times() -> None:
         curve.rows.append(row)
     curve.rows.append(Row("fastblocks.pure", "unsupported", point=0.1, note="slow"))
     assert findings.losses(report_of(curve)) == [
-        "Hits: peer has 50.0 % at 6.00 ns (fastblocks: 40.0 %)",
+        Loss("Toy", "Hits, at 6.00 ns", "40.0 %", "peer", "50.0 %", 0.5 / 0.4),
     ]
     assert tables.point_text(curve, curve.rows[0]) == "40.0 %\n5.00 ns"
     assert len(plots.curves(report_of(curve).suites[0])) == 1
@@ -180,14 +186,126 @@ def test_a_curve_may_be_against_times() -> None:
 
 def test_what_stands_beside_a_time() -> None:
     asides = [
-        tables.aside(ok("a", 1.0, values=v)) for v in ({}, {"bytes": 512.0}, {"ratio": 0.256})
+        tables.aside(ok("a", 1.0, values=v))
+        for v in ({}, {"bytes": 512.0}, {"ratio": 0.256}, {"wrong": 0.2})
     ]
-    assert asides == ["", "512 B", "25.6 % hits"]
+    assert asides == ["", "512 B", "25.6 % hits", "20 % wrong"]
+
+
+def test_speedups_are_of_the_twin_and_the_fastest_peer() -> None:
+    first = bars(ok("fastblocks", 2.0), ok("fastblocks.pure", 20.0), ok("peer", 8), ok("other", 6))
+    second = bars(ok("fastblocks", 2.0), ok("fastblocks.pure", 80.0), ok("set", 1.0))
+    assert findings.speedups(report_of(first, second, bars(ok("peer", 1.0)))) == [
+        findings.Speedup("toys", "Toy", (10.0, 40.0), (3.0,))
+    ]
+    assert findings.speedups(report_of(bars(ok("fastblocks", 2.0)))) == []
+    assert findings.mean((10.0, 40.0)) == pytest.approx(20.0)
+    assert findings.mean(()) is None
+
+
+def test_peers_with_what_they_lack() -> None:
+    rows = [Row("peer", "unsupported", note="no sum"), ok("other", 3.0, values={"wrong": 0.2})]
+    report = report_of(bars(ok("fastblocks", 2.0), *rows), bars(*rows))
+    assert findings.peers(report.suites) == [
+        findings.Peer("peer", "2", ("Toy",), ("no sum: `sum`",)),
+        findings.Peer("other", "", ("Toy",), ("20.00 % of answers wrong: `sum`",)),
+    ]
+
+
+def test_what_is_far_away_or_has_no_time_is_settled() -> None:
+    suite = discover(["hashing"])[0]
+    work = suite.works[0].id
+    native, peer = (
+        next(library for library in suite.libraries if library.role == role)
+        for role in ("native", "peer")
+    )
+    key = (suite.name, work)
+
+    def settled(library: type[Library], turn: int, *rows: Row) -> bool:
+        job = runner.Job(suite, (library,), turn)
+        return work in runner._settled(job, {key: list(rows)})
+
+    base, near, mid, far = (
+        ok(name, ns)
+        for name, ns in ((native.name, 10), (peer.name, 15), (peer.name, 40), (peer.name, 60))
+    )
+    assert [settled(peer, 1, base, row) for row in (near, mid, far)] == [False, False, True]
+    assert [settled(peer, 2, base, row) for row in (near, mid, far)] == [False, True, True]
+    assert settled(peer, 1, base, ok(peer.name, 1.0))
+    assert not settled(peer, 1, base, far, near)
+    assert not settled(peer, 1, base)
+    assert [settled(native, 1, base, row) for row in (near, far)] == [False, False]
+    assert [settled(native, 2, base, row) for row in (near, mid)] == [False, True]
+    assert settled(native, 2, base)
+    lacking = Row(peer.name, "unsupported")
+    assert [settled(peer, turn, base, lacking) for turn in (0, 1)] == [False, True]
+    job = replace(runner.Job(suite, (peer,), 2), settled=(work,))
+    assert work not in {expected for _, expected, _ in job.expected(runner.DEFAULT)}
+
+
+def test_reports_are_compared_next_to_rows_of_the_same_run() -> None:
+    def run(native: float, pure: float, floor: float) -> Report:
+        rows = [ok("fastblocks", native), ok("fastblocks.pure", pure), ok("set", floor)]
+        return report_of(bars(*rows))
+
+    def factor(old: Report, new: Report) -> float:
+        (change,), lost = compare.compare(old, new)
+        assert lost == []
+        return change.factor
+
+    old = run(10.0, 100.0, 5.0)
+    assert factor(old, run(20.0, 200.0, 10.0)) == 1.0  # a slower machine
+    assert factor(old, run(20.0, 100.0, 8.0)) == pytest.approx(1.25)  # both say at least this
+    assert factor(old, run(20.0, 300.0, 5.0)) == 1.0  # they do not agree
+    assert factor(old, run(5.0, 100.0, 4.0)) == pytest.approx(0.625)
+    assert compare.compare(old, report_of(bars(ok("set", 1.0)))) == (
+        [],
+        ["toys/toy: `sum`, 100 keys"],
+    )
+    console = Console(record=True, width=120)
+    assert compare.print_comparison(console, old, run(20.0, 100.0, 5.0))
+    assert "1 slower" in console.export_text()
+    assert not compare.print_comparison(console, old, old)
+
+
+def test_long_inputs_are_made_once_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(data.SNAPSHOT_VARIABLE, str(tmp_path))
+    made: list[str] = []
+
+    def names(n: int) -> list[str]:
+        made.append("names")
+        return ["Évora", "Faro"][:n]
+
+    def numbers() -> np.ndarray:
+        made.append("numbers")
+        return np.arange(3.0)
+
+    for _ in range(2):  # as two processes
+        assert data.stored(names)(2) == ["Évora", "Faro"]
+        assert data.stored(names)(1) == ["Évora"]
+        assert data.stored(numbers)().tolist() == [0.0, 1.0, 2.0]
+    assert made == ["names", "names", "numbers"]
+    monkeypatch.delenv(data.SNAPSHOT_VARIABLE)
+    assert data.stored(names)(1) == ["Évora"]
+    assert len(made) == 4
+
+
+def test_every_family_has_an_extra_with_its_peers() -> None:
+    path = Path(__file__).parents[2] / "pyproject.toml"
+    extras = re.findall(r"(?m)^(bench-\w+) = \[(.*?)\]$", path.read_text(), re.DOTALL)
+    wanted = {name: re.findall(r'"([\w.-]+)', text) for name, text in extras}
+    for suite in discover():
+        distributions = {library.distribution for library in suite.libraries} - {"", "numpy"}
+        assert distributions - {"fastblocks"} <= set(wanted[f"bench-{suite.family}"]), suite.name
+    declared = ['pytest>=8; extra == "a"', 'fastblocks[a]; extra == "b"', "x; extra == 'b'"]
+    assert requirements(["b", "a"], declared) == ["pytest>=8", "x"]
+    with pytest.raises(SystemExit, match="no extra 'c'"):
+        requirements(["c"], declared)
 
 
 def test_failures_of_fastblocks_are_losses() -> None:
     report = report_of(bars(Row("fastblocks", "wrong", note="wrong answer: x"), ok("peer", 1.0)))
-    assert findings.losses(report) == ["toys/toy: wrong answer: x (1 measurements)"]
+    assert findings.losses(report) == [Loss("toys/toy: wrong answer: x", "1 measurements")]
     assert report.native_failures() == {"toys/toy: wrong answer: x": ["`sum`"]}
 
 
@@ -202,7 +320,7 @@ def test_results_round_trip_through_json(tmp_path: Path) -> None:
 
 def test_results_of_another_schema_are_refused(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text('{"schema": 0}')
-    with pytest.raises(ValueError, match="schema 2"):
+    with pytest.raises(ValueError, match="schema 3"):
         Report.load(tmp_path / "results.json")
 
 

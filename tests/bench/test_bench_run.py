@@ -65,7 +65,7 @@ def statuses(results: dict[str, Any], work: str) -> dict[str, str]:
 
 def test_every_library_gets_its_row(report: Path) -> None:
     results = load(report)
-    assert results["schema"] == 2
+    assert results["schema"] == 3
     assert statuses(results, "total") == {
         "fastblocks": "ok",
         "fastblocks.pure": "ok",
@@ -110,7 +110,7 @@ class PageChecker(HTMLParser):
         self.outside: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "br"):
+        if tag not in ("meta", "br", "link"):
             self.open_tags.append(tag)
         self.handle_startendtag(tag, attrs)
 
@@ -118,7 +118,7 @@ class PageChecker(HTMLParser):
         references = [
             value or "" for name, value in attrs if name.split(":")[-1] in ("src", "href")
         ]
-        self.outside += [value for value in references if not value.startswith("#")]
+        self.outside += [value for value in references if not value.startswith(("#", "data:"))]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open_tags.pop() == tag
@@ -130,7 +130,7 @@ def test_the_page_is_well_formed_and_needs_nothing_else(report: Path) -> None:
     checker.feed(page)
     assert checker.open_tags == []
     assert checker.outside == []
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
     assert "#fb00" not in page, "a placeholder colour is left"
     assert "@import" not in page
     assert "url(http" not in page
@@ -138,18 +138,51 @@ def test_the_page_is_well_formed_and_needs_nothing_else(report: Path) -> None:
         assert needed in page
 
 
-def test_readme_table(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--readme", "--report", str(report)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("| per key, or as told | fastblocks | fastest peer |")
-    cells = [[cell.strip() for cell in line.split("|")][1:-1] for line in lines[2:-2]]
-    assert {len(line) for line in cells} == {6}
-    total = {line[0]: line for line in cells}["`sum(keys)`, 100 keys"]
+def test_the_page_tells_what_peers_lack(report: Path) -> None:
+    page = (report / "index.html").read_text(encoding="utf-8")
+    for name, note in (
+        ("lacking", "no totals: <code>sum(keys)</code>"),
+        ("wrong", "wrong answer: wrong sum: <code>sum(keys)</code>"),
+        ("absent", "not installed"),
+    ):
+        assert f"{name}</td><td></td><td>Toy block</td><td>{note}</td></tr>" in page
+
+
+def test_readme_tables(report: Path, tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text("before\n<!-- bench -->\nstale\n<!-- /bench -->\nafter\n")
+    for _ in range(2):  # the second time changes nothing
+        assert main(["--readme", str(file), "--report", str(report)]) == 0
+        text = file.read_text(encoding="utf-8")
+        head, made, tail = re.split("<!-- /?bench -->", text)
+        assert (head, tail) == ("before\n", "\nafter\n")
+        lines = [line.strip("| ").split(" | ") for line in made.splitlines() if "|" in line]
+        rows = {cells[0]: cells for cells in lines}
+        assert "stale" not in text
+    assert rows["Toy block"][2].startswith("**")
+    assert rows["Toy block"][3].count(TIMES) == 2
+    total = rows["`sum(keys)`, 100 keys"]
     assert re.fullmatch(r"\*\*\S+ .?s\*\*", total[1])
     assert total[2].endswith(" slow")
     assert total[3].endswith(TIMES)
     assert total[5].endswith(TIMES)
-    assert lines[-1].startswith("Best of 1 processes; ")
+
+
+def test_a_readme_without_marks_stays(
+    report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "README.md"
+    for text in ("nothing", "<!-- /bench --> <!-- bench -->"):
+        file.write_text(text)
+        assert main(["--readme", str(file), "--report", str(report)]) == 2
+        assert "<!-- bench -->" in capsys.readouterr().err
+        assert file.read_text() == text
+
+
+def test_comparing_a_report_with_itself(report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(report / "results.json")
+    assert main(["--compare", file, file]) == 0
+    assert "1 measurements in both: 0 slower and 0 faster" in capsys.readouterr().out
 
 
 def only_native(text: str) -> str:
@@ -176,8 +209,10 @@ def test_a_process_that_cannot_start_is_a_row(patched: None, tmp_path: Path) -> 
 
 
 def test_misuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--readme", "--report", str(tmp_path)]) == 2
-    assert "no report yet" in capsys.readouterr().err
+    assert main(["--readme", "README.md", "--report", str(tmp_path)]) == 2
+    assert "there is no" in capsys.readouterr().err
+    assert main(["--compare", "old.json", "new.json"]) == 2
+    assert "there is no old.json" in capsys.readouterr().err
     assert main(["no-such-family"]) == 2
     assert re.search(r"no family 'no-such-family'; there are: .*filters", capsys.readouterr().err)
 
