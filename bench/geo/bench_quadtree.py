@@ -182,14 +182,18 @@ def _points(lib: Points, quick: bool) -> Any:
     return np.random.default_rng(1).random((SMALL if quick else MILLION, 2))[: lib.max_points]
 
 
-@functools.cache
-def _index(lib: Points, quick: bool) -> Any:
-    """An index that answers rightly; what is moved is moved back."""
-    xy = _points(lib, quick)
+def _checked(lib: Points, xy: Any) -> Any:
+    """An index that answers rightly."""
     index = lib.build(xy)
     inside = int(((xy >= 0.4) & (xy <= 0.45)).all(1).sum())
     expect(lib.count(index, (0.4, 0.4, 0.45, 0.45)) == inside, "a query is wrong")
     return index
+
+
+@functools.cache
+def _index(lib: Points, quick: bool) -> Any:
+    """One for several works; what is moved is moved back."""
+    return _checked(lib, _points(lib, quick))
 
 
 def _asked(lib: Points, quick: bool) -> Any:
