@@ -108,9 +108,9 @@ static bool room_in_table(fb_quads_t *t, size_t n) {
 
 /* ---- nodes and chunks ------------------------------------------------------------------------------- */
 
-/* A quarter more at a time, so little is left over. */
+/* An eighth more at a time, so little is left over. */
 static size_t grown(size_t max, size_t needed) {
-    const size_t more = max + max / 4;
+    const size_t more = max + max / 8;
     return ((more < needed ? needed : more) + 3) & ~(size_t)3;
 }
 

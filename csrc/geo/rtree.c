@@ -20,7 +20,7 @@
  * [3]), and the new root is the next view. An insert goes down to the child whose half perimeter grows
  * least. A full node is split where the parts' boxes overlap least along an axis, then have the least perimeter
  * [4]; but if a leaf's parent is full too, the entries of all of its leaves are cut into leaves anew, if that makes
- * room. A removal shrinks the boxes above and drops empty nodes. Once half as many changes were made as there are
+ * room. A removal shrinks the boxes above and drops empty nodes. Once a quarter as many changes were made as there are
  * boxes, fb_rtree_worn tells the owner to make a loose tree anew: so the shape stays good, and a change costs
  * O(log n) copied nodes, and O(log n) more, amortised, for that.
  *
@@ -1197,7 +1197,7 @@ fb_status_t fb_rtree_remove(fb_rtree_t *tree, int64_t id, bool held) {
 
 bool fb_rtree_worn(const fb_rtree_t *tree) {
     const fb_rtree_view_t *now = tree->now;
-    return !tree->open || tree->changes > 64 + now->n / 2 || now->height > MAX_HEIGHT || now->version > NONE - 2;
+    return !tree->open || tree->changes > 64 + now->n / 4 || now->height > MAX_HEIGHT || now->version > NONE - 2;
 }
 
 /* ---- searches -------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@ import pytest
 
 import fastblocks
 import fastblocks.pure
+from fastblocks.geo.distance import distance_matrix
 from tests.state import HEADER, repaired, resealed
 
 KINDS = ["sphere", "pole", "antimeridian", "same", "grid", "dense", "opposite"]
@@ -115,6 +116,36 @@ def test_equal_to_brute_force(impl, kind, n, id_type):
     for i in kept[::2]:
         points[ids[i]] = moved[0][i], moved[1][i]
     check_all(impl, index, points)
+
+
+@pytest.mark.parametrize("kind", ["equal", "corner", "sphere"])
+def test_nearest_of_large_batches(kind):
+    """Batches are searched in another order, and for one in another way than for more."""
+    rng = np.random.default_rng(7)
+    n, m = 2000, 300
+    lat, lng = points_of("sphere", 40)
+    lat, lng = (
+        np.repeat(lat, n // 40),
+        np.repeat(lng, n // 40),
+    )  # more at a place than wait to be measured
+    asked = points_of("sphere", m, seed=3)
+    if kind == "corner":  # of the cube
+        lat, lng = 35.2644 + rng.normal(0, 0.01, n), 45 + rng.normal(0, 0.01, n)
+        asked = 35.2644 + rng.normal(0, 0.02, m), 45 + rng.normal(0, 0.02, m)
+    elif kind == "sphere":
+        lat, lng = points_of("sphere", n)
+    ids = rng.permutation(n) - 5
+    index = fastblocks.GeoIndex()
+    index.set_many(ids, lat, lng)
+    exact = distance_matrix(*asked, lat, lng)
+    for most in (np.inf, float(np.median(exact.min(1)))):
+        for k in (1, 3):
+            found, metres = index.nearest_many(*asked, k, max_m=most)
+            for row in range(m):
+                order = np.lexsort((ids, exact[row]))[:k]
+                order = order[exact[row][order] <= most]
+                assert found[row, : len(order)].tolist() == ids[order].tolist()
+                assert metres[row].tolist() == [*exact[row][order], *[np.inf] * (k - len(order))]
 
 
 def test_steps_equal_to_a_dict(impl):

@@ -239,8 +239,8 @@ cdef class RTree(Flat):
     one run of memory, 42.7 bytes a box. A query is O(log n + answers) where boxes overlap little. The
     first ``id in tree`` makes a map from ids to places, 5 bytes a box, O(n). The first change makes a tree
     whose nodes have room, 53 bytes a box with that map, O(n log n). From then on a change is O(log n), plus
-    O(log n) on average for making that tree anew each time as many changes were made as half of the boxes;
-    it is a pause for who changes, and for nobody who searches. Searches are as fast as before.
+    O(log n) on average for making that tree anew each time as many changes were made as a quarter of the
+    boxes; it is a pause for who changes, and for nobody who searches.
 
     Distances are those to the nearest point of a box, ``sqrt(dx*dx + dy*dy)`` in float64. Of boxes with
     equal ``dx*dx + dy*dy``, those with lower ids are nearer.
