@@ -28,8 +28,8 @@ from bench.results import Row, merge
 
 POLL = 0.1
 FAR = 5.0  # times as slow as fastblocks, or as fast: no noise turns that around
-CLOSE = 2.0  # times: from the third round on, only what is so close runs again
-ROUNDS = {"pure": 1, "floor": 2}  # at most, of those who do not compete
+CLOSE = 1.5  # times: from the third round on, only what is so close runs again
+ALONE = ("native", "peer")  # those who compete; the others run once, in one process
 Key = tuple[str, str, "float | None"]
 KEY = ("library", "work", "point")
 RETURNED = (0, 1, 5)  # pytest's codes for: passed, some failed, nothing left to run
@@ -67,7 +67,7 @@ class Scale:
 
 
 QUICK = Scale("quick", rounds=1, max_time=0.001, min_rounds=1, budget=0, timeout=60, together=True)
-DEFAULT = Scale("default", rounds=3, max_time=0.06, min_rounds=3, budget=0.5, timeout=60)
+DEFAULT = Scale("default", rounds=3, max_time=0.06, min_rounds=3, budget=0.4, timeout=60)
 FULL = Scale("full", rounds=5, max_time=1.0, min_rounds=5, budget=20, timeout=1200)
 
 
@@ -129,17 +129,16 @@ class Outcome:
 
 
 def plan(suites: Sequence[Suite], scale: Scale, peers: bool = True) -> list[Job]:
-    """Return the jobs in the order they run."""
+    """Return the jobs in the order they run: who competes, alone and again; then the others."""
     jobs = []
     for suite in suites:
-        for turn in range(scale.rounds):
-            libraries = tuple(
-                library
-                for library in suite.libraries
-                if (peers or library.role != "peer") and turn < ROUNDS.get(library.role, turn + 1)
-            )
-            groups = [libraries] if scale.together else [(library,) for library in libraries]
-            jobs += [Job(suite, group, turn) for group in groups]
+        libraries = tuple(lib for lib in suite.libraries if peers or lib.role != "peer")
+        if scale.together:
+            jobs.append(Job(suite, libraries, 0))
+            continue
+        alone = [lib for lib in libraries if lib.role in ALONE]
+        jobs += [Job(suite, (lib,), turn) for turn in range(scale.rounds) for lib in alone]
+        jobs.append(Job(suite, tuple(lib for lib in libraries if lib.role not in ALONE), 0))
     return [job for job in jobs if job.expected(scale)]
 
 

@@ -222,9 +222,9 @@ def bench_size_contains(lib: Bloom, timed: Timed, point: float, quick: bool) -> 
 @work(
     "`f.contains_many(ints)` against size",
     chart="cost",
-    rounds=2,
-    points=(*SIZES, LARGE),
-    full_points=(HUGE,),
+    rounds=1,
+    points=SIZES,
+    full_points=(LARGE, HUGE),
     libraries=("fastblocks",),
 )
 def bench_size_contains_many(lib: Bloom, timed: Timed, point: float, quick: bool) -> None:

@@ -64,7 +64,7 @@ class Native(Heavy):
 class Pure(Native):
     """The twin in plain Python."""
 
-    name = "pure"
+    name = "fastblocks.pure"
     role: ClassVar[Role] = "pure"
     module = "fastblocks.pure"
     distribution = ""
