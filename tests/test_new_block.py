@@ -102,6 +102,7 @@ def test_it_compiles_and_passes_its_tests(copy):
 
     directives = ["-X", "freethreading_compatible=True", "-X", "embedsignature=True"]
     directives += ["-X", "embedsignature.format=clinic", "-X", "binding=False"]
+    directives += ["-X", "auto_pickle=False", "-X", "autotestdict=False"]
     cython = [sys.executable, "-m", "cython", "-3", "-I", "src", *directives]
     run(folder, *cython, f"{stem}.pyx", "-o", f"{BLOCK}.c")
     include = ["csrc", "csrc/core", "src/fastblocks/_core", sysconfig.get_path("include")]
