@@ -89,8 +89,9 @@ def _losses(report: Report) -> Iterator[str]:
         yield "<th>which peer</th></tr>"
         for loss in losses:
             yield f"<tr><td>{_code(loss.block)}</td><td>{_code(loss.work)}</td>"
-            for text in (loss.mine, loss.theirs, times(loss.behind or None)):
-                yield f'<td class="n">{escape(text)}</td>'
+            numbers = loss.mine, loss.theirs, times(loss.behind or None)
+            for label, text in zip(("fastblocks", "peer", "better by"), numbers, strict=True):
+                yield f'<td class="n" data-label="{label}">{escape(text)}</td>'
             yield f"<td>{escape(loss.peer)}</td></tr>"
         yield "</table></div>"
     else:
