@@ -27,7 +27,7 @@ from bench.model import Library, Work
 from bench.results import Row, merge
 
 POLL = 0.1
-FAR = 5.0  # times as slow as fastblocks, or as fast: no noise turns that around
+FAR = 4.0  # times as slow as fastblocks, or as fast: no noise turns that around
 CLOSE = 1.5  # times: from the third round on, only what is so close runs again
 ALONE = ("native", "peer")  # those who compete; the others run once, in one process
 Key = tuple[str, str, "float | None"]

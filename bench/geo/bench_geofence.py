@@ -225,10 +225,10 @@ def _index(lib: Fences, quick: bool) -> Any:
     return index
 
 
-@work("`Geofence(polygons)`", "every eighth of 1,322 polygons", unit="vertex", rounds=1)
+@work("`Geofence(polygons)`", "every 16th of 1,322 polygons", unit="vertex", rounds=1)
 def bench_build(lib: Fences, timed: Timed, quick: bool, full: bool) -> None:
     """An index of polygons."""
-    polygons = _zones(quick)[0][:: 1 if full else 8]
+    polygons = _zones(quick)[0][:: 1 if full else 16]
     if isinstance(lib, Pure):
         polygons = _small(polygons)
     timed(lambda: lib.build(polygons), items=_size(polygons))

@@ -114,7 +114,7 @@ class BallTree(Index):
     role: ClassVar[Role] = "peer"
     module = "sklearn.neighbors"
     distribution = "scikit-learn"
-    max_keys = 500
+    max_keys = 200
     only = ("nearest_8", "wrong", "nearest_size")
 
     def build(self, rows: Any) -> Any:
@@ -253,7 +253,7 @@ def bench_within(lib: Index, timed: Timed, quick: bool) -> None:
 )
 def bench_wrong(lib: Index, record: Record, quick: bool) -> None:
     """How often the nearest city is another one."""
-    rows, points = _cities(lib, quick), evenly(200 if quick else 500)
+    rows, points = _cities(lib, quick), evenly(300)
     record(
         wrong=float((lib.nearest_ids(_index(lib, quick), points) != _exact(rows, points)).mean())
     )
