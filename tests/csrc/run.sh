@@ -12,6 +12,7 @@ mode=${1:-all}
 case $mode in all | thread) ;; *) echo "usage: $0 [thread]" >&2 && exit 2 ;; esac
 out=build/csrc/$mode
 strict="-std=c11 -Wall -Wextra -Wconversion -Werror -Icsrc -Icsrc/core"
+jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 passed=0 failed=0
 limit=
 command -v timeout >/dev/null && limit="timeout 120"
@@ -30,18 +31,20 @@ step() {
     fi
 }
 
-compile_library() {
+# each_source <command>: runs it for every source, as $1, some at a time; $2 is a name without slashes.
+each_source() {
     for source in csrc/*/*.c; do
-        $cc $strict $sanitize -c "$source" -o "$out/lib_$(echo "${source%.c}" | tr / _).o" || return 1
-    done
+        echo "$source" "$(echo "${source%.c}" | tr / _)"
+    done | xargs -n 2 -P "$jobs" sh -c "$1" sh
+}
+
+compile_library() {
+    each_source "$cc $strict $sanitize -c \"\$1\" -o $out/lib_\$2.o"
 }
 
 # compile_strict <compiler>: the sources as they ship, optimised, since some warnings need that.
 compile_strict() {
-    for source in csrc/*/*.c; do
-        $1 $strict -O3 -c "$source" -o "$out/strict.o" || return 1
-    done
-    echo "no warnings"
+    each_source "$1 $strict -O3 -c \"\$1\" -o $out/strict_\$2.o" && echo "no warnings"
 }
 
 # build_and_run <test> <level...>
