@@ -18,7 +18,7 @@ REFUSED = (ValueError, TypeError)
 # Of methods of an object that was read: keys that are not there, read-only maps, what is full, ...
 OURS = [getattr(fastblocks, name) for name in fastblocks.__all__ if name.endswith("Error")]
 RAISED = (*REFUSED, OverflowError, LookupError, OSError, *OURS)
-LONGEST = 1000  # items of an answer that are looked at
+LONGEST = 10_000  # items of an answer that are looked at
 
 # Arguments for parameters of these names; methods that need another one are left out.
 ARGUMENTS = {
@@ -44,6 +44,7 @@ ARGUMENTS = {
     "max_x": [5.0],
     "max_y": [5.0],
 }
+UNORDERED = ("query", "query_many", "within", "join")
 LAST = ("clear", "rebuild")
 SKIPPED = ("nbytes", "timer", "token")  # they tell of an object, and not of its state
 
@@ -53,11 +54,11 @@ class Finding(AssertionError):
 
 
 def told(value):
-    """A value as plain things that compare: arrays as lists, floats to nine digits."""
+    """A value as plain things that compare: arrays as lists."""
     if isinstance(value, (bool, int, str, bytes, type(None))):
         return value
     if isinstance(value, (float, np.floating)):
-        return "nan" if math.isnan(value) else f"{float(value):.9g}"
+        return float(value)
     if hasattr(value, "to_bytes") and not isinstance(value, np.generic):
         return (type(value).__name__, value.to_bytes())
     if isinstance(value, np.generic):
@@ -81,17 +82,37 @@ def attempt(function, *args, allowed=REFUSED, **named):
         raise Finding(f"{function}: {error!r}") from error
 
 
-def agree(what, *answers):
+def same(one, other):
+    """Whether two told values are equal, floats nearly."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, float):
+        near = math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+        return near or (math.isnan(one) and math.isnan(other))
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+def agree(what, first, *others):
     """Raise unless all are the same."""
-    first, *others = answers
     for other in others:
-        if first != other:
+        if not same(first, other):
             raise Finding(f"{what} differs:\n  {first!r:.2000}\n  {other!r:.2000}")
 
 
 def signature(outcome):
     """An outcome without its values: one of the things that may become of an input."""
-    return re.sub(r"'.*'|\"[^\"]*\"|[-+0-9.e]+|\(.*\)|\[.*\]", "#", " ".join(map(str, outcome[1:])))
+    if outcome[0] == "answer":
+        return "answer"
+    return re.sub(r"'.*'|\".*\"|\(.*\)|\[.*\]|[-+]?\d[\w.+-]*", "#", " ".join(outcome[1:]))
+
+
+def in_order(answer):
+    """An answer with its lists sorted."""
+    if isinstance(answer, (list, tuple)):
+        return sorted(map(in_order, answer), key=repr)
+    return answer
 
 
 def calls_of(cls):
@@ -122,6 +143,7 @@ def use(made, calls):
             answers.append((name, attempt(getattr, made, name, allowed=RAISED)))
             continue
         arguments = [made.copy() if a == "itself" else a for a in arguments]
-        answers.append((name, attempt(getattr(made, name), *arguments, allowed=RAISED)))
+        answer = attempt(getattr(made, name), *arguments, allowed=RAISED)
+        answers.append((name, in_order(answer) if name in UNORDERED else answer))
     answers.append(("bytes", made.to_bytes()))
     return answers
