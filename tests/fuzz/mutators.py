@@ -112,7 +112,7 @@ def jsons(data, rng, mutate):
                     del holder[last]
                 case 1 if isinstance(holder, list):
                     holder.insert(last, old)
-                case 2 if isinstance(old, (int, float)):
+                case 2 if isinstance(old, (int, float)) and abs(old) < 1e300:
                     holder[last] = old * rng.uniform(-3, 3)
                 case 3 if isinstance(old, list):
                     rng.shuffle(old)
