@@ -131,7 +131,13 @@ def calls_of(cls):
             yield name, ["itself"]
         elif all(p.name in ARGUMENTS for p in needed):
             for chosen in itertools.zip_longest(*(ARGUMENTS[p.name] for p in needed)):
-                yield name, [a if a is not None else ARGUMENTS[p.name][0] for a, p in zip(chosen, needed, strict=True)]
+                yield (
+                    name,
+                    [
+                        a if a is not None else ARGUMENTS[p.name][0]
+                        for a, p in zip(chosen, needed, strict=True)
+                    ],
+                )
 
 
 def use(made, calls):

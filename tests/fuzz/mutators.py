@@ -54,10 +54,14 @@ def state(data, rng, mutate):
         new = rng.choice([*WORDS, old + 1, old - 1, old * 2, old // 2, rng.getrandbits(64)])
         return resealed(data, at, new)
     if kind == 1:  # a file that somebody was writing to
-        return resealed(data[:HEADER] + mutate(bytes(payload), rng), LIFE_AT, rng.choice([0, LIVE]), 2)
+        return resealed(
+            data[:HEADER] + mutate(bytes(payload), rng), LIFE_AT, rng.choice([0, LIVE]), 2
+        )
     if kind == 2:  # one more, or one less, of what the payload is an array of
         size = 8 * rng.randint(1, 8)
-        return repaired(data, bytes(payload[:-size] if rng.randrange(2) else payload + payload[:size]))
+        return repaired(
+            data, bytes(payload[:-size] if rng.randrange(2) else payload + payload[:size])
+        )
     if kind == 3:
         return repaired(data, mutate(bytes(payload), rng))
     for _ in range(rng.randint(1, 3)):  # words
@@ -86,9 +90,9 @@ def cell(data, rng, mutate):
 def places(value, path=()):
     """The paths to everything in a JSON value."""
     yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for name, inner in items if isinstance(value, (dict, list)) else ():
-        yield from places(inner, (*path, name)) if isinstance(inner, (dict, list)) else [(*path, name)]
+    if isinstance(value, (dict, list)):
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*path, name))
 
 
 def jsons(data, rng, mutate):

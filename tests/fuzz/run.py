@@ -20,6 +20,7 @@ import types
 ROOT = pathlib.Path(__file__).parent.parent.parent
 CORPUS = ROOT / "tests/fuzz/corpus"
 INPUTS, FINDINGS = ROOT / "build/fuzz/inputs", ROOT / "build/fuzz/findings"
+NOISE = ("#", "INFO", "WARNING", "stat::")  # of libFuzzer's lines
 LONGEST = 2048  # bytes of a kept input
 
 if "tests" not in sys.modules:  # ours, even if an installed package calls itself so
@@ -53,7 +54,12 @@ def fuzz(name, options):
 
     kept = [str(CORPUS / name)] if (CORPUS / name).is_dir() else []
     longest = max(map(len, target.seeds)) * 2 + 64
-    options = [f"-artifact_prefix={FINDINGS}/{name}-", f"-max_len={longest}", "-timeout=30", *options]
+    options = [
+        f"-artifact_prefix={FINDINGS}/{name}-",
+        f"-max_len={longest}",
+        "-timeout=30",
+        *options,
+    ]
     atheris.Setup([sys.argv[0], *options, str(own), *kept], check, custom_mutator=mutate)
     atheris.Fuzz()
 
@@ -64,7 +70,9 @@ def keep(names):
 
     for name in names:
         chosen = {}
-        inputs = {path.read_bytes() for place in (INPUTS, CORPUS) for path in (place / name).glob("*")}
+        inputs = {
+            path.read_bytes() for place in (INPUTS, CORPUS) for path in (place / name).glob("*")
+        }
         for data in sorted(inputs, key=lambda data: (len(data), data)):
             if len(data) <= LONGEST:
                 chosen.setdefault(targets()[name].check(data), data)
@@ -102,11 +110,14 @@ def main():
             code, output = done.returncode, done.stdout + done.stderr
         except subprocess.TimeoutExpired as error:
             code, output = -1, f"did not end\n{error.stderr!r}"
-        runs = [line.split()[-1] for line in output.splitlines() if "number_of_executed_units" in line]
+        runs = [
+            line.split()[-1] for line in output.splitlines() if "number_of_executed_units" in line
+        ]
         print("FAIL " if code else "ok   ", name, *(f"{n} inputs" for n in runs), flush=True)
         if code:
             failed.append(name)
-            print("\n".join(output.splitlines()[-60:]))
+            told = [line for line in output.splitlines() if not line.startswith(NOISE)]
+            print(*told[-60:], sep="\n")
     print(f"{len(names) - len(failed)} passed, {len(failed)} failed", *failed)
     return int(bool(failed))
 

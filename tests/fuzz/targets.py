@@ -31,6 +31,9 @@ from tests.fuzz.contract import RAISED, REFUSED, Finding, agree, attempt, calls_
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
 SAID = (*REFUSED, OSError)  # what command lines say, and not show as a traceback
+# With an index in its payload that the native class asks and the pure one does not: what hostile
+# bytes say may differ, what is read and refused may not.
+INDEXED = ("Geofence",)
 LARGE = 20_000  # bytes of a seed: what is larger takes long
 IMPLS = {"native": fastblocks, "pure": fastblocks.pure}
 
@@ -108,7 +111,12 @@ def limited(impl, made):
 
         def decide(limiter=limiter, args=args):
             one = limiter(*args, storage=made, timer=lambda: 1000.0)
-            return [one.allow("key-1"), one.hit("key 1", 2), one.peek(7), one.allow_many([b"", "x"])]
+            return [
+                one.allow("key-1"),
+                one.hit("key 1", 2),
+                one.peek(7),
+                one.allow_many([b"", "x"]),
+            ]
 
         yield attempt(decide, allowed=RAISED)
 
@@ -136,7 +144,10 @@ def used_state(impl, cls, calls, way, data):
     again = made.to_bytes()
     if clocked(cls.from_bytes)(again).to_bytes() != again and way != "r":  # which mends nothing
         raise Finding(f"{cls}, {way}: to_bytes does not come round")
-    answers = [("bytes", again), *use(made, calls)]
+    answers = [("bytes", again)]
+    used = use(made, calls)
+    if cls.__name__ not in INDEXED:
+        answers.extend(used)
     if hasattr(made, "bound_rules"):
         answers.extend(limited(impl, made))
     del made
@@ -232,8 +243,14 @@ def cell_targets():
 
 SQUARE = [[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]]
 POLYGON = {"type": "Polygon", "coordinates": [SQUARE, [[1, 1], [2, 1], [2, 2], [1, 1]]]}
-MANY = {"type": "MultiPolygon", "coordinates": [[SQUARE], [[[179, 1], [-179, 2], [180, 3], [179, 1]]]]}
-FEATURES = [{"type": "Feature", "properties": {"id": 1}, "geometry": shape} for shape in (POLYGON, MANY, None)]
+MANY = {
+    "type": "MultiPolygon",
+    "coordinates": [[SQUARE], [[[179, 1], [-179, 2], [180, 3], [179, 1]]]],
+}
+FEATURES = [
+    {"type": "Feature", "properties": {"id": 1}, "geometry": shape}
+    for shape in (POLYGON, MANY, None)
+]
 GEOJSON = [POLYGON, MANY, FEATURES[0], {"type": "FeatureCollection", "features": FEATURES}]
 
 
@@ -368,7 +385,11 @@ def reader_targets():
     geojson = [json.dumps(value).encode() for value in GEOJSON]
     yield Target("geojson", geojson, mutators.jsons, geojson_check)
     yield Target("cache-trace", trace_seeds(), mutators.blind, trace_check)
-    plans = [b"a,b=2,c", b'["a", "b"]', b'{"nodes": ["a"], "weights": {"a": 2}, "vnodes": 9, "seed": 1}']
+    plans = [
+        b"a,b=2,c",
+        b'["a", "b"]',
+        b'{"nodes": ["a"], "weights": {"a": 2}, "vnodes": 9, "seed": 1}',
+    ]
     yield Target("ring-plan", plans, mutators.jsons, plan_check)
     addresses = [b"10.0.0.1:80", b"[2001:db8::1%eth0]:443", b"::ffff:10.0.0.1", b"10.0.0.0/8,::/0"]
     yield Target("addresses", addresses, mutators.blind, address_check)
