@@ -8,7 +8,6 @@ docstring makes.
 import contextlib
 import doctest
 import functools
-import importlib
 import inspect
 import io
 import json
