@@ -172,15 +172,15 @@ static void check_tree(fb_quads_t *t) {
     for (stack[waiting++] = 0; waiting;) {
         const uint32_t k = stack[--waiting];
         const fb_quads_node_t *node = &t->nodes[k];
-        if (node->child != FB_QUADS_NONE) {
+        if (!fb_quads_is_leaf(t, k)) {
             for (uint32_t i = 0; i < 4; i++) {
-                stack[waiting++] = node->child + i;
-                CHECK(t->nodes[node->child + i].parent == k);
+                stack[waiting++] = t->down[k] + i;
+                CHECK(t->nodes[t->down[k] + i].parent == k);
             }
             continue;
         }
         uint32_t left = node->count;
-        for (uint32_t head = node->head; left;) {
+        for (uint32_t head = fb_quads_head(t, k); left;) {
             const fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
             const uint32_t n = fb_quads_in_head(left);
             CHECK(chunk->leaf == k);

@@ -137,7 +137,7 @@ static void make_shadows(naive_t *t) {
         forget_shadows(t);
     if (t->shadows != NULL || n == 0 || w < t->maxsize / 8) return;
     t->scale = !t->weighted ? t->maxsize : w == 0 ? n : t->maxsize / w * n;
-    t->size = t->scale / 4 < 64 ? 64 : t->scale / 4 > 256 ? 256 : t->scale / 4;
+    t->size = t->scale / 16 < 64 ? 64 : t->scale / 16 > 256 ? 256 : t->scale / 16;
     if (t->size > t->scale) t->size = t->scale;
     t->shadows = calloc(SHADOWS, sizeof *t->shadows);
     for (uint32_t i = 0; i < SHADOWS; i++) {
