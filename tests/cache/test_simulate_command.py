@@ -157,6 +157,8 @@ def test_bad_traces(capsys, tmp_path, npy):
         assert fail(capsys, tmp_path / name) == "trace must hold at least one request"
     (tmp_path / "bad.npy").write_bytes(b"no array")
     assert fail(capsys, tmp_path / "bad.npy")
+    (tmp_path / "cut.npy").write_bytes(npy.read_bytes().replace(b"}", b"{", 1))
+    assert "cut.npy: " in fail(capsys, tmp_path / "cut.npy")
     np.save(tmp_path / "objects.npy", np.array([1, "a"], object))
     assert "allow_pickle=False" in fail(capsys, tmp_path / "objects.npy")
     np.save(tmp_path / "square.npy", np.zeros((2, 2), int))

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the C unit tests with sanitizers and runs each under every dispatch level of this CPU.
 #
-#   tests/csrc/run.sh           ASan and UBSan; then a strict -O3 build, not run
+#   tests/csrc/run.sh           ASan and UBSan; then a strict -O3 build, not run; every source must
+#                               be part of a test
 #   tests/csrc/run.sh thread    the threads tests under TSan
 #
 # The compiler is $CC (default cc). Exit status 1 if anything failed.
@@ -39,7 +40,14 @@ each_source() {
 }
 
 compile_library() {
-    each_source "$cc $strict $sanitize -c \"\$1\" -o $out/lib_\$2.o"
+    each_source "$cc $strict $sanitize -c \"\$1\" -o $out/lib_\$2.o" || return 1
+    ar rcs "$out/library.a" "$out"/lib_*.o # of which the linker takes what a test needs, and tells it
+}
+
+# check_linked: fails if there is a source that no test needs.
+check_linked() {
+    each_source "grep -q 'lib_\$2\.o' $out/linked || { echo \"no test calls \$1\"; exit 1; }" || return 1
+    echo "all of them"
 }
 
 # compile_strict <compiler>: the sources as they ship, optimised, since some warnings need that.
@@ -51,11 +59,12 @@ compile_strict() {
 build_and_run() {
     test=$1
     shift
-    if ! $cc $strict $sanitize "tests/csrc/$test.c" "$out"/lib_*.o -lm -pthread \
+    if ! $cc $strict $sanitize "tests/csrc/$test.c" "$out/library.a" -lm -pthread -Wl,-t,-t \
         -o "$out/$test" >"$out/build.log" 2>&1; then
         step "$test, build" sh -c "cat '$out/build.log'; exit 1"
         return
     fi
+    cat "$out/build.log" >>"$out/linked"
     for level in "$@"; do
         step "$test $level" env FASTBLOCKS_CPU="$level" $limit "$out/$test"
     done
@@ -70,11 +79,12 @@ all)
     export UBSAN_OPTIONS=print_stacktrace=1
     sanitize="$sanitize -fsanitize=address,undefined"
     compile_library || exit 1
-    $cc $strict $sanitize tests/csrc/test_cpu.c "$out"/lib_*.o -lm -o "$out/test_cpu" || exit 1
+    $cc $strict $sanitize tests/csrc/test_cpu.c "$out/library.a" -lm -o "$out/test_cpu" || exit 1
     levels=$("$out/test_cpu" --levels) || exit 1
     for source in tests/csrc/test_*.c; do
         build_and_run "$(basename "$source" .c)" $levels
     done
+    step "sources under test" check_linked
     step "compile -O3 with $cc" compile_strict "$cc"
     if command -v clang >/dev/null; then step "compile -O3 with clang" compile_strict clang; fi
     ;;

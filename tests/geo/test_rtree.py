@@ -440,6 +440,21 @@ def test_hostile_payloads_do_no_harm(tmp_path):
             assert 5 in tree or 5 not in tree
 
 
+def test_a_payload_in_another_order_stays_as_it_is_until_a_change(impl):
+    tree = impl.RTree([(0, 0, 2, 2), (1, 1, 3, 3), (4, 4, 4, 4)], ids=[10, 20, 40])
+    data = tree.to_bytes()
+    words = np.frombuffer(data, np.uint64, offset=HEADER).reshape(5, 16).copy()
+    words[:, :2] = words[:, 1::-1]
+    other = repaired(data, words.tobytes())
+    read = impl.RTree.from_bytes(other)
+    assert read == tree
+    assert read.to_bytes() == read.copy().to_bytes() == other
+    read.insert(3, (5, 5, 6, 6))
+    assert read.to_bytes() != other
+    read.remove(3)
+    assert read.to_bytes() == data
+
+
 def test_memory():
     n = 200_000
     tree = fastblocks.RTree(boxes_of("uniform", n))

@@ -468,6 +468,10 @@ def test_truncated_foreign_and_damaged_files(impl, path):
     refused(good[:12] + struct.pack("<H", 9) + good[14:], "written by a version")
     for at in range(14, 264):
         refused(head[:at] + bytes([head[at] ^ 1]) + good[at + 1 :], "corrupt: checksum differs")
+    for at, value in ((56, 4), (56, 2**32 - 1), (60, 9), (60, 2**32 - 1)):
+        changed = head[:at] + struct.pack("<I", value) + head[at + 4 : 256]
+        sealed = changed + shared.checksum(changed) + good[264:]
+        refused(sealed, "corrupt: its parameters contradict each other")
     path.write_bytes(good)
     assert limiter(impl, path).allow("ann")
 

@@ -60,6 +60,7 @@ STRATEGIES = ("FixedWindow", "SlidingWindowCounter", "LeakyBucket or TokenBucket
 
 FIELDS = struct.Struct("<8s4sHHQQQ16sII192s")
 RULE = struct.Struct("<QQQ")
+MOST_RULES = 8  # in a head
 LOCK = struct.Struct("hhqqi4x")  # struct flock of Linux, 64-bit
 
 BOOT_FILE = "/proc/sys/kernel/random/boot_id"
@@ -153,6 +154,8 @@ def read_head(handle: int, path: str) -> Head:
         raise ValueError(f"{path}: written by a version that this one does not read")
     if checksum(fields) != found:
         raise ValueError(f"{path}: corrupt: checksum differs")
+    if strategy >= len(STRATEGIES) or n > MOST_RULES:
+        raise ValueError(f"{path}: corrupt: its parameters contradict each other")
     bound = tuple(Rule(*RULE.unpack_from(rules, RULE.size * i)) for i in range(n))
     return Head(kind, size, max_keys, seed, boot, strategy, bound)
 

@@ -9,6 +9,7 @@ import io
 import math
 import pathlib
 import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -25,6 +26,9 @@ from .simulator import simulate
 __all__ = ["FORMATS", "Curve", "cheapest", "draw", "make", "policies_of", "read", "sizes_of"]
 
 FORMATS = (".png", ".svg", ".html")
+# What readers of damaged files raise, besides ValueError and OSError.
+UNREADABLE = (EOFError, MemoryError, RuntimeError, SyntaxError, csv.Error, tokenize.TokenError)
+UNREADABLE += (zipfile.BadZipFile, zlib.error)
 POINT = 0.01  # a hit ratio that much below the best is as good
 
 
@@ -60,7 +64,7 @@ def read(path: str, entry: str | None = None, column: str | None = None) -> NDAr
             if table:
                 return _integers(_column(file, "," if suffix == [".csv"] else "\t", column))
             return _integers([line for line in file.read().split("\n") if line])
-    except (EOFError, csv.Error, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path}: {error}") from None
 
 

@@ -140,13 +140,14 @@ def nearest_of(
 class RTree(Flat):
     """Boxes in the plane; see `fastblocks.RTree`."""
 
-    __slots__ = ("_boxes", "_saved")
+    __slots__ = ("_boxes", "_read", "_saved")
 
     _KIND, _VERSION = b"RTRE", 1
     _PARAMETERS = ()
     _FILE_USE = "no writer"
 
     _boxes: dict[int, Box]  # by id, ascending; a change makes another dict
+    _read: dict[int, Box] | None  # the dict that the payload was read into
     _saved: int  # number of boxes in the payload
 
     def __init__(self, boxes: ArrayLike | None = None, ids: ArrayLike | None = None) -> None:
@@ -303,9 +304,11 @@ class RTree(Flat):
     def _take(self, payload: memoryview, mapping: mmap.mmap | None = None) -> None:
         super()._take(payload, mapping)
         if not hasattr(self, "_boxes"):
-            self._boxes = {}
+            self._boxes, self._read = {}, None
 
     def _gather(self) -> bytes:
+        if self._boxes is self._read:  # as it was: a payload may have the boxes in any order
+            return self._payload.tobytes()
         return packed(along_curve(list(self._boxes.items())) if self._boxes else [])
 
     def _admit(self) -> bool:
@@ -324,5 +327,5 @@ class RTree(Flat):
             and not any(number == 0.0 and math.copysign(1.0, number) < 0.0 for number in box)
             for box in found.values()
         )
-        self._boxes = dict(sorted(found.items()))
+        self._boxes = self._read = dict(sorted(found.items()))
         return sound and packed(items) == data
