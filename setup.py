@@ -71,8 +71,8 @@ if sys.platform == "win32":
     LDFLAGS = []
 else:
     # No -march: the binary runs on every CPU of its architecture, wider code is dispatched.
-    CFLAGS = ["-std=gnu11", "-O3", "-g0", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections"]
-    CFLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+    CFLAGS = ["-std=gnu11", "-O3", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections"]
+    CFLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-g0"]
     LDFLAGS = ["-Wl,-dead_strip"] if sys.platform == "darwin" else ["-Wl,--gc-sections", "-s"]
 CFLAGS += os.environ.get("FASTBLOCKS_CFLAGS", "").split()
 if os.environ.get("FASTBLOCKS_CFLAGS"):
