@@ -17,7 +17,7 @@ FAMILIES ?=
 PEERS := $(shell echo "$(or $(FAMILIES:%=bench-%),bench)" | tr ' ' ',')
 
 .NOTPARALLEL:
-.PHONY: help dev test bench browser readme check sanitize docs wheel clean
+.PHONY: help dev test bench browser readme check sanitize sanitize-python fuzz soak docs wheel clean
 
 help:
 	@echo "make test      build and run the whole test suite"
@@ -26,6 +26,9 @@ help:
 	@echo "make readme    put its numbers into the README"
 	@echo "make check     lint, types, stubs, C warnings, contents of the wheel"
 	@echo "make sanitize  C tests under ASan, UBSan and TSan"
+	@echo "make sanitize-python   tests of state, threads and hostile input under ASan and UBSan (TESTS=...)"
+	@echo "make fuzz      libFuzzer on everything that reads bytes or text (SECONDS=60, in all)"
+	@echo "make soak      all families on threads: answers checked, memory flat (SECONDS=600)"
 	@echo "make docs      the documentation site, in site/"
 	@echo "make wheel     a wheel, in dist/"
 	@echo "make dev       a venv with everything, built in place"
@@ -77,6 +80,22 @@ check: $(VENV)/.with-test,bench,check
 sanitize:
 	sh tests/csrc/run.sh
 	sh tests/csrc/run.sh thread
+
+# The extensions once more, in build/sanitized. Python's own allocator would hide what is out of bounds.
+SANITIZED := build/sanitized/lib
+TESTS ?= tests/fuzz $(wildcard tests/*/test_*_state.py tests/*/test_*_threads.py)
+sanitize-python: $(VENV)/.with-test
+	FASTBLOCKS_CFLAGS="-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined" \
+		$(PY) setup.py --quiet build --build-base build/sanitized --build-lib $(SANITIZED)
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so)" \
+		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+		PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED) $(PY) -m pytest --numprocesses auto $(TESTS) $(ARGS)
+
+fuzz: $(VENV)/.with-test,fuzz
+	$(PY) tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(ARGS)
+
+soak: $(VENV)/.with-test
+	$(PY) tests/soak.py --seconds $(or $(SECONDS),600)
 
 docs: $(VENV)/.with-docs
 	$(PY) -m mkdocs build --strict
