@@ -27,8 +27,8 @@ __all__ = ["FORMATS", "Curve", "cheapest", "draw", "make", "policies_of", "read"
 
 FORMATS = (".png", ".svg", ".html")
 # What readers of damaged files raise, besides ValueError and OSError.
-UNREADABLE = (EOFError, MemoryError, RuntimeError, SyntaxError, csv.Error, tokenize.TokenError)
-UNREADABLE += (zipfile.BadZipFile, zlib.error)
+UNREADABLE: tuple[type[Exception], ...] = (EOFError, MemoryError, RuntimeError, SyntaxError)
+UNREADABLE += (csv.Error, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
 POINT = 0.01  # a hit ratio that much below the best is as good
 
 
