@@ -29,6 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--exhaustive", action="store_true", help="compare a million items, not some")
 
 
+def pytest_report_header() -> str:
+    """Which build is tested."""
+    return f"fastblocks: {fastblocks.__path__[0]}"
+
+
 @pytest.fixture
 def exhaustive(request: pytest.FixtureRequest) -> bool:
     """Whether ``--exhaustive`` was given."""
