@@ -42,6 +42,10 @@ cdef extern from "keys.h" nogil:
 
     size_t fb_keys_next(fb_keys_cursor_t *cursor, uint64_t seed, uint64_t *hashes, size_t max)
 
+cdef extern from "xxh3.h" nogil:
+    uint64_t fb_xxh3_64(const void *p, size_t len, uint64_t seed)
+    uint64_t fb_xxh3_64_u64(uint64_t v, uint64_t seed)
+
 cdef extern from "pykeys.h" nogil:
     bint FB_HAVE_GIL
     int fb_py_hash_common(object key, uint64_t seed, uint64_t *h) except -1

@@ -30,10 +30,6 @@ cdef extern from "keys.h" nogil:
     const uint8_t *fb_keys_bytes(const fb_keys_part_t *part, size_t at, size_t *len)
     uint64_t fb_keys_word(const fb_keys_part_t *part, size_t at)
 
-cdef extern from "xxh3.h" nogil:
-    uint64_t fb_xxh3_64(const void *p, size_t len, uint64_t seed)
-    uint64_t fb_xxh3_64_u64(uint64_t v, uint64_t seed)
-
 cdef extern from "pykeys.h":
     PyObject *fb_py_list_item(object list, Py_ssize_t i)
     void fb_py_list_prefetch(object list, Py_ssize_t i)

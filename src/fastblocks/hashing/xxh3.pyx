@@ -5,15 +5,12 @@ from libc.stdint cimport uint8_t, uint64_t
 from fastblocks._core.arrays cimport data_of, delivered
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.keys cimport (
-    RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, fb_keys_next, hash_key, key_batch, seed64,
+    RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, fb_keys_next, fb_xxh3_64, fb_xxh3_64_u64, hash_key, key_batch,
+    seed64,
 )
 
 cdef extern from "keys.h" nogil:
     size_t fb_utf8_encode(const void *text, unsigned width, size_t n, uint8_t *out)
-
-cdef extern from "xxh3.h" nogil:
-    uint64_t fb_xxh3_64(const void *p, size_t len, uint64_t seed)
-    uint64_t fb_xxh3_64_u64(uint64_t v, uint64_t seed)
 
 cdef extern from "fastcall.h":
     ctypedef struct fb_fastcall_t:

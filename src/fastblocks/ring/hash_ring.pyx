@@ -10,16 +10,12 @@ from fastblocks._core.nodes import node_list
 
 from fastblocks._core.arrays cimport data_of, out_array
 from fastblocks._core.cpu cimport fb_cpu_level
-from fastblocks._core.keys cimport fb_hasher_t, fb_keys_cursor_t, plain_key
+from fastblocks._core.keys cimport fb_hasher_t, fb_keys_cursor_t, fb_xxh3_64, fb_xxh3_64_u64, plain_key
 from fastblocks._core.state cimport (
     FB_STATE_FOURCC, double_of_word, fb_state_t, params_end_at, word_of_double,
 )
 from fastblocks._core.status cimport check_status, fb_status_t
 from fastblocks.ring._nodes cimport NodeMap, Table
-
-cdef extern from "xxh3.h" nogil:
-    uint64_t fb_xxh3_64(const void *p, size_t len, uint64_t seed)
-    uint64_t fb_xxh3_64_u64(uint64_t v, uint64_t seed)
 
 cdef extern from "ring/hash_ring.h" nogil:
     ctypedef enum fb_ring_hash_t:
