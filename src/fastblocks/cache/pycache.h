@@ -208,7 +208,7 @@ static inline int fb_py_set(fb_cache_t *c, PyObject *items, uint64_t *entered, u
         if (found != FB_CACHE_NONE) {
             if (fb_py_equal(FB_PY_KEY(items, found), key) != 1) return 0;
             fb_policy_hit(p, found);
-            p->last = found;
+            fb_policy_reweigh(p, found, 1);
             *value_out = FB_PY_VALUE(items, found);
             FB_PY_VALUE(items, found) = Py_NewRef(value);
             return 1;
