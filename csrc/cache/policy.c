@@ -124,9 +124,7 @@ uint32_t fb_policy_enter(fb_policy_t *p, uint64_t hash, uint64_t weight) {
     const uint32_t slot = fb_policy_take_slot(p, hash, weight);
     switch (p->kind) {
     case FB_POLICY_W_TINYLFU:
-        fb_frequency_record(&p->sketch, hash);
-        fb_tinylfu_link(p, slot);
-        fb_policy_show_shadows(p, hash);
+        fb_tinylfu_enter(p, slot);
         break;
     case FB_POLICY_S3_FIFO: fb_s3_fifo_link(p, slot); break;
     case FB_POLICY_LRU:
@@ -151,6 +149,7 @@ static void gone(fb_policy_t *p, uint32_t slot) {
     p->n_entries--;
     p->weight -= fb_policy_weight_of(p, slot);
     if (p->last == slot) p->last = FB_POLICY_NONE;
+    if (p->entries[slot].meta & FB_META_AHEAD) fb_tinylfu_remember(p, slot);
 }
 
 static uint32_t evict(fb_policy_t *p) {
@@ -230,6 +229,6 @@ bool fb_policy_ok(const fb_policy_t *p) {
     for (uint32_t i = p->free; i != FB_POLICY_NONE; i = p->entries[i].next)
         if (i >= p->n_used || fb_policy_list_of(&p->entries[i]) != FB_LIST_NONE || ++n > p->n_used)
             return false;
-    if (p->kind != FB_POLICY_W_TINYLFU) return true;
+    if (p->kind != FB_POLICY_W_TINYLFU || p->sketch.words == NULL) return true; /* a shadow has no sketch */
     return fb_frequency_ok(&p->sketch) && fb_shadows_ok(p);
 }

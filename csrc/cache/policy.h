@@ -27,6 +27,7 @@ typedef enum {
 
 #define FB_POLICY_NONE UINT32_MAX
 #define FB_POLICY_MAX_SLOTS (UINT32_MAX - 1)
+#define FB_TINYLFU_MOST (1u << 26) /* entries: bursts in a larger cache are as in one of that size */
 
 /* Lists of entries, newest first. The first is the only one of LRU and SIEVE. */
 enum {
@@ -42,12 +43,18 @@ enum {
 typedef struct {
     uint64_t hash;
     uint32_t prev, next; /* towards newer, towards older; `next` of a free slot: the next free one */
-    uint32_t meta;       /* low two bits: list; above: time last counted (W-TinyLFU), requests 0 .. 3
-                            (S3-FIFO), whether visited (SIEVE) */
+    uint32_t meta;       /* list, count, AHEAD, and from ONE up: time last counted (W-TinyLFU), requests
+                            0 .. 3 (S3-FIFO), whether visited (SIEVE) */
     uint32_t seen;       /* time of the last request that moved it (W-TinyLFU); chain (in a shadow) */
 } fb_policy_entry_t;
 
-enum { FB_META_LIST = 3, FB_META_ONE = 4 }; /* mask of the list; 1 in the field above it */
+enum {
+    FB_META_LIST = 3,         /* the list */
+    FB_META_COUNT = 15 << 2,  /* how often it was requested lately (W-TinyLFU) */
+    FB_META_COUNT_ONE = 1 << 2,
+    FB_META_AHEAD = 1 << 6,   /* the count is more than the sketch knows */
+    FB_META_ONE = 1 << 7      /* 1 in the field above these */
+};
 
 typedef struct {
     uint32_t newest, oldest;
@@ -209,14 +216,28 @@ FB_INLINE uint32_t fb_policy_oldest(const fb_policy_t *p, unsigned list) {
 /* A probation entry that was requested becomes protected (tinylfu.c). */
 void fb_tinylfu_promote(fb_policy_t *p, uint32_t slot);
 
-/* The shadows' share of a request (shadows.c). */
-void fb_shadows_request(fb_policy_t *p, uint64_t hash);
+/* Halves all counts, when there were `records` requests counted (tinylfu.c). */
+void fb_tinylfu_age(fb_policy_t *p, uint64_t records);
+
+/* The shadows' share of a request for an entry that has this count (shadows.c). */
+void fb_shadows_request(fb_policy_t *p, uint64_t hash, uint32_t count);
 
 /* What decides whether the shadows see a hash: independent of its bits that the sketch uses. */
 FB_INLINE uint64_t fb_policy_sample(uint64_t hash) { return hash * 0x9E3779B97F4A7C15ull; }
 
-FB_INLINE void fb_policy_show_shadows(fb_policy_t *p, uint64_t hash) {
-    if (FB_UNLIKELY(fb_policy_sample(hash) < p->sampled_below)) fb_shadows_request(p, hash);
+FB_INLINE void fb_tinylfu_show_shadows(fb_policy_t *p, uint32_t slot) {
+    const fb_policy_entry_t *e = &p->entries[slot];
+    if (FB_UNLIKELY(fb_policy_sample(e->hash) < p->sampled_below))
+        fb_shadows_request(p, e->hash, e->meta & FB_META_COUNT);
+}
+
+/* One request more was counted. */
+FB_INLINE void fb_tinylfu_counted(fb_policy_t *p) {
+    const uint64_t records = fb_frequency_records(&p->sketch) + 1;
+    if (FB_UNLIKELY(records >= p->sketch.sample_size))
+        fb_tinylfu_age(p, records);
+    else
+        fb_frequency_set_records(&p->sketch, records);
 }
 
 /* The order of the segments after a request for an entry. */
@@ -228,19 +249,27 @@ FB_INLINE void fb_tinylfu_touch(fb_policy_t *p, uint32_t slot) {
         fb_policy_touch(p, &p->lists[list], slot);
 }
 
+/* Insertions since `then`, as far as the field goes. */
+FB_INLINE uint32_t fb_tinylfu_since(const fb_policy_t *p, uint32_t then) {
+    return (p->time - (then & ~(uint32_t)(FB_META_ONE - 1))) / FB_META_ONE;
+}
+
 FB_INLINE void fb_tinylfu_hit(fb_policy_t *p, uint32_t slot) {
     fb_policy_entry_t *e = &p->entries[slot];
-    const uint64_t hash = e->hash;
+    const uint32_t n = p->n_entries < FB_TINYLFU_MOST ? p->n_entries : FB_TINYLFU_MOST;
     /* Few entries came since the last request that moved this one: it is about as new as can be, for the shadows
      * too. A few more since the last one that was counted: the same burst, not counted again. */
-    if (FB_LIKELY((p->time - e->seen) / FB_META_ONE <= p->n_entries / 64)) return;
+    if (FB_LIKELY(fb_tinylfu_since(p, e->seen) <= n / 64)) return;
     e->seen = p->time;
-    if ((p->time - (e->meta & ~(uint32_t)FB_META_LIST)) / FB_META_ONE > p->n_entries / 8) {
-        fb_frequency_record(&p->sketch, hash);
-        e->meta = p->time | fb_policy_list_of(e);
+    if (fb_tinylfu_since(p, e->meta) > n / 8) {
+        e->meta = p->time | (e->meta & (FB_META_ONE - 1));
+        if (FB_LIKELY((e->meta & FB_META_COUNT) != FB_META_COUNT)) {
+            e->meta = (e->meta + FB_META_COUNT_ONE) | FB_META_AHEAD;
+            fb_tinylfu_counted(p);
+        }
     }
     fb_tinylfu_touch(p, slot);
-    fb_policy_show_shadows(p, hash);
+    fb_tinylfu_show_shadows(p, slot);
 }
 
 /* A request for the entry in `slot`. */

@@ -86,7 +86,6 @@ static fb_status_t make(fb_policy_t *p, uint64_t scale) {
     all->bytes = bytes;
     p->shadows = all;
     p->sampled_below = UINT64_MAX / scale * size;
-    fb_shadows_sketch(p);
     return FB_OK;
 }
 
@@ -113,9 +112,9 @@ void fb_shadows_free(fb_policy_t *p) {
     p->sampled_below = 0;
 }
 
-void fb_shadows_sketch(fb_policy_t *p) {
-    if (p->shadows == NULL) return;
-    for (int i = 0; i < FB_TINYLFU_CHOICES; i++) p->shadows->shadows[i].policy.sketch = p->sketch;
+void fb_shadows_age(fb_policy_t *p) {
+    for (int i = 0; p->shadows != NULL && i < FB_TINYLFU_CHOICES; i++)
+        fb_tinylfu_halve(&p->shadows->shadows[i].policy);
 }
 
 size_t fb_shadows_bytes(const fb_policy_t *p) { return p->shadows == NULL ? 0 : p->shadows->bytes; }
@@ -130,16 +129,17 @@ static void drop(shadow_t *s, uint32_t n_buckets, uint32_t slot) {
     fb_policy_release_slot(&s->policy, slot);
 }
 
-static bool request(shadow_t *s, uint32_t n_buckets, uint64_t hash) {
+static bool request(shadow_t *s, uint32_t n_buckets, uint64_t hash, uint32_t count) {
     fb_policy_t *q = &s->policy;
     uint32_t *bucket = &s->buckets[hash & (n_buckets - 1)];
     for (uint32_t i = *bucket; i != FB_POLICY_NONE; i = q->entries[i].seen)
         if (q->entries[i].hash == hash) {
+            q->entries[i].meta = (q->entries[i].meta & ~(uint32_t)FB_META_COUNT) | count;
             fb_tinylfu_touch(q, i);
             return true;
         }
     const uint32_t slot = fb_policy_take_slot(q, hash, 1);
-    fb_tinylfu_link(q, slot);
+    fb_tinylfu_link(q, slot, count);
     q->entries[slot].seen = *bucket;
     *bucket = slot;
     const uint32_t victim = fb_policy_victim(q);
@@ -159,10 +159,10 @@ static void choose(fb_policy_t *p) {
     if (s[best].score > present + present / LEAD + HITS * SCALE) fb_tinylfu_choose(p, best);
 }
 
-void fb_shadows_request(fb_policy_t *p, uint64_t hash) {
+void fb_shadows_request(fb_policy_t *p, uint64_t hash, uint32_t count) {
     fb_shadows_t *all = p->shadows;
     for (int i = 0; i < FB_TINYLFU_CHOICES; i++)
-        all->shadows[i].hits += request(&all->shadows[i], all->n_buckets, hash);
+        all->shadows[i].hits += request(&all->shadows[i], all->n_buckets, hash, count);
     if (++all->requests == EPOCH) {
         all->requests = 0;
         choose(p);
@@ -174,7 +174,7 @@ bool fb_shadows_ok(const fb_policy_t *p) {
     for (int i = 0; i < FB_TINYLFU_CHOICES; i++) {
         const shadow_t *s = &p->shadows->shadows[i];
         uint32_t n = 0;
-        if (s->policy.sketch.words != p->sketch.words || !fb_policy_ok(&s->policy)) return false;
+        if (!fb_policy_ok(&s->policy)) return false;
         for (uint32_t b = 0; b < p->shadows->n_buckets; b++)
             for (uint32_t j = s->buckets[b]; j != FB_POLICY_NONE; j = s->policy.entries[j].seen) n++;
         if (n != s->policy.n_entries) return false;

@@ -12,8 +12,8 @@ fb_status_t fb_shadows_reserve(fb_policy_t *p);
 /* Forgets them. */
 void fb_shadows_free(fb_policy_t *p);
 
-/* Tells them that the policy's sketch has moved. */
-void fb_shadows_sketch(fb_policy_t *p);
+/* Halves the counts of their entries. */
+void fb_shadows_age(fb_policy_t *p);
 
 size_t fb_shadows_bytes(const fb_policy_t *p);
 bool fb_shadows_ok(const fb_policy_t *p);

@@ -79,22 +79,19 @@ void fb_tinylfu_promote(fb_policy_t *p, uint32_t slot) {
     spill(p, FB_LIST_PROTECTED, p->protected_max);
 }
 
-void fb_tinylfu_link(fb_policy_t *p, uint32_t slot) {
+void fb_tinylfu_link(fb_policy_t *p, uint32_t slot, uint32_t count) {
     spill(p, FB_LIST_WINDOW, p->window_max);
     spill(p, FB_LIST_PROTECTED, p->protected_max);
     fb_policy_link(p, FB_LIST_WINDOW, slot);
-    p->entries[slot].meta = p->time | FB_LIST_WINDOW;
+    p->entries[slot].meta = p->time | count | FB_LIST_WINDOW;
     p->time += FB_META_ONE;
 }
 
 /* Whether the candidate is to have the victim's place. */
 static bool admits(fb_policy_t *p, uint32_t candidate, uint32_t victim) {
-    const unsigned lead = fb_tinylfu_choices[p->choice].lead;
-    const unsigned a = fb_frequency_estimate(&p->sketch, p->entries[candidate].hash);
-    if (a <= lead) return false; /* and at most WARM */
-    const unsigned b = fb_frequency_estimate(&p->sketch, p->entries[victim].hash);
-    if (a > b + lead) return true;
-    if (a <= WARM) return false;
+    const uint32_t a = p->entries[candidate].meta & FB_META_COUNT, b = p->entries[victim].meta & FB_META_COUNT;
+    if (a > b + fb_tinylfu_choices[p->choice].lead * FB_META_COUNT_ONE) return true;
+    if (a <= WARM * FB_META_COUNT_ONE) return false;
     p->random = p->random * 6364136223846793005u + 1442695040888963407u;
     return p->random >> 57 == 0;
 }
@@ -113,6 +110,36 @@ uint32_t fb_tinylfu_evict(fb_policy_t *p) {
     }
     if (victim != FB_POLICY_NONE) fb_policy_unlink(p, victim);
     return victim;
+}
+
+/* ---- counts ------------------------------------------------------------------------------------ */
+
+void fb_tinylfu_enter(fb_policy_t *p, uint32_t slot) {
+    const uint64_t hash = p->entries[slot].hash;
+    const unsigned before = fb_frequency_raise(fb_frequency_block(&p->sketch, hash), hash);
+    const bool more = before < FB_FREQUENCY_MAX;
+    fb_tinylfu_link(p, slot, (before + more) * FB_META_COUNT_ONE);
+    if (FB_LIKELY(more)) fb_tinylfu_counted(p);
+    fb_tinylfu_show_shadows(p, slot);
+}
+
+void fb_tinylfu_remember(fb_policy_t *p, uint32_t slot) {
+    const fb_policy_entry_t *e = &p->entries[slot];
+    fb_frequency_lift(&p->sketch, e->hash, (e->meta & FB_META_COUNT) / FB_META_COUNT_ONE);
+}
+
+void fb_tinylfu_halve(fb_policy_t *p) {
+    enum { HALVED = FB_META_COUNT / 2 & FB_META_COUNT };
+    for (uint32_t slot = 0; slot < p->n_used; slot++) {
+        uint32_t *meta = &p->entries[slot].meta;
+        *meta = (*meta & ~(uint32_t)FB_META_COUNT) | (*meta / 2 & HALVED);
+    }
+}
+
+void fb_tinylfu_age(fb_policy_t *p, uint64_t records) {
+    fb_frequency_age_at(&p->sketch, records);
+    fb_tinylfu_halve(p);
+    fb_shadows_age(p);
 }
 
 /* ---- sketch ------------------------------------------------------------------------------------ */
@@ -140,7 +167,6 @@ static fb_status_t double_sketch(fb_policy_t *p) {
     }
     p->sketch.words[0] = old.words[0];
     fb_free_zeroed(old.words);
-    fb_shadows_sketch(p);
     return FB_OK;
 }
 

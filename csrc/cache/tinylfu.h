@@ -30,8 +30,17 @@ void fb_tinylfu_resize(fb_policy_t *p);
  * makes the shadows in time. */
 fb_status_t fb_tinylfu_reserve(fb_policy_t *p);
 
-/* Puts a new entry, in no list yet, into the window. */
-void fb_tinylfu_link(fb_policy_t *p, uint32_t slot);
+/* Puts a new entry, in no list yet, into the window; `count` as in its meta. */
+void fb_tinylfu_link(fb_policy_t *p, uint32_t slot, uint32_t count);
+
+/* A request for a new entry, in no list yet. */
+void fb_tinylfu_enter(fb_policy_t *p, uint32_t slot);
+
+/* Writes the count of an entry that left into the sketch, which does not know all of it. */
+void fb_tinylfu_remember(fb_policy_t *p, uint32_t slot);
+
+/* Halves the counts of all entries. */
+void fb_tinylfu_halve(fb_policy_t *p);
 
 /* Takes the entry that has to go out of its list; NONE if none may. */
 uint32_t fb_tinylfu_evict(fb_policy_t *p);

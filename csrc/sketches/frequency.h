@@ -87,20 +87,21 @@ FB_INLINE void fb_frequency_raise_counter(fb_frequency_counter_t c, unsigned lea
     fb_atomic_store8(c.byte, (uint8_t)(c.was + ((unsigned)(c.count == least) << c.shift)));
 }
 
-/* Raises the count of the key with hash h in its block; false if it is at its maximum. */
-FB_INLINE bool fb_frequency_raise(uint64_t *block, uint64_t h) {
+/* Raises the count of the key with hash h in its block, if it is below its maximum. The count before. */
+FB_INLINE unsigned fb_frequency_raise(uint64_t *block, uint64_t h) {
     const fb_frequency_counter_t a = fb_frequency_counter(block, h, 0);
     const fb_frequency_counter_t b = fb_frequency_counter(block, h, 1);
     const fb_frequency_counter_t c = fb_frequency_counter(block, h, 2);
     const fb_frequency_counter_t d = fb_frequency_counter(block, h, 3);
     const unsigned least = fb_frequency_least(a, b, c, d);
-    if (FB_UNLIKELY(least == FB_FREQUENCY_MAX)) return false;
+    if (FB_UNLIKELY(least == FB_FREQUENCY_MAX)) return least;
     fb_frequency_raise_counter(a, least);
     fb_frequency_raise_counter(b, least);
     fb_frequency_raise_counter(c, least);
     fb_frequency_raise_counter(d, least);
-    return true;
+    return least;
 }
+
 
 /* The count of the key with hash h in its block. */
 FB_INLINE unsigned fb_frequency_look(uint64_t *block, uint64_t h) {
@@ -126,8 +127,18 @@ FB_INLINE void fb_frequency_set_records(fb_frequency_t *s, uint64_t records) {
 
 /* Counts one occurrence of the key with hash h. For the only writer; others may read meanwhile. */
 FB_INLINE void fb_frequency_record(fb_frequency_t *s, uint64_t h) {
-    if (fb_frequency_raise(fb_frequency_block(s, h), h))
+    if (fb_frequency_raise(fb_frequency_block(s, h), h) < FB_FREQUENCY_MAX)
         fb_frequency_set_records(s, fb_frequency_records(s) + 1);
+}
+
+/* Makes the count of the key with hash h at least `count` (0 .. FB_FREQUENCY_MAX), and records nothing: for a key
+ * whose requests were counted elsewhere. */
+FB_INLINE void fb_frequency_lift(fb_frequency_t *s, uint64_t h, unsigned count) {
+    uint64_t *const block = fb_frequency_block(s, h);
+    for (unsigned lane = 0; lane < 4; lane++) {
+        const fb_frequency_counter_t c = fb_frequency_counter(block, h, lane);
+        if (c.count < count) fb_atomic_store8(c.byte, (uint8_t)(c.was + ((count - c.count) << c.shift)));
+    }
 }
 
 /* About how often the key with hash h was recorded: 0 .. FB_FREQUENCY_MAX. */

@@ -10,7 +10,7 @@ enum { MOST = 700, SHADOWS = FB_TINYLFU_CHOICES };
 
 typedef struct {
     uint64_t hash, weight;
-    uint32_t key, mark, time, seen;
+    uint32_t key, mark, time, seen; /* mark: number of requests counted, of W-TinyLFU or a queue */
 } item_t;
 
 typedef struct {
@@ -110,10 +110,8 @@ static item_t tinylfu_evict(naive_t *t) {
     const item_t victim = t->lists[list].items[oldest(t, list)];
     if (c >= 0 && weight_of(&t->lists[FB_LIST_WINDOW]) > window_max(t)) {
         const item_t candidate = take(&t->lists[FB_LIST_WINDOW], (size_t)c);
-        const unsigned a = fb_frequency_estimate(t->sketch, candidate.hash);
-        const unsigned b = fb_frequency_estimate(t->sketch, victim.hash);
-        bool wins = a > b + fb_tinylfu_choices[t->choice].lead;
-        if (!wins && a > 5) {
+        bool wins = candidate.mark > victim.mark + fb_tinylfu_choices[t->choice].lead;
+        if (!wins && candidate.mark > 5) {
             t->random = t->random * 6364136223846793005u + 1442695040888963407u;
             wins = t->random >> 57 == 0;
         }
@@ -144,14 +142,13 @@ static void make_shadows(naive_t *t) {
         t->shadows[i].maxsize = t->size;
         t->shadows[i].random = t->seed;
         t->shadows[i].choice = i;
-        t->shadows[i].sketch = t->sketch;
     }
     memset(t->hits, 0, sizeof t->hits);
     memset(t->score, 0, sizeof t->score);
     t->requests = 0;
 }
 
-static void show_shadows(naive_t *t, uint32_t key, uint64_t hash) {
+static void show_shadows(naive_t *t, uint32_t key, uint64_t hash, uint32_t mark) {
     int list;
     size_t at;
     if (t->shadows == NULL || hash * 0x9E3779B97F4A7C15ull >= UINT64_MAX / t->scale * t->size) return;
@@ -159,9 +156,10 @@ static void show_shadows(naive_t *t, uint32_t key, uint64_t hash) {
         naive_t *s = &t->shadows[i];
         if (find(s, key, &list, &at)) {
             t->hits[i]++;
+            s->lists[list].items[at].mark = mark;
             tinylfu_touch(s, list, at);
         } else {
-            tinylfu_enter(s, (item_t){hash, 1, key, 0, 0, 0});
+            tinylfu_enter(s, (item_t){hash, 1, key, mark, 0, 0});
             if (count(s) > s->maxsize) (void)tinylfu_evict(s);
         }
     }
@@ -174,6 +172,23 @@ static void show_shadows(naive_t *t, uint32_t key, uint64_t hash) {
     }
     if (t->score[best] > t->score[t->choice] + t->score[t->choice] / 128 + 4 * 1024) t->choice = best;
     t->requests = 0;
+}
+
+static void halve(naive_t *t) {
+    for (int list = 0; list < FB_LISTS; list++)
+        for (size_t i = 0; i < t->lists[list].n; i++) t->lists[list].items[i].mark /= 2;
+}
+
+/* A request was counted. */
+static void counted(naive_t *t) {
+    const uint64_t records = fb_frequency_records(t->sketch) + 1;
+    if (records < t->sketch->sample_size) {
+        fb_frequency_set_records(t->sketch, records);
+        return;
+    }
+    fb_frequency_age_at(t->sketch, records);
+    halve(t);
+    for (int i = 0; t->shadows != NULL && i < SHADOWS; i++) halve(&t->shadows[i]);
 }
 
 static uint64_t bucket_of(const naive_t *t, uint64_t hash) {
@@ -274,11 +289,15 @@ static void naive_hit(naive_t *t, uint32_t key) {
         if (t->time - item->seen <= count(t) / 64) return;
         item->seen = t->time;
         if (t->time - item->time > count(t) / 8) {
-            fb_frequency_record(t->sketch, hash);
             item->time = t->time;
+            if (item->mark < 15) {
+                item->mark++;
+                counted(t);
+            }
         }
+        const uint32_t mark = item->mark;
         tinylfu_touch(t, list, i);
-        show_shadows(t, key, hash);
+        show_shadows(t, key, hash, mark);
         return;
     case FB_POLICY_LRU: push(&t->lists[0], take(&t->lists[0], i)); return;
     case FB_POLICY_S3_FIFO: item->mark += item->mark < 3; return;
@@ -287,11 +306,14 @@ static void naive_hit(naive_t *t, uint32_t key) {
 }
 
 static void naive_enter(naive_t *t, uint32_t key, uint64_t hash, uint64_t w) {
-    const item_t item = {hash, w, key, 0, 0, 0};
+    item_t item = {hash, w, key, 0, 0, 0};
     if (t->kind == FB_POLICY_W_TINYLFU) {
-        fb_frequency_record(t->sketch, hash);
+        const uint32_t before = fb_frequency_estimate(t->sketch, hash);
+        item.mark = before < 15 ? before + 1 : 15;
+        fb_frequency_lift(t->sketch, hash, item.mark);
         tinylfu_enter(t, item);
-        show_shadows(t, key, hash);
+        if (before < 15) counted(t);
+        show_shadows(t, key, hash, t->lists[FB_LIST_WINDOW].items[0].mark);
     } else {
         push(&t->lists[t->kind == FB_POLICY_S3_FIFO && take_ghost(t, hash)], item);
     }
@@ -343,8 +365,14 @@ static void stop(pair_t *t) {
     free(t->naive);
 }
 
+/* What the naive one remembers of an entry that leaves. */
+static void remember(naive_t *t, item_t item) {
+    if (t->kind == FB_POLICY_W_TINYLFU) fb_frequency_lift(t->sketch, item.hash, item.mark);
+}
+
 static void check_gone(pair_t *t, uint32_t slot) {
     const item_t expected = naive_evict(t->naive);
+    remember(t->naive, expected);
     const fb_policy_entry_t *e = &t->policy.entries[slot];
     CHECK(t->key_of[slot] == expected.key && e->hash == expected.hash);
     t->slot_of[t->key_of[slot]] = FB_POLICY_NONE;
@@ -392,7 +420,7 @@ static void leave(pair_t *t, uint32_t key) {
     if (t->naive->hand == key + 1ull)
         t->naive->hand = i == 0 ? 0 : t->naive->lists[list].items[i - 1].key + 1ull;
     if (t->naive->last == key + 1ull) t->naive->last = 0;
-    take(&t->naive->lists[list], i);
+    remember(t->naive, take(&t->naive->lists[list], i));
     fb_policy_leave(&t->policy, t->slot_of[key]);
     t->slot_of[key] = FB_POLICY_NONE;
     settle(t, FB_POLICY_NONE);
@@ -573,10 +601,10 @@ static void a_pinned_victim_goes(void) {
     CHECK(fb_policy_init(&p, FB_POLICY_W_TINYLFU, 2, false, 9) == FB_OK);
     for (uint64_t i = 0; i < 20000 && !is_gone; i++) {
         const uint64_t hash = i == 0 ? 1 : fb_simulate_hash(2 + i % 3, 9);
-        for (int j = 0; j < 15; j++) fb_frequency_record(&p.sketch, 1);
         CHECK(fb_policy_reserve(&p) == FB_OK);
         const uint32_t slot = fb_policy_enter(&p, hash, 1);
         if (i == 0) pinned = slot;
+        p.entries[pinned].meta |= FB_META_COUNT;
         const uint32_t victim = fb_policy_victim(&p);
         if (victim == FB_POLICY_NONE) continue;
         is_gone = victim == pinned;

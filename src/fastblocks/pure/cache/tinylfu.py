@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..sketches.frequency import FrequencySketch
+from ..sketches.frequency import MAX_COUNT, FrequencySketch
 from ._queues import E, Entry, Policy, Queue
 
 __all__ = ["WTinyLfu"]
@@ -27,8 +27,6 @@ class Segments(Policy[E]):
     of `probation` (or else of `protected`) goes; but if `window` weighs too much, its oldest (the
     candidate) meets that one, and goes unless it is admitted.
     """
-
-    sketch: FrequencySketch
 
     def clear(self) -> None:
         super().clear()
@@ -81,10 +79,9 @@ class Segments(Policy[E]):
 
     def admits(self, candidate: E, victim: E) -> bool:
         """Whether the candidate was requested more often lately, or by a chance of 1 in 128."""
-        ours, theirs = self.sketch._estimate(candidate.hash), self.sketch._estimate(victim.hash)
-        if ours > theirs + self.lead:
+        if candidate.count > victim.count + self.lead:
             return True
-        if ours <= WARM:
+        if candidate.count <= WARM:
             return False
         self.random = (self.random * 6364136223846793005 + 1442695040888963407) & M64
         return self.random >> 57 == 0
@@ -93,23 +90,23 @@ class Segments(Policy[E]):
 class Shadow(Segments[Entry]):
     """A small cache of hashes, which counts its hits."""
 
-    def __init__(self, maxsize: int, seed: int, choice: int, sketch: FrequencySketch) -> None:
+    def __init__(self, maxsize: int, seed: int, choice: int) -> None:
         super().__init__(maxsize, seed)
-        self.sketch = sketch
         self.run(choice)
         self.entries: dict[int, Entry] = {}
         self.hits = self.score = 0
 
-    def request(self, hash: int) -> None:
+    def request(self, hash: int, count: int) -> None:
         if hash in self.entries:
             self.hits += 1
             self.touch(self.entries[hash])
         else:
             self.entries[hash] = entry = Entry(hash, 1)
             self.link(entry)
-            victim = self.victim()
-            if victim is not None:
-                del self.entries[victim.hash]
+        self.entries[hash].count = count
+        victim = self.victim()
+        if victim is not None:
+            del self.entries[victim.hash]
 
 
 class Shadows:
@@ -117,19 +114,19 @@ class Shadows:
     of the hashes as they have of its entries: a sixteenth, if that is neither few nor many.
     """
 
-    def __init__(self, scale: int, seed: int, sketch: FrequencySketch) -> None:
+    def __init__(self, scale: int, seed: int) -> None:
         size = min(max(min(scale // 16, MOST), LEAST), scale)
         self.scale = scale
         self.below = M64 // scale * size
         self.requests = 0
-        self.all = [Shadow(size, seed, choice, sketch) for choice in range(len(CHOICES))]
+        self.all = [Shadow(size, seed, choice) for choice in range(len(CHOICES))]
 
-    def request(self, hash: int, choice: int) -> int:
+    def request(self, hash: int, count: int, choice: int) -> int:
         """Show them a request; the choice that they make, given the present one."""
         if hash * 0x9E3779B97F4A7C15 & M64 >= self.below:
             return choice
         for shadow in self.all:
-            shadow.request(hash)
+            shadow.request(hash, count)
         self.requests += 1
         if self.requests % EPOCH:
             return choice
@@ -178,25 +175,45 @@ class WTinyLfu(Segments[E]):
         if len(self) > self.sketch.capacity:
             self.double_sketch()
         self.make_shadows()
-        self.sketch._record(entry.hash)
+        entry.count = self.sketch._estimate(entry.hash)
         self.link(entry)
-        entry.time = entry.seen = self.time
+        self.count(entry)
+        self.sketch._lift(entry.hash, entry.count)
+        entry.seen = self.time
         self.time += 1
-        self.show(entry.hash)
+        self.show(entry)
 
     def hit(self, entry: E) -> None:
         if self.time - entry.seen <= len(self) // 64:
             return
         entry.seen = self.time
         if self.time - entry.time > len(self) // 8:
-            self.sketch._record(entry.hash)
-            entry.time = self.time
+            self.count(entry)
         self.touch(entry)
-        self.show(entry.hash)
+        self.show(entry)
 
-    def show(self, hash: int) -> None:
+    def count(self, entry: E) -> None:
+        entry.time = self.time
+        if entry.count < MAX_COUNT:
+            entry.count += 1
+            self.sketch._head[0] += 1
+            if self.sketch.records >= self.sketch.sample_size:
+                self.age()
+
+    def age(self) -> None:
+        """Halve all counts."""
+        self.sketch._age()
+        for policy in (self, *(self.shadows.all if self.shadows else ())):
+            for entry in policy:
+                entry.count //= 2
+
+    def leave(self, entry: E) -> None:
+        super().leave(entry)
+        self.sketch._lift(entry.hash, entry.count)
+
+    def show(self, entry: E) -> None:
         if self.shadows is not None:
-            choice = self.shadows.request(hash, self.choice)
+            choice = self.shadows.request(entry.hash, entry.count, self.choice)
             if choice != self.choice:
                 self.run(choice)
 
@@ -208,7 +225,7 @@ class WTinyLfu(Segments[E]):
                 self.shadows = None
         if self.shadows is None and n > 0 and weight >= self.maxsize // 8:
             full = n if weight == 0 else self.maxsize // weight * n
-            self.shadows = Shadows(full if self.weighted else self.maxsize, self.seed, self.sketch)
+            self.shadows = Shadows(full if self.weighted else self.maxsize, self.seed)
 
     def double_sketch(self) -> None:
         """Block b becomes blocks 2b and 2b + 1, so that every estimate is what it was."""
@@ -219,6 +236,3 @@ class WTinyLfu(Segments[E]):
             self.sketch._counters[2 * at : 2 * at + 2 * size] = (
                 bytes(old._counters[at : at + size]) * 2
             )
-        if self.shadows is not None:
-            for shadow in self.shadows.all:
-                shadow.sketch = self.sketch

@@ -82,14 +82,18 @@ class FrequencySketch(Flat):
 
     def _record(self, h: int) -> None:
         least = self._estimate(h)
-        if least == MAX_COUNT:
-            return
+        if least < MAX_COUNT:
+            self._lift(h, least + 1)
+            self._head[0] += 1
+            if self._head[0] >= self.sample_size:
+                self._age()
+
+    def _lift(self, h: int, count: int) -> None:
+        """Make the estimate at least `count`."""
         for at, shift in self._places(h):
-            if self._counters[at] >> shift & 15 == least:
-                self._counters[at] += 1 << shift
-        self._head[0] += 1
-        if self._head[0] >= self.sample_size:
-            self._age()
+            missing = count - (self._counters[at] >> shift & 15)
+            if missing > 0:
+                self._counters[at] += missing << shift
 
     def _age(self) -> None:
         for at, two in enumerate(self._counters):
