@@ -32,7 +32,7 @@
 
 #include "tinylfu.h"
 
-enum { LEAST = 64, MOST = 256, EPOCH = 128, FADE = 32, LEAD = 128, HITS = 4, SCALE = 1024 };
+enum { LEAST = 48, MOST = 192, EPOCH = 128, FADE = 32, LEAD = 128, HITS = 4, SCALE = 1024 };
 
 typedef struct {
     fb_policy_t policy; /* its segments; arena and index point into the block, the sketch is shared */
@@ -53,7 +53,7 @@ struct fb_shadows {
 
 /* Entries of a shadow of a cache of `scale` entries: a sixteenth, if that is neither few nor many. */
 static uint32_t size_for(uint64_t scale) {
-    const uint64_t most = scale / 16 < MOST ? scale / 16 : MOST;
+    const uint64_t most = scale / 32 < MOST ? scale / 32 : MOST;
     const uint64_t size = most < LEAST ? LEAST : most;
     return (uint32_t)(scale < size ? scale : size);
 }
