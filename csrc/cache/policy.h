@@ -249,7 +249,7 @@ FB_INLINE void fb_tinylfu_touch(fb_policy_t *p, uint32_t slot) {
         fb_policy_touch(p, &p->lists[list], slot);
 }
 
-/* Insertions since `then`, as far as the field goes. */
+/* Insertions since a time that stands in the upper bits of `then`, modulo what these hold. */
 FB_INLINE uint32_t fb_tinylfu_since(const fb_policy_t *p, uint32_t then) {
     return (p->time - (then & ~(uint32_t)(FB_META_ONE - 1))) / FB_META_ONE;
 }

@@ -5,13 +5,13 @@
  * ratio, as hill climbing does, which takes changes of the workload for effects of the window. It can be
  * measured: a cache of C entries and one of C / R entries that sees each R-th key (chosen by hash) have
  * about the same hit ratio [1]. All shadows see the same requests, so they differ by their window only. They
- * share the real cache's sketch for estimates, and record nothing.
+ * count nothing themselves: with a request they are told the count that the key has in the real cache.
  *
  * Every EPOCH sampled requests the hits of each are added to its score, which fades by 1/32. The
  * policy takes the best choice if it leads the present one by 1/128 and HITS hits: while the cache has just
  * filled, all scores are near each other, and 1/128 of them is less than chance makes.
  *
- *     request -- hash sampled? --> 6 shadows of 64 .. 256 entries: index by hash + lists
+ *     request -- hash sampled? --> 6 shadows of 48 .. 192 entries: index by hash + lists
  *                                    hits -> scores -> choice of the real window
  *
  * In a weighed cache the shadows count entries. Their scale is then how many entries would fill the cache
@@ -51,7 +51,7 @@ struct fb_shadows {
 
 /* ---- making ------------------------------------------------------------------------------------ */
 
-/* Entries of a shadow of a cache of `scale` entries: a sixteenth, if that is neither few nor many. */
+/* Entries of a shadow of a cache of `scale` entries: a thirty-second, if that is neither few nor many. */
 static uint32_t size_for(uint64_t scale) {
     const uint64_t most = scale / 32 < MOST ? scale / 32 : MOST;
     const uint64_t size = most < LEAST ? LEAST : most;

@@ -2,19 +2,25 @@
  *
  * Idea. A new entry comes into the window, an LRU list. What falls out of it is a candidate for the
  * main part, which is a segmented LRU: probation, and the protected entries that were requested again.
- * In a full cache the candidate meets the oldest of probation, and the frequency sketch tells which of
- * the two was requested more often lately; the other goes.
+ * In a full cache the candidate meets the oldest of probation; the one that was requested more often
+ * lately stays, the other goes.
  *
  *     enter -> [ window ] -- candidate --> wins: [ probation ] <-- requested / demoted --> [ protected ]
  *                               |                      |
  *                               loses: evicted         oldest: the victim, evicted if it loses
  *
- * Three things are not as in the paper.
+ * Four things are not as in the paper.
  *
- * Bursts. A request is not recorded in the sketch within n_entries / 8 insertions of the entry's last
+ * Counts. An entry carries its count, 0 .. 15, in its meta. The frequency sketch has the counts of keys that
+ * left: it tells an entry that enters how often it was requested before, and is told when it leaves (if there
+ * were hits since: those have not touched it). So two entries are compared without looking them up, and
+ * counters shared with other keys mislead only when a key enters. All counts, in the sketch, of entries and of
+ * shadows' entries, are halved at the same moments.
+ *
+ * Bursts. A request is not counted within n_entries / 8 insertions of the entry's last
  * one that was. What is asked for five times while one page is built is no hotter than what is asked
  * for once per page, and would only push that out. Correlated references are ignored likewise by
- * LRU-K [2], and by 2Q's and Clock2Q+'s queues. It also spares most requests for hot entries the sketch.
+ * LRU-K [2], and by 2Q's and Clock2Q+'s queues. It also spares most requests for hot entries the work.
  *
  * The lead. In a loop over more keys than fit, the candidate was requested in this round, the victim
  * in the last: so it leads by one, always, wrongly. With a lead of 1 more than usual, loops are held as
@@ -25,17 +31,19 @@
  * once, and the entries follow, at most STEPS at each insertion.
  *
  * Attacks. The hash is seeded, so frequencies can't be forged by colliding keys. And a candidate with
- * a count above WARM is let in one time in 128 whatever the victim's: a victim whose counters others
- * have filled does not stay for ever.
+ * a count above WARM is let in one time in 128 whatever the victim's: one that was requested often once
+ * does not stay for ever.
  *
  * The sketch starts with 512 .. 1023 entries' size (below, it forgets too soon) and doubles with the
  * number of entries; block b becomes blocks 2b and 2b + 1, which keeps all estimates, since the high bits
  * of a hash pick the block. For an unweighed cache the start is such that it ends at maxsize.
  *
- * Invariants. An entry is in one of the three lists; the weights of lists are sums of their entries'.
+ * Invariants. An entry is in one of the three lists; the weights of lists are sums of their entries'. An entry
+ * whose count the sketch does not know is AHEAD.
  * Segments may be above their bounds for a while after a change of choice, of maxsize or of a weight.
  *
- * Complexity. O(1) for each call, with at most 2 * STEPS moves; doubling is O(1) amortised.
+ * Complexity. O(1) for each call, with at most 2 * STEPS moves; doubling and halving are O(1) amortised, O(n) at
+ * once.
  *
  * [1] G. Einziger, R. Friedman, B. Manes, "TinyLFU: a highly efficient cache admission policy",
  *     ACM Transactions on Storage 13(4), 2017.

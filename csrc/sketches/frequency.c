@@ -109,7 +109,7 @@ FB_TARGET_AVX2 FB_INLINE unsigned look_avx2(const uint64_t *block, uint64_t h) {
     return (unsigned)_mm256_cvtsi256_si32(least) & 15;
 }
 
-FB_TARGET_AVX2 FB_INLINE bool raise_avx2(uint64_t *block, uint64_t h) {
+FB_TARGET_AVX2 FB_INLINE unsigned raise_avx2(uint64_t *block, uint64_t h) {
     __m256i *halves = (__m256i *)(void *)block;
     const __m256i fifteens = _mm256_set1_epi8(0x0f), seventeens = _mm256_set1_epi8(0x11);
     const __m256i index = _mm256_setr_epi64x(0x0706050403020100, 0x0f0e0d0c0b0a0908,
@@ -121,14 +121,15 @@ FB_TARGET_AVX2 FB_INLINE bool raise_avx2(uint64_t *block, uint64_t h) {
         counts[i] = counts_avx2(half[i], at.byte[i], at.high[i]);
     }
     const __m256i least = least_avx2(counts[0], counts[1]);
-    if (FB_UNLIKELY((_mm256_cvtsi256_si32(least) & 15) == FB_FREQUENCY_MAX)) return false;
+    const unsigned before = (unsigned)_mm256_cvtsi256_si32(least) & 15;
+    if (FB_UNLIKELY(before == FB_FREQUENCY_MAX)) return before;
     for (int i = 0; i < 2; i++) {
         const __m256i here = _mm256_and_si256(_mm256_cmpeq_epi8(at.byte[i], index),
                                               _mm256_cmpeq_epi8(counts[i], least));
         const __m256i one = _mm256_and_si256(_mm256_xor_si256(at.high[i], fifteens), seventeens);
         _mm256_store_si256(halves + i, _mm256_add_epi8(half[i], _mm256_and_si256(here, one)));
     }
-    return true;
+    return before;
 }
 
 #endif
@@ -150,7 +151,7 @@ FB_TARGET_AVX2 FB_INLINE bool raise_avx2(uint64_t *block, uint64_t h) {
     attribute static void record_##rung(fb_frequency_t *s, const uint64_t *h, size_t n) {          \
         uint64_t records = fb_frequency_records(s);                                                \
         FOR_SLICE(FB_PREFETCH_WRITE, {                                                             \
-            records += raise(fb_frequency_block(s, h[i]), h[i]);                                   \
+            records += raise(fb_frequency_block(s, h[i]), h[i]) < FB_FREQUENCY_MAX;                \
             if (FB_UNLIKELY(records >= s->sample_size)) {                                          \
                 fb_frequency_age_at(s, records);                                                   \
                 records /= 2;                                                                      \

@@ -135,7 +135,7 @@ static void make_shadows(naive_t *t) {
         forget_shadows(t);
     if (t->shadows != NULL || n == 0 || w < t->maxsize / 8) return;
     t->scale = !t->weighted ? t->maxsize : w == 0 ? n : t->maxsize / w * n;
-    t->size = t->scale / 16 < 64 ? 64 : t->scale / 16 > 256 ? 256 : t->scale / 16;
+    t->size = t->scale / 32 < 48 ? 48 : t->scale / 32 > 192 ? 192 : t->scale / 32;
     if (t->size > t->scale) t->size = t->scale;
     t->shadows = calloc(SHADOWS, sizeof *t->shadows);
     for (uint32_t i = 0; i < SHADOWS; i++) {

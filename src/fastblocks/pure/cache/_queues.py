@@ -18,7 +18,7 @@ class Entry:
     def __init__(self, hash: int, weight: int) -> None:
         self.hash = hash
         self.weight = weight
-        self.count = 0  # of hits, as far as a policy of queues counts them
+        self.count = 0  # of requests, as far as and in the way its policy counts them
         self.time = 0  # when W-TinyLFU last counted a request for it
         self.seen = 0  # when it last took a request for more than one of a burst
         self.queue: Queue[Any] | None = None  # that it is in; None if the policy has it no more

@@ -13,7 +13,7 @@ WARM = 5  # a candidate with a higher count may be let in by chance
 CHOICES = ((1, 1), (1, 0), (10, 0), (30, 0), (60, 0), (99, 0))  # percent of the window, lead
 FIRST_CHOICE = 2
 FIRST_BLOCKS = 64  # of eight entries each: at least so many has the sketch at the start
-LEAST, MOST = 64, 256  # entries of a shadow
+LEAST, MOST = 48, 192  # entries of a shadow
 EPOCH = 128  # requests that the shadows see between two choices
 FADE, LEAD, HITS, SCALE = 32, 128, 4, 1024
 
@@ -78,7 +78,7 @@ class Segments(Policy[E]):
         return victim
 
     def admits(self, candidate: E, victim: E) -> bool:
-        """Whether the candidate was requested more often lately, or by a chance of 1 in 128."""
+        """Whether the candidate was requested more often lately; or by a chance of 1 in 128."""
         if candidate.count > victim.count + self.lead:
             return True
         if candidate.count <= WARM:
@@ -111,11 +111,11 @@ class Shadow(Segments[Entry]):
 
 class Shadows:
     """A shadow for each choice. They stand for a cache of `scale` entries, and see as large a part
-    of the hashes as they have of its entries: a sixteenth, if that is neither few nor many.
+    of the hashes as they have of its entries: a thirty-second, if that is neither few nor many.
     """
 
     def __init__(self, scale: int, seed: int) -> None:
-        size = min(max(min(scale // 16, MOST), LEAST), scale)
+        size = min(max(min(scale // 32, MOST), LEAST), scale)
         self.scale = scale
         self.below = M64 // scale * size
         self.requests = 0
@@ -139,7 +139,10 @@ class Shadows:
 
 
 class WTinyLfu(Segments[E]):
-    """W-TinyLFU. It counts requests in a sketch, and runs as the best of its shadows.
+    """W-TinyLFU. It counts requests, and runs as the best of its shadows.
+
+    An entry has its own count; a sketch remembers those of keys that left. When so many requests
+    were counted as is the sketch's sample, all counts are halved.
 
     A hit means nothing unless more than a 64th of the number of entries were entered since the last
     one of that entry that did. It is counted if more than an eighth were since the last that was.
@@ -193,6 +196,7 @@ class WTinyLfu(Segments[E]):
         self.show(entry)
 
     def count(self, entry: E) -> None:
+        """Count a request."""
         entry.time = self.time
         if entry.count < MAX_COUNT:
             entry.count += 1
