@@ -25,7 +25,7 @@ from bench.process import running
 from bench.results import Row, merge
 
 POLL = 0.1
-FAR = 4.0  # times as slow as fastblocks, or as fast: no noise turns that around
+FAR = 3.0  # times as slow as fastblocks, or as fast: no noise turns that around
 CLOSE = 1.5  # times: from the third round on, only what is so close runs again
 ALONE = ("native", "peer")  # those who compete; the others run once, in one process
 Key = tuple[str, str, "float | None"]

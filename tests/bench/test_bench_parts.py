@@ -225,7 +225,7 @@ def test_what_is_far_away_or_has_no_time_is_settled() -> None:
 
     base, near, mid, far = (
         ok(name, ns)
-        for name, ns in ((native.name, 10), (peer.name, 14), (peer.name, 30), (peer.name, 60))
+        for name, ns in ((native.name, 10), (peer.name, 14), (peer.name, 20), (peer.name, 60))
     )
     assert [settled(peer, 1, base, row) for row in (near, mid, far)] == [False, False, True]
     assert [settled(peer, 2, base, row) for row in (near, mid, far)] == [False, True, True]
