@@ -62,7 +62,7 @@ def _main(arguments: list[str], log: Path, environment: Mapping[str, str]) -> No
         os.dup2(nothing.fileno(), 0)
     os.environ.clear()
     os.environ.update(environment)
-    os.chdir(ROOT.parent)
+    os.chdir(log.parent)  # in a checkout pytest-benchmark would ask git seven things
 
     import pytest
 

@@ -259,7 +259,8 @@ class _Tail:
 def _arguments(job: Job, scale: Scale, file: Path) -> list[str]:
     return [
         str(job.suite.path),
-        *("-q", "-c", str(ROOT / "pytest.ini"), "-p", "no:cacheprovider", "--assert=plain"),
+        *("-q", "-c", str(ROOT / "pytest.ini"), "--assert=plain"),
+        *("-p", "no:cacheprovider", "-p", "no:unraisableexception"),
         *("-p", "pytest_benchmark.plugin", "--benchmark-disable-gc"),
         f"--benchmark-max-time={scale.max_time}",
         f"--benchmark-min-rounds={scale.min_rounds}",
