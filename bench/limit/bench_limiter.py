@@ -160,7 +160,7 @@ def bench_memory(lib: Limiter, record: Record, point: float, quick: bool) -> Non
     """What the storage says of fastblocks, what Python allocates for others."""
     n = min(int(point), SMALL) if quick else int(point)
     if n > max(lib.max_keys, 10_000) and lib.role != "native":
-        raise Unsupported("slow")
+        raise Unsupported("too slow")
     each = lib.memory(users(n)) / n
     expect(lib.role != "native" or n < 1_000_000 or each <= 64, f"{each:.1f} bytes per key")
     record(keys=n, each=each)
