@@ -29,7 +29,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def stored(make: F) -> F:
-    """Keep the array or list of texts that `make` returns, in the runner's folder and in memory.
+    """Keep the array or list that `make` returns, in the runner's folder and in memory.
 
     For inputs that take long to make: all processes of a run share them. The folder goes with the
     run. Texts are parsed anew by each process, which lays them close together.

@@ -9,6 +9,7 @@ from statistics import geometric_mean
 from bench.results import MISSING, Report, SuiteResult, WorkResult, ratio
 from bench.tables import AXES, aside, nanoseconds, percent, point_label, times
 
+COUNTED = ("bits", "boxes", "entries", "keys", "nodes", "points")  # axes whose label is a unit
 NOISE = 1.03  # ratios closer to 1 than this are ties on a shared machine
 
 
@@ -118,9 +119,15 @@ def _notes(suite: SuiteResult, library: str) -> list[str]:
             elif not row.ok:
                 works.setdefault(row.note, []).append(work.title)
     return [
-        note if note == MISSING else f"{note}: {', '.join(dict.fromkeys(titles))}"
+        note if note == MISSING else f"{note}: {'; '.join(dict.fromkeys(titles))}"
         for note, titles in works.items()
     ]
+
+
+def tally(report: Report) -> tuple[int, int]:
+    """Return how many works peers do too, and in how many of them none is faster."""
+    works = [(suite, work) for suite, work in report.bars() if suite.best_peer(work)]
+    return len(works), sum(not _slower(suite, work) for suite, work in works)
 
 
 def floors(report: Report) -> list[str]:
@@ -131,7 +138,7 @@ def floors(report: Report) -> list[str]:
         for name in suite.names("floor"):
             floor = work.row(name)
             if native and floor and (value := ratio(native, floor)):
-                lines.append(f"{_name(work)}: {times(value)} the time of {name}")
+                lines.append(f"{named(work)}: {times(value)} the time of {name}")
     return lines
 
 
@@ -143,7 +150,7 @@ def _slower(suite: SuiteResult, work: WorkResult) -> list[Loss]:
         return []
     mine, theirs = nanoseconds(native.min_ns), nanoseconds(peer.min_ns)
     name = f"{peer.library} ({aside(peer)})" if "wrong" in peer.values else peer.library
-    return [Loss(suite.short, _name(work), mine, name, theirs, behind)]
+    return [Loss(suite.short, named(work), mine, name, theirs, behind)]
 
 
 def _slower_at_points(suite: SuiteResult, work: WorkResult) -> list[Loss]:
@@ -199,7 +206,8 @@ def _dominated(suite: SuiteResult, work: WorkResult) -> list[Loss]:
             continue
         best = min(near) if less else max(near)
         behind = best / row.value(y) if less else row.value(y) / max(best, 1e-9)
-        at = f"{_name(work)}, at {AXES[x].text(row.value(x))}"
+        at = f"{named(work)}, at {AXES[x].text(row.value(x))}"
+        at += f" {AXES[x].label}" if x in COUNTED else ""
         mine, theirs = AXES[y].text(best), AXES[y].text(row.value(y))
         loss = Loss(suite.short, at, mine, row.library, theirs, behind)
         if behind > max(1.1, worst.get(row.library, NONE).behind):
@@ -207,5 +215,6 @@ def _dominated(suite: SuiteResult, work: WorkResult) -> list[Loss]:
     return list(worst.values())
 
 
-def _name(work: WorkResult) -> str:
+def named(work: WorkResult) -> str:
+    """Return the title and what it was done with."""
     return f"{work.title}, {work.detail.split(';')[0]}" if work.detail else work.title

@@ -23,9 +23,9 @@ from matplotlib import pyplot
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from bench.findings import Speedup
+from bench.findings import Speedup, named
 from bench.results import Row, SuiteResult, WorkResult, ratio
-from bench.tables import AXES, TIMES, Axis, point_label, size, times
+from bench.tables import AXES, TIMES, Axis, point_label, roughly, size, times
 
 INK, SOFT, FAINT, PAPER = "#fb0000", "#fb0001", "#fb0002", "#fb0003"
 NATIVE, PURE = "#fb0004", "#fb0005"
@@ -100,8 +100,8 @@ def overview(blocks: Sequence[Speedup]) -> str:
                 y += 1
             _name(axes, y, block.title)
             _ratios(axes, y + 0.14, block.pure, PURE, "X", 1.0)
-            _ratios(axes, y - 0.14, block.peer, NATIVE, "o", 0.86)
-        axes.set_xlim(low, low * (high / low) ** (1 / 0.74))  # the rest is for numbers
+            _ratios(axes, y - 0.14, block.peer, NATIVE, "o", 0.85)
+        axes.set_xlim(low, low * (high / low) ** (1 / 0.73))  # the rest is for numbers
         axes.set_ylim(y + 0.7, -0.6)
         axes.yaxis.set_visible(False)
         axes.axvline(1, color=INK, linewidth=0.8, zorder=1)
@@ -133,7 +133,8 @@ def _ratios(
         middle = geometric_mean(values)
         axes.plot([min(values), max(values)], [y, y], color=color, linewidth=1, alpha=0.6)
         axes.plot([middle], [y], color=color, marker=marker, markersize=5, zorder=3)
-    text = times(middle) if values else "\N{EN DASH}"
+    write = roughly if color == PURE else times
+    text = write(middle) if values else "\N{EN DASH}"
     color = SOFT if color == PURE else color
     place = {"transform": _row(axes), "ha": "right", "va": "center"}
     axes.text(column, round(y), text, size=9, color=color, **place)
@@ -355,7 +356,7 @@ def rows_of(rows: Sequence[Row], library: str) -> list[Row]:
 
 def label(work: WorkResult) -> str:
     """Return title and input of a work in one short line."""
-    text = f"{work.title}  {work.detail.split(';')[0]}".replace("`", "")
+    text = named(work).replace("`", "")
     return text if len(text) <= 60 else text[:59] + "…"
 
 

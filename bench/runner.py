@@ -9,14 +9,11 @@ at, and is started again behind it.
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,10 +21,11 @@ from typing import Any, Protocol
 from bench import data
 from bench.discovery import ROOT, Suite
 from bench.model import Library, Work
+from bench.process import running
 from bench.results import Row, merge
 
 POLL = 0.1
-FAR = 4.0  # times as slow as fastblocks, or as fast: no noise turns that around
+FAR = 3.0  # times as slow as fastblocks, or as fast: no noise turns that around
 CLOSE = 1.5  # times: from the third round on, only what is so close runs again
 ALONE = ("native", "peer")  # those who compete; the others run once, in one process
 Key = tuple[str, str, "float | None"]
@@ -199,10 +197,13 @@ def _run_job(
     tail = _Tail(file)
     while len(seen) < len(expected):
         failure = "no result"
-        with _process(_command(job, scale, file), folder, file.with_suffix(".log")) as process:
+        log = file.with_suffix(".log")
+        variables = {data.SNAPSHOT_VARIABLE: str(folder)}
+        with running(_arguments(job, scale, file), log, **variables) as process:
             patience = time.monotonic() + scale.timeout
             while True:
-                finished = _finished(process)
+                process.join(POLL)
+                finished = process.exitcode is not None
                 for line in tail.lines():
                     patience = time.monotonic() + scale.timeout
                     if "start" in line:
@@ -214,22 +215,13 @@ def _run_job(
                 if time.monotonic() > patience:
                     failure = f"no answer in {scale.timeout:g} s"
                     break
-        if finished and process.returncode not in RETURNED:
-            failure = _death(process.returncode, file.with_suffix(".log"))
+            if process.exitcode not in (None, *RETURNED):
+                failure = _death(process.exitcode, log)
         at = tail.begun[-1] if tail.begun and tail.begun[-1] not in seen else None
         lost = [at] if at else [key for key in expected if key not in seen]
         for key in lost:
             line = dict(zip(KEY, key, strict=True), status="error", note=failure)
             yield _take(line, job, seen, listener)
-
-
-def _finished(process: subprocess.Popen[bytes]) -> bool:
-    """Wait a little; return whether the process has ended."""
-    try:
-        process.wait(POLL)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
 
 
 def _take(line: dict[str, Any], job: Job, seen: set[Key], listener: Listener) -> tuple[str, Row]:
@@ -264,10 +256,11 @@ class _Tail:
                 yield line
 
 
-def _command(job: Job, scale: Scale, file: Path) -> list[str]:
+def _arguments(job: Job, scale: Scale, file: Path) -> list[str]:
     return [
-        *(sys.executable, "-m", "pytest", str(job.suite.path)),
-        *("-q", "-c", str(ROOT / "pytest.ini"), "-p", "no:cacheprovider", "--assert=plain"),
+        str(job.suite.path),
+        *("-q", "-c", str(ROOT / "pytest.ini"), "--assert=plain"),
+        *("-p", "no:cacheprovider", "-p", "no:unraisableexception"),
         *("-p", "pytest_benchmark.plugin", "--benchmark-disable-gc"),
         f"--benchmark-max-time={scale.max_time}",
         f"--benchmark-min-rounds={scale.min_rounds}",
@@ -278,49 +271,6 @@ def _command(job: Job, scale: Scale, file: Path) -> list[str]:
         f"--budget={scale.budget}",
         *(f"--settled={work}" for work in job.settled),
     ]
-
-
-@contextmanager
-def _process(command: list[str], folder: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Start `command` as the head of its own process group, and leave nothing of it behind."""
-    environment = {
-        # of a pytest that may be around this one, nothing
-        **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT.parent), _python_path()])),
-        "PYTHONHASHSEED": "0",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTEST_ADDOPTS": "",
-        data.SNAPSHOT_VARIABLE: str(folder),
-    }
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT.parent,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            yield process
-        finally:
-            _kill(process)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    try:
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    except (ProcessLookupError, PermissionError):
-        pass
-    process.wait()
-
-
-def _python_path() -> str:
-    return os.environ.get("PYTHONPATH", "")
 
 
 def _death(code: int, log: Path) -> str:

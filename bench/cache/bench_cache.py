@@ -225,5 +225,5 @@ def bench_memory(lib: Cache, record: Record, point: float, quick: bool) -> None:
     """Each in a process that does nothing else."""
     n = min(int(point), SMALL) if quick else int(point)
     if n > lib.most:
-        raise Unsupported("slow")
+        raise Unsupported("too slow")
     record(keys=n, each=lib.memory(n) / n)

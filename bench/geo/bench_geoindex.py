@@ -267,7 +267,7 @@ def bench_wrong(lib: Index, record: Record, quick: bool) -> None:
     axes=("points", "ns"),
     points=(1e3, 1e4, 1e5, 1e6),
     full_points=(1e7,),
-    rounds=2,
+    rounds=1,
     libraries=("fastblocks", "sklearn.BallTree"),
 )
 def bench_nearest_size(lib: Index, timed: Timed, point: float, quick: bool) -> None:

@@ -245,7 +245,7 @@ def _of_size(lib: Points, n: int) -> Any:
     axes=("points", "ns"),
     points=(1e3, 1e4, 1e5, 1e6),
     full_points=(1e7,),
-    rounds=2,
+    rounds=1,
     libraries=("fastblocks", "fastquadtree"),
 )
 def bench_move_size(lib: Points, timed: Timed, point: float) -> None:
@@ -265,7 +265,7 @@ def bench_move_size(lib: Points, timed: Timed, point: float) -> None:
     chart="curve",
     axes=("hits", "ns"),
     points=(1, 10, 100, 1000),
-    rounds=2,
+    rounds=1,
     libraries=("fastblocks", "fastquadtree"),
 )
 def bench_query_hits(lib: Points, timed: Timed, point: float, quick: bool) -> None:
@@ -283,7 +283,7 @@ def bench_query_hits(lib: Points, timed: Timed, point: float, quick: bool) -> No
     axes=("points", "ns"),
     points=(1e3, 1e4, 1e5, 1e6),
     full_points=(1e7,),
-    rounds=2,
+    rounds=1,
     libraries=("fastblocks", "fastquadtree"),
 )
 def bench_nearest_size(lib: Points, timed: Timed, point: float) -> None:

@@ -133,7 +133,7 @@ def _in_size(lib: Boxes, timed: Timed, n: int, wanted: float, **values: float) -
     axes=("boxes", "ns"),
     points=SIZES,
     full_points=(1e7,),
-    rounds=2,
+    rounds=1,
     libraries=QUERIES,
 )
 def bench_query_size(lib: Boxes, timed: Timed, point: float) -> None:
@@ -148,7 +148,7 @@ def bench_query_size(lib: Boxes, timed: Timed, point: float) -> None:
     chart="curve",
     axes=("hits", "ns"),
     points=(1, 10, 100, 1000),
-    rounds=2,
+    rounds=1,
     libraries=QUERIES,
 )
 def bench_query_hits(lib: Boxes, timed: Timed, point: float, quick: bool) -> None:
@@ -164,7 +164,7 @@ def bench_query_hits(lib: Boxes, timed: Timed, point: float, quick: bool) -> Non
     axes=("boxes", "ns"),
     points=SIZES,
     full_points=(1e7,),
-    rounds=2,
+    rounds=1,
     libraries=("fastblocks", "rtree"),
 )
 def bench_change_size(lib: Boxes, timed: Timed, point: float) -> None:

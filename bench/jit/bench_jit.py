@@ -177,7 +177,7 @@ def bench_haversine(lib: Loops, timed: Timed, quick: bool) -> None:
     _time(lib, timed, quick, "haversine", *sphere_points(ITEMS), *sphere_points(ITEMS, 1))
 
 
-@work("`geohash_encode_int`", "1 M points", unit="point", rounds=2)
+@work("`geohash_encode_int`", "1 M points", unit="point", rounds=1)
 def bench_geohash(lib: Loops, timed: Timed, quick: bool) -> None:
     """Points."""
     _time(lib, timed, quick, "geohash", *sphere_points(ITEMS))
@@ -201,7 +201,7 @@ def bench_xxh3(lib: Loops, timed: Timed, quick: bool) -> None:
     _time(lib, timed, quick, "xxh3", integers(ITEMS))
 
 
-@work("`jump_hash(int, 1000)`", "uint64[1 M]", rounds=2)
+@work("`jump_hash(int, 1000)`", "uint64[1 M]", rounds=1)
 def bench_jump(lib: Loops, timed: Timed, quick: bool) -> None:
     """Integers."""
     _time(lib, timed, quick, "jump", integers(ITEMS))

@@ -163,7 +163,7 @@ def test_a_curve_may_be_of_times() -> None:
         row.values = {"nodes": nodes}
         curve.rows.append(row)
     assert findings.losses(report_of(curve)) == [
-        Loss("Toy", "`f`, at 100", "3.00 ns", "peer", "2.00 ns", 1.5),
+        Loss("Toy", "`f`, at 100 nodes", "3.00 ns", "peer", "2.00 ns", 1.5),
     ]
     assert len(plots.curves(report_of(curve).suites[0])) == 1
 
@@ -188,6 +188,14 @@ def test_what_stands_beside_a_time() -> None:
         for v in ({}, {"bytes": 512.0}, {"ratio": 0.256}, {"wrong": 0.2})
     ]
     assert asides == ["", "512 B", "25.6 % hits", "20 % wrong"]
+
+
+def test_works_are_counted_in_which_no_peer_is_faster() -> None:
+    won, lost, alone = (
+        bars(ok("fastblocks", 2.0), *others)
+        for others in ([ok("peer", 2.0)], [ok("peer", 1.0)], [ok("set", 1.0)])
+    )
+    assert findings.tally(report_of(won, won, lost, alone)) == (3, 2)
 
 
 def test_speedups_are_of_the_twin_and_the_fastest_peer() -> None:
@@ -225,7 +233,7 @@ def test_what_is_far_away_or_has_no_time_is_settled() -> None:
 
     base, near, mid, far = (
         ok(name, ns)
-        for name, ns in ((native.name, 10), (peer.name, 14), (peer.name, 30), (peer.name, 60))
+        for name, ns in ((native.name, 10), (peer.name, 14), (peer.name, 20), (peer.name, 60))
     )
     assert [settled(peer, 1, base, row) for row in (near, mid, far)] == [False, False, True]
     assert [settled(peer, 2, base, row) for row in (near, mid, far)] == [False, True, True]

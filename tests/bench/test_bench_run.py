@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from bench import data, runner
+from bench import data, process, runner
 from bench.__main__ import main
 from bench.discovery import ROOT
 
@@ -197,6 +197,15 @@ def test_a_wrong_answer_of_fastblocks_fails_the_run(
     assert main(["--quick", "--report", str(tmp_path)], root) == 1
     assert statuses(load(tmp_path), "total") == {"fastblocks": "wrong"}
     assert "fastblocks failed at 1 measurements: toys/toy: wrong answer" in capsys.readouterr().out
+
+
+def test_jobs_need_not_be_forked(
+    patched: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "FORKS", False)
+    root = make_root(tmp_path / "spawned", only_native(TOY.read_text()))
+    assert main(["--quick", "--no-peers", "--report", str(tmp_path)], root) == 0
+    assert statuses(load(tmp_path), "total") == {"fastblocks": "ok"}
 
 
 def test_a_process_that_cannot_start_is_a_row(patched: None, tmp_path: Path) -> None:
