@@ -123,10 +123,11 @@ _node_of_bytes = _external(
 
 # ---- inlined -------------------------------------------------------------------------------------
 #
-# What is a dozen instructions, of which a call would cost as many, is compiled into the caller: the
-# same formulas as in C, whose answers tests compare. A caller's `fastmath` must not change them.
+# What takes a few nanoseconds, as a call does, is compiled into the caller: the formulas of the C code,
+# with which tests compare them. A caller's `fastmath` must not change them, nor the checks below.
 
-_exact = register_jitable(fastmath=False)
+_EXACT = {"fastmath": False}
+_exact = register_jitable(**_EXACT)
 _SPREADING = (  # bit i to bit 2 i: x = (x | x << shift) & mask
     (16, 0x0000FFFF0000FFFF),
     (8, 0x00FF00FF00FF00FF),
@@ -210,7 +211,7 @@ def _checked(name: str, low: int, high: int) -> Any:
     """Return a function that raises unless a number is in [low, high]; NaN is not."""
     message = f"{name} must be in [{low}, {high}]"
 
-    @register_jitable
+    @_exact
     def check(value):
         if not low <= value <= high:
             raise ValueError(message)
@@ -222,7 +223,7 @@ def _finite(name: str) -> Any:
     """Return a function that raises unless a number is finite."""
     message = f"{name} must be finite"
 
-    @register_jitable
+    @_exact
     def check(value):
         if not math.isfinite(value):
             raise ValueError(message)
@@ -322,7 +323,7 @@ def _jump_hash(key, buckets):
     return of_bytes
 
 
-@overload(geohash_encode_int)
+@overload(geohash_encode_int, jit_options=_EXACT)
 def _geohash_encode_int(lat, lng, bits=60):
     _need_numbers(lat=lat, lng=lng)
     _need_integer("bits", bits)
