@@ -89,7 +89,7 @@ def _init() -> None:
 # An extension module tells the address of a `cdef` function that its .pxd declares. Compiled code
 # refers to it by a name, which is given that address here: so it can be cached, and loaded by
 # another process. A cache knows nothing of new versions of fastblocks: what the name of a function,
-# or of a type below, stands for never changes.
+# or of a type below, stands for never changes, nor the answers of what is inlined.
 
 
 def _symbol(module: str, name: str) -> str:
