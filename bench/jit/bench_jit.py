@@ -1,7 +1,8 @@
 """Calls from compiled loops.
 
 One call for every item of arrays, in a loop that Numba compiled: of `fastblocks.jit`, and of the
-usual formulas written in Numba. "one call for all" hands the arrays to
+usual formulas written in Numba. A call should cost at most twice what theirs does ("÷ native" of
+"Numba alone" is 0.5 or more), though they check nothing. "one call for all" hands the arrays to
 fastblocks, which is the better way where no other code stands between the calls.
 """
 

@@ -1,8 +1,9 @@
 """Loops compiled by Numba: around `fastblocks.jit`, and around what one would write instead.
 
-The latter are the usual formulas, short as one writes them, with no check of arguments: the haversine
-is right to 1e-8 only for points nearly opposite, the geohash knows neither poles nor longitudes past
-180 degrees, H3 is the pure-Python twin, compiled. Each function takes arrays and returns one.
+The latter are the usual formulas, short as one writes them, without checks of arguments: the
+haversine is right to 1e-8 only for points nearly opposite, the geohash knows neither poles nor
+longitudes past 180 degrees; H3's tables are those of the pure-Python twin. Each function takes
+arrays and returns one.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ xxh3_alone = over_items(_xxh3, np.uint64)
 
 
 def _curve():
-    """For an orientation and four bits of i and of j: eight bits of the place, and an orientation."""
+    """For four bits of i and of j and an orientation: eight bits of the place, an orientation."""
     table = np.empty(1024, np.uint64)
     for at in range(1024):
         orientation, place = at & 3, 0

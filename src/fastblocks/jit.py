@@ -123,8 +123,8 @@ _node_of_bytes = _external(
 
 # ---- inlined -------------------------------------------------------------------------------------
 #
-# What takes a few nanoseconds, as a call does, is compiled into the caller: the formulas of the C code,
-# with which tests compare them. A caller's `fastmath` must not change them, nor the checks below.
+# What takes a few nanoseconds, as a call does, is compiled into the caller: the formulas of the C
+# code, with which tests compare them. A caller's `fastmath` must change neither them nor the checks.
 
 _EXACT = {"fastmath": False}
 _exact = register_jitable(**_EXACT)
@@ -159,7 +159,7 @@ def _hash_word(word, seed):
 
 @_exact
 def _fixed(q):
-    """The upper 32 bits of q in [-1, 1] as a fixed-point number of 64; of 1 as of what is below it."""
+    """The upper 32 bits of q in [-1, 1] as a fixed-point number of 64; of 1 as of what is below."""
     scaled = q * 2.0**63
     return _u(np.int64(min(scaled, 2.0**63 - 1024))) + _u(2**63) >> _u(32)
 
