@@ -9,6 +9,7 @@ arrays and returns one.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -217,14 +218,15 @@ CENTERS = np.array(tables.FACE_CENTERS)
 NORTH, EAST = np.array(tables.FACE_NORTH), np.array(tables.FACE_EAST)
 AZIMUTHS = np.array(tables.FACE_AZIMUTHS)
 CELLS, TURNS = np.array(tables.FACE_CELLS), np.array(tables.FACE_TURNS)
-DIGITS = np.zeros((3, 3), np.int64)  # of the steps from -1 to 1
+DIGITS: Any = np.zeros((3, 3), np.int64)  # of the steps from -1 to 1
 for _step, _digit in geometry.DIGITS.items():
     DIGITS[_step[0] + 1, _step[1] + 1] = _digit
-TURNED = np.array([[geometry.turned_digit(d, n) for d in range(7)] for n in range(6)])
+TURNED: Any = np.array([[geometry.turned_digit(d, n) for d in range(7)] for n in range(6)])
 STEPS = geometry.SQRT7**RES / geometry.UNIT
 
-_nearest_point = njit(geometry.nearest_point)
-_coarser, _finer = njit(geometry.coarser), njit(geometry.finer)
+_nearest_point: Any = njit(geometry.nearest_point)
+_coarser: Any = njit(geometry.coarser)
+_finer: Any = njit(geometry.finer)
 
 
 @njit
@@ -346,7 +348,7 @@ def _least(counts, key):
     for lane in range(4):
         at = h >> np.uint64(8 * lane)
         byte = counts[first + 16 * lane + np.int64(at & np.uint64(15))]
-        least = min(least, np.int64(byte) >> np.int64(at >> np.uint64(2) & np.uint64(4)) & 15)
+        least = min(least, int(byte) >> int(at >> np.uint64(2) & np.uint64(4)) & 15)
     return least
 
 

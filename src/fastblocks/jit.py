@@ -124,9 +124,9 @@ _node_of_bytes = _external(
 # ---- inlined -------------------------------------------------------------------------------------
 #
 # What takes a few nanoseconds, as a call does, is compiled into the caller: the formulas of the C
-# code, with which tests compare them. A caller's `fastmath` must change neither them nor the checks.
+# code, with which tests compare them. A caller's `fastmath` changes neither them nor the checks.
 
-_EXACT = {"fastmath": False}
+_EXACT: Any = {"fastmath": False}
 _exact = register_jitable(**_EXACT)
 _SPREADING = (  # bit i to bit 2 i: x = (x | x << shift) & mask
     (16, 0x0000FFFF0000FFFF),
@@ -164,8 +164,7 @@ def _fixed(q):
     return _u(np.int64(min(scaled, 2.0**63 - 1024))) + _u(2**63) >> _u(32)
 
 
-@intrinsic
-def _interleaved(typing, x, y):
+def _interleave(typing, x, y):
     """In compiled code: the bits of 32-bit x and y in turn, x first: both spread at once."""
     words, lane = ir.VectorType(ir.IntType(64), 2), ir.IntType(32)
 
@@ -180,6 +179,9 @@ def _interleaved(typing, x, y):
         return builder.or_(builder.shl(first, first.type(1)), last)
 
     return _u64(_u64, _u64), generate
+
+
+_interleaved: Any = intrinsic(_interleave)
 
 
 @_exact
