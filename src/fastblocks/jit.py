@@ -49,6 +49,7 @@ from numba.extending import (
     NativeValue,
     box,
     get_cython_function_address,
+    intrinsic,
     make_attribute_wrapper,
     models,
     overload,
@@ -88,7 +89,7 @@ def _init() -> None:
 # An extension module tells the address of a `cdef` function that its .pxd declares. Compiled code
 # refers to it by a name, which is given that address here: so it can be cached, and loaded by
 # another process. A cache knows nothing of new versions of fastblocks: what the name of a function,
-# or of a type below, stands for never changes.
+# or of a type below, stands for never changes, nor the answers of what is inlined.
 
 
 def _symbol(module: str, name: str) -> str:
@@ -104,7 +105,6 @@ def _external(module: str, name: str, signature: Any) -> Any:
 
 
 _u64, _i64, _f64, _pointer = types.uint64, types.int64, types.float64, types.voidptr
-_hash_word = _external("hashing.xxh3", "hash_word", _u64(_u64, _u64))
 _hash_bytes = _external("hashing.xxh3", "hash_bytes", _u64(_pointer, types.uintp, _u64))
 _encode = _external("hashing.xxh3", "encode", _i64(_pointer, types.uint32, types.uintp, _pointer))
 _bucket_of = _external("ring.jump", "bucket_of", types.int32(_u64, types.int32))
@@ -119,6 +119,75 @@ _node_of_word = _external("ring.hash_ring", "node_of_word", _i64(_pointer, _u64,
 _node_of_bytes = _external(
     "ring.hash_ring", "node_of_bytes", _i64(_pointer, _u64, _pointer, types.uintp)
 )
+
+
+# ---- inlined -------------------------------------------------------------------------------------
+#
+# What takes a few nanoseconds, as a call does, is compiled into the caller: the formulas of the C
+# code, with which tests compare them. A caller's `fastmath` changes neither them nor the checks.
+
+_EXACT: Any = {"fastmath": False}
+_exact = register_jitable(**_EXACT)
+_SPREADING = (  # bit i to bit 2 i: x = (x | x << shift) & mask
+    (16, 0x0000FFFF0000FFFF),
+    (8, 0x00FF00FF00FF00FF),
+    (4, 0x0F0F0F0F0F0F0F0F),
+    (2, 0x3333333333333333),
+    (1, 0x5555555555555555),
+)
+_u = np.uint64  # of every number: mixed with others, unsigned ones become floats
+
+
+@_exact
+def _rotated(x, bits):
+    return x << _u(bits) | x >> _u(64 - bits)
+
+
+@_exact
+def _hash_word(word, seed):
+    """The XXH3-64 of the 8 bytes of a word; see csrc/core/xxh3.h."""
+    swapped = (seed & _u(0xFF)) << _u(24) | (seed & _u(0xFF00)) << _u(8)
+    swapped |= seed >> _u(8) & _u(0xFF00) | seed >> _u(24) & _u(0xFF)
+    key = _u(0xC73AB174C5ECD5A2) - (seed ^ swapped << _u(32))
+    h = _rotated(word, 32) ^ key
+    h ^= _rotated(h, 49) ^ _rotated(h, 24)
+    h *= _u(0x9FB21C651E98DF25)
+    h ^= (h >> _u(35)) + _u(8)
+    h *= _u(0x9FB21C651E98DF25)
+    return h ^ h >> _u(28)
+
+
+@_exact
+def _fixed(q):
+    """The upper 32 bits of q in [-1, 1] as a fixed-point number of 64; of 1 as of what is below."""
+    scaled = q * 2.0**63
+    return _u(np.int64(min(scaled, 2.0**63 - 1024))) + _u(2**63) >> _u(32)
+
+
+def _interleave(typing, x, y):
+    """In compiled code: the bits of 32-bit x and y in turn, x first: both spread at once."""
+    words, lane = ir.VectorType(ir.IntType(64), 2), ir.IntType(32)
+
+    def generate(context, builder, signature, arguments):
+        both = ir.Constant(words, ir.Undefined)
+        for i, word in enumerate(arguments):
+            both = builder.insert_element(both, word, lane(i))
+        for shift, mask in _SPREADING:
+            shifted = builder.shl(both, words([shift, shift]))
+            both = builder.and_(builder.or_(both, shifted), words([mask, mask]))
+        first, last = (builder.extract_element(both, lane(i)) for i in range(2))
+        return builder.or_(builder.shl(first, first.type(1)), last)
+
+    return _u64(_u64, _u64), generate
+
+
+_interleaved: Any = intrinsic(_interleave)
+
+
+@_exact
+def _code_of_near(lat, lng):
+    """The 64 bits of a geohash, of a longitude in [-180, 180); see csrc/geo/geohash.c."""
+    return _interleaved(_fixed(lng / 180.0), _fixed(lat / 90.0))
 
 
 # ---- arguments -----------------------------------------------------------------------------------
@@ -144,7 +213,7 @@ def _checked(name: str, low: int, high: int) -> Any:
     """Return a function that raises unless a number is in [low, high]; NaN is not."""
     message = f"{name} must be in [{low}, {high}]"
 
-    @register_jitable
+    @_exact
     def check(value):
         if not low <= value <= high:
             raise ValueError(message)
@@ -156,7 +225,7 @@ def _finite(name: str) -> Any:
     """Return a function that raises unless a number is finite."""
     message = f"{name} must be finite"
 
-    @register_jitable
+    @_exact
     def check(value):
         if not math.isfinite(value):
             raise ValueError(message)
@@ -256,7 +325,7 @@ def _jump_hash(key, buckets):
     return of_bytes
 
 
-@overload(geohash_encode_int)
+@overload(geohash_encode_int, jit_options=_EXACT)
 def _geohash_encode_int(lat, lng, bits=60):
     _need_numbers(lat=lat, lng=lng)
     _need_integer("bits", bits)
@@ -264,8 +333,10 @@ def _geohash_encode_int(lat, lng, bits=60):
     def compiled(lat, lng, bits=60):
         _check_bits(bits)
         _check_lat(lat)
+        if -180 <= lng < 180:
+            return _code_of_near(lat, lng) >> _u(64 - bits)
         _check_lng(lng)
-        return _code_of(float(lat), float(lng)) >> np.uint64(64 - bits)
+        return _code_of(float(lat), float(lng)) >> _u(64 - bits)
 
     return compiled
 

@@ -34,7 +34,7 @@ ARGUMENTS = {
     "y": [2.5],
     "lat": [48.2],
     "lng": [16.3],
-    "lats": [[48.2, -90.0]],
+    "lats": [[48.2, -89.99]],  # at the pole, rounding would tell which of a parallel is nearest
     "lngs": [[16.3, 180.0]],
     "box": [(0.0, 0.0, 50.0, 50.0)],
     "radius": [3.0],

@@ -72,6 +72,26 @@ def test_hashes(keys):
             assert hashes(key, seed, buckets) == expected
 
 
+@numba.njit(fastmath=True, parallel=True, error_model="numpy")
+def hashes_of(keys, seed):
+    found = np.empty(len(keys), np.uint64)
+    for i in numba.prange(len(keys)):
+        found[i] = jit.xxh3_64(keys[i], seed)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])
+def test_hashes_of_integers_of_any_width(kind):
+    """They are inlined: formulas of their own, in loops that become vectors."""
+    least, most = np.iinfo(kind).min, np.iinfo(kind).max
+    keys = rng.integers(least, most, 1000, kind, endpoint=True)
+    keys[:4] = least, most, 0, 1
+    for seed in (0, 1, 255, 2**31, 2**32 - 1, 2**32, 0x0123456789ABCDEF, 2**63, 2**64 - 1):
+        expected = xxh3_64_many(keys, seed)
+        assert np.array_equal(hashes_of(keys, np.uint64(seed)), expected)
+        assert expected[:4].tolist() == [xxh3_64(key, seed) for key in keys[:4].tolist()]
+
+
 LATS = [0.0, -0.0, 90.0, -90.0, 45.0, -31.5, 5e-324, math.nextafter(90, 0)]
 LATS += np.degrees(np.arcsin(rng.uniform(-1, 1, 2000))).tolist()
 LNGS = [180.0, -180.0, 179.99999, 360.0, 1e6, -725.5, 0.0, -5e-324]
@@ -87,6 +107,49 @@ def test_cells():
             s2.latlng_to_cell(lat, lng, level),
             h3.latlng_to_cell(lat, lng, res),
         )
+
+
+@numba.njit(fastmath=True, error_model="numpy")
+def codes(lats, lngs, bits):
+    found = np.empty(len(lats), np.uint64)
+    for i in range(len(lats)):
+        found[i] = jit.geohash_encode_int(lats[i], lngs[i], bits)
+    return found
+
+
+def near_borders(most):
+    """Places at borders of cells, and next to them."""
+    k = np.concatenate([np.arange(-8, 9), rng.integers(-(2**31), 2**31, 2000), [2**31, -(2**31)]])
+    at = k * (most / 2**31)
+    at = np.concatenate([np.nextafter(at, -np.inf), at, np.nextafter(at, np.inf), at + 5e-324])
+    return at[np.abs(at) <= most]
+
+
+@pytest.mark.parametrize("bits", [1, 32, 60, 64])
+def test_geohashes_at_borders_of_cells(bits):
+    """They are inlined, too; a caller's fast mathematics leaves them as they are."""
+    lats, lngs = near_borders(90.0), near_borders(180.0)
+    lngs = np.concatenate([lngs, lngs + 360, [1e6, -1e300, 5e-324, -5e-324, -0.0]])
+    lats = np.resize(rng.permutation(lats), len(lngs))
+    assert np.array_equal(codes(lats, lngs, bits), geohash.encode_int(lats, lngs, bits))
+    lats = np.resize(near_borders(90.0), len(lngs))
+    lngs = rng.permutation(lngs)
+    assert np.array_equal(codes(lats, lngs, bits), geohash.encode_int(lats, lngs, bits))
+
+
+@pytest.mark.parametrize(("lat", "lng"), [(math.nan, 0.0), (0.0, math.nan), (0.0, -math.inf)])
+def test_fast_mathematics_leave_checks_as_they_are(lat, lng):
+    with pytest.raises(ValueError, match="must be"):
+        codes(np.array([lat]), np.array([lng]), 60)
+
+
+@pytest.mark.parametrize("kind", ["i1", "u1", "i4", "u8", "f4"])
+def test_geohashes_of_other_numbers(kind):
+    lats, lngs = np.arange(91).astype(kind), np.arange(27, 118).astype(kind)
+    if np.dtype(kind).kind != "u":
+        lats, lngs = -lats, -lngs
+    expected = geohash.encode_int(lats.astype(float), lngs.astype(float))
+    assert np.array_equal(codes(lats, lngs, 60), expected)
 
 
 def test_distances():

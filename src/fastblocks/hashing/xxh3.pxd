@@ -2,7 +2,6 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-cdef uint64_t hash_word(uint64_t word, uint64_t seed) noexcept nogil
 cdef uint64_t hash_bytes(const uint8_t *data, size_t size, uint64_t seed) noexcept nogil
 
 # Writes the UTF-8 of n code points of `width` bytes each, at most 4 n bytes; returns its length, or -1 if there is

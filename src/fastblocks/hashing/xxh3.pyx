@@ -5,8 +5,7 @@ from libc.stdint cimport uint8_t, uint64_t
 from fastblocks._core.arrays cimport data_of, delivered
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.keys cimport (
-    RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, fb_keys_next, fb_xxh3_64, fb_xxh3_64_u64, hash_key, key_batch,
-    seed64,
+    RELEASE_GIL_FROM, KeyBatch, fb_keys_cursor_t, fb_keys_next, fb_xxh3_64, hash_key, key_batch, seed64,
 )
 
 cdef extern from "keys.h" nogil:
@@ -120,10 +119,6 @@ def xxh3_64_many(keys, seed=0, out=None):
 
 
 # ---- for compiled code ---------------------------------------------------------------------------
-
-
-cdef uint64_t hash_word(uint64_t word, uint64_t seed) noexcept nogil:
-    return fb_xxh3_64_u64(word, seed)
 
 
 cdef uint64_t hash_bytes(const uint8_t *data, size_t size, uint64_t seed) noexcept nogil:
