@@ -11,18 +11,6 @@
 #define FB_RADIANS 0.017453292519943295 /* in a degree */
 #define FB_ROUNDER 6755399441055744.0   /* 1.5 * 2^52: adding it leaves no room for a fraction */
 
-FB_INLINE uint64_t fb_bits_of(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-FB_INLINE double fb_of_bits(uint64_t bits) {
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 /* |degrees| is 1e9 or less. */
 FB_INLINE void fb_sincos_degrees(double degrees, double *sine, double *cosine) {
     const double shifted = degrees * (1.0 / 90) + FB_ROUNDER;
