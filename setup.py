@@ -9,6 +9,7 @@ from setuptools import Extension, setup
 
 POLICY = ["fifo", "policy", "shadows", "tinylfu", "sketches/frequency"]
 CACHE = ["cache", "index", "timers", *POLICY]
+RTREE = ["rtree", "rtree_change", "rtree_loose", "rtree_map", "rtree_pack", "rtree_search"]
 H3 = ["h3_geometry", "h3_reference", "h3_tables"]
 # module -> the C sources that it is linked with, besides the library of csrc/core: of its family,
 # or family/name of another one
@@ -45,7 +46,7 @@ MODULES = {
     "geo.geofence": ["geofence"],
     "geo.geoindex": ["geoindex", "quads", "distance"],
     "geo.quadtree": ["quadtree", "quads"],
-    "geo.rtree": ["rtree"],
+    "geo.rtree": RTREE,
     "limit._local": ["rules"],
     "limit.limiter": ["memory", "rules"],
     "limit.memory": ["memory", "rules"],
