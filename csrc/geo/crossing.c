@@ -12,7 +12,7 @@
  * An end that is within 1e-12 degrees of the other edge's line, a tenth of a micrometre, touches it: four
  * times as much as rounding can do. The pure-Python twin computes the same products, so that it agrees.
  *
- * S2's polygons have edges that are arcs of great circles, which cross where these do not; s2_cover.c
+ * S2's polygons have edges that are arcs of great circles, which cross where these do not; s2_polygon.c
  * seeks their crossings itself, in the cells that it needs anyway.
  *
  * Complexity: O(n) for n edges of an outline such as a coast, and O(1) for each two groups of 4 whose

@@ -36,8 +36,7 @@
 
 enum { BLOCK = 128 };
 
-#define RADIAN 57.29577951308232       /* degrees */
-#define EIGHTH 0.7853981633974483      /* of a turn, radians */
+#define EIGHTH 0.7853981633974483 /* of a turn, radians */
 
 /* ---- functions of one number ------------------------------------------------------------------------ */
 
@@ -77,7 +76,7 @@ FB_INLINE double arc(double y, double x, double eighth, double radian) {
 FB_INLINE double arc_tangent(double y, double x) {
     const double high = fabs(y), wide = fabs(x);
     const double low = high < wide ? high : wide, most = high < wide ? wide : high;
-    const double angle = arc(low, most > 0 ? most : 1.0, 45.0, RADIAN);
+    const double angle = arc(low, most > 0 ? most : 1.0, 45.0, FB_DEGREES);
     const double right = high > wide ? 90.0 - angle : angle;
     const double upper = x < 0 ? 180.0 - right : right;
     return y < 0 ? -upper : upper;
@@ -185,7 +184,7 @@ void fb_destination(const double *lat, const double *lng, const double *bearing,
     double from[BLOCK], way[BLOCK], turn[BLOCK], copies[BLOCK];
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t some = block_at(i, n);
-        for (size_t k = 0; k < some; k++) turn[k] = metres[i + k] / FB_EARTH_RADIUS * RADIAN;
+        for (size_t k = 0; k < some; k++) turn[k] = metres[i + k] / FB_EARTH_RADIUS * FB_DEGREES;
         CHOOSE(destination)(lat + i, reduced(lng + i, some, from), reduced(bearing + i, some, way),
                             reduced(turn, some, copies), some, lat_out + i, lng_out + i);
     }

@@ -35,7 +35,6 @@
 
 enum { SIZE = 1 << FB_S2_MAX_LEVEL, BLOCK = 128 };
 
-#define PI 3.14159265358979323846
 #define GUARD 4e-6 /* leaves */
 
 /* ---- words of 30 levels, the top level at bit 29 ---- */
@@ -114,15 +113,15 @@ static place_t place_of(uint64_t cell) {
 
 void fb_s2_point(double lat, double lng, double point[3]) {
     if (fabs(lng) > 180) lng = remainder(lng, 360);
-    const double phi = PI / 180 * lat, theta = PI / 180 * lng, cosine = cos(phi);
+    const double phi = FB_PI / 180 * lat, theta = FB_PI / 180 * lng, cosine = cos(phi);
     point[0] = cos(theta) * cosine;
     point[1] = sin(theta) * cosine;
     point[2] = sin(phi);
 }
 
 static void point_latlng(const double p[3], double *lat, double *lng) {
-    *lat = 180 / PI * atan2(p[2] + 0.0, sqrt(p[0] * p[0] + p[1] * p[1]));
-    *lng = 180 / PI * atan2(p[1] + 0.0, p[0] + 0.0);
+    *lat = 180 / FB_PI * atan2(p[2] + 0.0, sqrt(p[0] * p[0] + p[1] * p[1]));
+    *lng = 180 / FB_PI * atan2(p[1] + 0.0, p[0] + 0.0);
 }
 
 /* The face of the largest coordinate. */

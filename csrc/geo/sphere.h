@@ -8,7 +8,9 @@
 
 #include "base.h"
 
+#define FB_PI 3.141592653589793
 #define FB_RADIANS 0.017453292519943295 /* in a degree */
+#define FB_DEGREES 57.29577951308232    /* in a radian */
 #define FB_ROUNDER 6755399441055744.0   /* 1.5 * 2^52: adding it leaves no room for a fraction */
 
 /* |degrees| is 1e9 or less. */
