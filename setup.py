@@ -41,7 +41,7 @@ MODULES = {
     "geo._h3_index": ["h3_index", *H3],
     "geo._h3_polygon": ["crossing", "h3_polygon", "h3_outline", "h3_index", *H3],
     "geo._s2_cells": ["s2"],
-    "geo._s2_cover": ["s2", "s2_cover", "s2_cap", "s2_rect", "s2_polygon"],
+    "geo._s2_cover": ["s2", "s2_cap", "s2_rect", "s2_polygon", "s2_cover"],
     "geo._points": ["quads"],
     "geo.geofence": ["geofence"],
     "geo.geoindex": ["geoindex", "quads", "distance"],
