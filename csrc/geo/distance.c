@@ -129,9 +129,9 @@ FB_INLINE void destination_block(const double *restrict lat, const double *restr
 
 #define PARAMETERS                                                                              \
     const double *a, const double *b, const double *c, const double *d, size_t n, double *out
-static void haversine_plain(PARAMETERS) { haversine_block(a, b, c, d, n, out); }
-static void bearing_plain(PARAMETERS) { bearing_block(a, b, c, d, n, out); }
-static void destination_plain(PARAMETERS, double *more) {
+static void haversine_portable(PARAMETERS) { haversine_block(a, b, c, d, n, out); }
+static void bearing_portable(PARAMETERS) { bearing_block(a, b, c, d, n, out); }
+static void destination_portable(PARAMETERS, double *more) {
     destination_block(a, b, c, d, n, out, more);
 }
 #if FB_X86
@@ -140,9 +140,6 @@ FB_TARGET_AVX2 static void bearing_avx2(PARAMETERS) { bearing_block(a, b, c, d, 
 FB_TARGET_AVX2 static void destination_avx2(PARAMETERS, double *more) {
     destination_block(a, b, c, d, n, out, more);
 }
-#define CHOOSE(kernel) (fb_cpu_level() >= FB_CPU_AVX2 ? kernel##_avx2 : kernel##_plain)
-#else
-#define CHOOSE(kernel) kernel##_plain
 #endif
 
 /* ---- batches --------------------------------------------------------------------------------------- */
@@ -164,7 +161,7 @@ void fb_haversine(const double *lat1, const double *lng1, const double *lat2, co
     double first[BLOCK], second[BLOCK];
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t some = block_at(i, n);
-        CHOOSE(haversine)(lat1 + i, reduced(lng1 + i, some, first), lat2 + i,
+        FB_DISPATCH(haversine, lat1 + i, reduced(lng1 + i, some, first), lat2 + i,
                           reduced(lng2 + i, some, second), some, out + i);
     }
 }
@@ -174,7 +171,7 @@ void fb_bearing(const double *lat1, const double *lng1, const double *lat2, cons
     double first[BLOCK], second[BLOCK];
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t some = block_at(i, n);
-        CHOOSE(bearing)(lat1 + i, reduced(lng1 + i, some, first), lat2 + i,
+        FB_DISPATCH(bearing, lat1 + i, reduced(lng1 + i, some, first), lat2 + i,
                         reduced(lng2 + i, some, second), some, out + i);
     }
 }
@@ -185,7 +182,7 @@ void fb_destination(const double *lat, const double *lng, const double *bearing,
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t some = block_at(i, n);
         for (size_t k = 0; k < some; k++) turn[k] = metres[i + k] / FB_EARTH_RADIUS * FB_DEGREES;
-        CHOOSE(destination)(lat + i, reduced(lng + i, some, from), reduced(bearing + i, some, way),
+        FB_DISPATCH(destination, lat + i, reduced(lng + i, some, from), reduced(bearing + i, some, way),
                             reduced(turn, some, copies), some, lat_out + i, lng_out + i);
     }
 }

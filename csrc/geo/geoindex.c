@@ -318,19 +318,15 @@ FB_TARGET_AVX2 static inline uint32_t near_avx2(const fb_quads_chunk_t *chunk, c
     return bits;
 }
 #include "geoindex_search.h"
-#define DISPATCH(name, ...) \
-    (fb_cpu_level() >= FB_CPU_AVX2 ? name##_avx2(__VA_ARGS__) : name##_portable(__VA_ARGS__))
-#else
-#define DISPATCH(name, ...) name##_portable(__VA_ARGS__)
 #endif
 
 size_t fb_geoindex_nearest(const fb_quads_t *t, const double *lat, const double *lng, size_t m, size_t k,
                            double most, int64_t *ids, double *metres) {
-    return DISPATCH(nearest, t, lat, lng, m, k, most, ids, metres);
+    return FB_DISPATCH(nearest, t, lat, lng, m, k, most, ids, metres);
 }
 
 fb_status_t fb_geoindex_within(const fb_quads_t *t, const double *lat, const double *lng,
                                const double *metres, size_t m, size_t limit, fb_quads_found_t *found,
                                uint64_t *ends) {
-    return DISPATCH(within, t, lat, lng, metres, m, limit, found, ends);
+    return FB_DISPATCH(within, t, lat, lng, metres, m, limit, found, ends);
 }
