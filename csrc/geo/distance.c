@@ -162,7 +162,7 @@ void fb_haversine(const double *lat1, const double *lng1, const double *lat2, co
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t some = block_at(i, n);
         FB_DISPATCH(haversine, lat1 + i, reduced(lng1 + i, some, first), lat2 + i,
-                          reduced(lng2 + i, some, second), some, out + i);
+                    reduced(lng2 + i, some, second), some, out + i);
     }
 }
 
@@ -172,7 +172,7 @@ void fb_bearing(const double *lat1, const double *lng1, const double *lat2, cons
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t some = block_at(i, n);
         FB_DISPATCH(bearing, lat1 + i, reduced(lng1 + i, some, first), lat2 + i,
-                        reduced(lng2 + i, some, second), some, out + i);
+                    reduced(lng2 + i, some, second), some, out + i);
     }
 }
 
@@ -183,7 +183,7 @@ void fb_destination(const double *lat, const double *lng, const double *bearing,
         const size_t some = block_at(i, n);
         for (size_t k = 0; k < some; k++) turn[k] = metres[i + k] / FB_EARTH_RADIUS * FB_DEGREES;
         FB_DISPATCH(destination, lat + i, reduced(lng + i, some, from), reduced(bearing + i, some, way),
-                            reduced(turn, some, copies), some, lat_out + i, lng_out + i);
+                    reduced(turn, some, copies), some, lat_out + i, lng_out + i);
     }
 }
 
