@@ -1,6 +1,6 @@
 /* Functions of one number, for lanes of H3 geometry: no branch, no table, no libm, the same bits everywhere.
  *
- * They differ from those of sphere.h in their last bits, and take radians of any longitude.
+ * They differ from those of sphere.h in their last bits, and take radians, some thousand too.
  */
 #ifndef FB_GEO_H3_LANES_H
 #define FB_GEO_H3_LANES_H
