@@ -9,6 +9,7 @@ from setuptools import Extension, setup
 
 POLICY = ["fifo", "policy", "shadows", "tinylfu", "sketches/frequency"]
 CACHE = ["cache", "index", "timers", *POLICY]
+RTREE = ["rtree", "rtree_change", "rtree_loose", "rtree_map", "rtree_pack", "rtree_search"]
 H3 = ["h3_geometry", "h3_reference", "h3_tables"]
 # module -> the C sources that it is linked with, besides the library of csrc/core: of its family,
 # or family/name of another one
@@ -40,12 +41,12 @@ MODULES = {
     "geo._h3_index": ["h3_index", *H3],
     "geo._h3_polygon": ["crossing", "h3_polygon", "h3_outline", "h3_index", *H3],
     "geo._s2_cells": ["s2"],
-    "geo._s2_cover": ["s2", "s2_cover"],
+    "geo._s2_cover": ["s2", "s2_cap", "s2_rect", "s2_polygon", "s2_cover"],
     "geo._points": ["quads"],
     "geo.geofence": ["geofence"],
     "geo.geoindex": ["geoindex", "quads", "distance"],
     "geo.quadtree": ["quadtree", "quads"],
-    "geo.rtree": ["rtree"],
+    "geo.rtree": RTREE,
     "limit._local": ["rules"],
     "limit.limiter": ["memory", "rules"],
     "limit.memory": ["memory", "rules"],

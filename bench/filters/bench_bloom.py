@@ -25,7 +25,15 @@ from bench.data import (
     integer_chunks,
     integers,
 )
-from bench.filters.bloom_libraries import PEERS, Bloom, EmptyLoop, Native, Pure, SetFloor
+from bench.filters.bloom_libraries import (
+    PEERS,
+    Bloom,
+    EmptyLoop,
+    Native,
+    Pure,
+    SetFloor,
+    measure_accuracy,
+)
 from bench.model import Record, Timed, Unsupported, expect, work
 
 LIBRARIES = (Native, Pure, *PEERS, SetFloor, EmptyLoop)
@@ -196,13 +204,7 @@ def bench_accuracy(lib: Bloom, record: Record, point: float, quick: bool) -> Non
     """Fill to capacity with random integers, then probe as many others or five times as many."""
     most = SMALL if quick else 1_000_000 if lib.role == "native" else 500_000
     n = min(lib.fill_keys, most)
-    f = lib.create(n, point)
-    lib.update_ints(f, integers(n))
-    present = integers(n)[:20_000]
-    expect(lib.count_ints(f, present) == len(present), "an added key is missing")
-    probes = n * (5 if lib.role == "native" else 1)
-    found = sum(lib.count_ints(f, chunk) for chunk in integer_chunks(probes, stream=1))
-    record(bits=lib.bits(f) / n, rate=found / probes, found=found, keys=n, probes=probes)
+    measure_accuracy(lib, record, n, point)
 
 
 @work(

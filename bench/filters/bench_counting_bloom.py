@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.data import absent_names, city_names, integer_chunks, integers
+from bench.data import absent_names, city_names, integers
+from bench.filters.bloom_libraries import measure_accuracy
 from bench.filters.counting_bloom_libraries import LIBRARIES, Counting
 from bench.model import Record, Timed, expect, work
 
@@ -86,10 +87,4 @@ def bench_add_remove_ints(lib: Counting, timed: Timed, quick: bool) -> None:
 def bench_accuracy(lib: Counting, record: Record, point: float, quick: bool) -> None:
     """Fill to capacity with random integers, then probe others."""
     n = min(lib.fill_keys, SMALL if quick else 1_000_000)
-    f = lib.create(n, point)
-    lib.update_ints(f, integers(n))
-    present = integers(n)[:20_000]
-    expect(lib.count_ints(f, present) == len(present), "an added key is missing")
-    probes = n * (5 if lib.role == "native" else 1)
-    found = sum(lib.count_ints(f, chunk) for chunk in integer_chunks(probes, stream=1))
-    record(bits=lib.bits(f) / n, rate=found / probes, found=found, keys=n, probes=probes)
+    measure_accuracy(lib, record, n, point)

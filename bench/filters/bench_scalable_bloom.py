@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.data import absent_names, city_names, integer_chunks, integers
+from bench.data import absent_names, city_names, integers
 from bench.filters import bloom_libraries as bloom
 from bench.model import Record, Role, Timed, Unsupported, expect, work
 
@@ -184,10 +184,4 @@ def bench_contains_ints(lib: Growing, timed: Timed, quick: bool) -> None:
 def bench_accuracy(lib: Growing, record: Record, point: float, quick: bool) -> None:
     """Fill with 64 times the initial capacity, then probe as many others or five times as many."""
     n = min(lib.fill_keys, SMALL if quick else 640_000)
-    f = lib.create(n, point)
-    lib.update_ints(f, integers(n))
-    present = integers(n)[:20_000]
-    expect(lib.count_ints(f, present) == len(present), "an added key is missing")
-    probes = n * (5 if lib.role == "native" else 1)
-    found = sum(lib.count_ints(f, chunk) for chunk in integer_chunks(probes, stream=1))
-    record(bits=lib.bits(f) / n, rate=found / probes, found=found, keys=n, probes=probes)
+    bloom.measure_accuracy(lib, record, n, point)

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.data import UINT64, city_names
-from bench.model import Library, Role, Unsupported, expect
+from bench.data import UINT64, city_names, integer_chunks, integers
+from bench.model import Library, Record, Role, Unsupported, expect
 
 
 class Bloom(Library):
@@ -420,3 +420,14 @@ class Numba(Bloom):
 
 
 PEERS = (Abloom, Rbloom, PyBloomFilterMmap, FastBloomRs, PyBloomLive, Numba)
+
+
+def measure_accuracy(lib: Bloom, record: Record, n: int, point: float) -> None:
+    """Add n random integers to a new filter, then probe as many others or five times as many."""
+    f = lib.create(n, point)
+    lib.update_ints(f, integers(n))
+    present = integers(n)[:20_000]
+    expect(lib.count_ints(f, present) == len(present), "an added key is missing")
+    probes = n * (5 if lib.role == "native" else 1)
+    found = sum(lib.count_ints(f, chunk) for chunk in integer_chunks(probes, stream=1))
+    record(bits=lib.bits(f) / n, rate=found / probes, found=found, keys=n, probes=probes)

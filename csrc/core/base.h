@@ -62,6 +62,23 @@ FB_INLINE uint64_t fb_read64(const void *p) {
 
 FB_INLINE void fb_write64(void *p, uint64_t v) { memcpy(p, &v, sizeof v); }
 
+/* The bits of a double, and the double of some bits. */
+FB_INLINE uint64_t fb_bits_of(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+FB_INLINE double fb_of_bits(uint64_t bits) {
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Of two numbers; if one is nan it is b. */
+FB_INLINE double fb_min(double a, double b) { return a < b ? a : b; }
+FB_INLINE double fb_max(double a, double b) { return a > b ? a : b; }
+
 FB_INLINE uint64_t fb_rotl64(uint64_t x, unsigned r) { return (x << r) | (x >> (64 - r)); }
 
 FB_INLINE uint32_t fb_swap32(uint32_t x) {

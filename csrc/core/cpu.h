@@ -47,4 +47,12 @@ FB_INLINE int fb_cpu_level(void) {
     return FB_LIKELY(level >= 0) ? level : fb_cpu_detect();
 }
 
+/* Calls a function that is there as name_portable and, on x86-64, name_avx2. */
+#if FB_X86
+#define FB_DISPATCH(name, ...) \
+    (fb_cpu_level() >= FB_CPU_AVX2 ? name##_avx2(__VA_ARGS__) : name##_portable(__VA_ARGS__))
+#else
+#define FB_DISPATCH(name, ...) name##_portable(__VA_ARGS__)
+#endif
+
 #endif

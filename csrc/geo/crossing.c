@@ -12,7 +12,7 @@
  * An end that is within 1e-12 degrees of the other edge's line, a tenth of a micrometre, touches it: four
  * times as much as rounding can do. The pure-Python twin computes the same products, so that it agrees.
  *
- * S2's polygons have edges that are arcs of great circles, which cross where these do not; s2_cover.c
+ * S2's polygons have edges that are arcs of great circles, which cross where these do not; s2_polygon.c
  * seeks their crossings itself, in the cells that it needs anyway.
  *
  * Complexity: O(n) for n edges of an outline such as a coast, and O(1) for each two groups of 4 whose
@@ -44,12 +44,9 @@ typedef struct {
     size_t one, other;    /* the edges found; other < one */
 } search_t;
 
-FB_INLINE double least(double a, double b) { return a < b ? a : b; }
-FB_INLINE double greatest(double a, double b) { return a > b ? a : b; }
-
 FB_INLINE box_t box_of(const edge_t *e, double moved) {
-    const box_t box = {least(e->lat, e->to_lat), least(e->lng, e->to_lng) + moved,
-                       greatest(e->lat, e->to_lat), greatest(e->lng, e->to_lng) + moved};
+    const box_t box = {fb_min(e->lat, e->to_lat), fb_min(e->lng, e->to_lng) + moved,
+                       fb_max(e->lat, e->to_lat), fb_max(e->lng, e->to_lng) + moved};
     return box;
 }
 
@@ -66,12 +63,12 @@ static bool cross(const edge_t *e, const edge_t *f, double moved) {
     const double start = right * (f->lat - e->lat) - up * (f_lng - e->lng);
     const double end = right * (f->to_lat - e->lat) - up * (f_to_lng - e->lng);
     if ((start > 0) == (end > 0)) return false;
-    if (least(fabs(start), fabs(end)) <= TOUCH * greatest(fabs(up), fabs(right))) return false;
+    if (fb_min(fabs(start), fabs(end)) <= TOUCH * fb_max(fabs(up), fabs(right))) return false;
     const double f_up = f->to_lat - f->lat, f_right = f->to_lng - f->lng;
     const double f_start = f_right * (e->lat - f->lat) - f_up * (e->lng - f_lng);
     const double f_end = f_right * (e->to_lat - f->lat) - f_up * (e->to_lng - f_lng);
     return (f_start > 0) != (f_end > 0) &&
-           least(fabs(f_start), fabs(f_end)) > TOUCH * greatest(fabs(f_up), fabs(f_right));
+           fb_min(fabs(f_start), fabs(f_end)) > TOUCH * fb_max(fabs(f_up), fabs(f_right));
 }
 
 /* The edges numbered a < b, or b < a if moved; keeps the first of crossings. */
@@ -150,8 +147,8 @@ static bool set_edges(search_t *s, const double *points, const size_t *ends, siz
 }
 
 static box_t around(const box_t *a, const box_t *b) {
-    const box_t box = {least(a->south, b->south), least(a->west, b->west),
-                       greatest(a->north, b->north), greatest(a->east, b->east)};
+    const box_t box = {fb_min(a->south, b->south), fb_min(a->west, b->west),
+                       fb_max(a->north, b->north), fb_max(a->east, b->east)};
     return box;
 }
 

@@ -36,8 +36,7 @@
 
 enum { BLOCK = 128 };
 
-#define RADIAN 57.29577951308232       /* degrees */
-#define EIGHTH 0.7853981633974483      /* of a turn, radians */
+#define EIGHTH 0.7853981633974483 /* of a turn, radians */
 
 /* ---- functions of one number ------------------------------------------------------------------------ */
 
@@ -77,7 +76,7 @@ FB_INLINE double arc(double y, double x, double eighth, double radian) {
 FB_INLINE double arc_tangent(double y, double x) {
     const double high = fabs(y), wide = fabs(x);
     const double low = high < wide ? high : wide, most = high < wide ? wide : high;
-    const double angle = arc(low, most > 0 ? most : 1.0, 45.0, RADIAN);
+    const double angle = arc(low, most > 0 ? most : 1.0, 45.0, FB_DEGREES);
     const double right = high > wide ? 90.0 - angle : angle;
     const double upper = x < 0 ? 180.0 - right : right;
     return y < 0 ? -upper : upper;
@@ -130,9 +129,9 @@ FB_INLINE void destination_block(const double *restrict lat, const double *restr
 
 #define PARAMETERS                                                                              \
     const double *a, const double *b, const double *c, const double *d, size_t n, double *out
-static void haversine_plain(PARAMETERS) { haversine_block(a, b, c, d, n, out); }
-static void bearing_plain(PARAMETERS) { bearing_block(a, b, c, d, n, out); }
-static void destination_plain(PARAMETERS, double *more) {
+static void haversine_portable(PARAMETERS) { haversine_block(a, b, c, d, n, out); }
+static void bearing_portable(PARAMETERS) { bearing_block(a, b, c, d, n, out); }
+static void destination_portable(PARAMETERS, double *more) {
     destination_block(a, b, c, d, n, out, more);
 }
 #if FB_X86
@@ -141,9 +140,6 @@ FB_TARGET_AVX2 static void bearing_avx2(PARAMETERS) { bearing_block(a, b, c, d, 
 FB_TARGET_AVX2 static void destination_avx2(PARAMETERS, double *more) {
     destination_block(a, b, c, d, n, out, more);
 }
-#define CHOOSE(kernel) (fb_cpu_level() >= FB_CPU_AVX2 ? kernel##_avx2 : kernel##_plain)
-#else
-#define CHOOSE(kernel) kernel##_plain
 #endif
 
 /* ---- batches --------------------------------------------------------------------------------------- */
@@ -165,8 +161,8 @@ void fb_haversine(const double *lat1, const double *lng1, const double *lat2, co
     double first[BLOCK], second[BLOCK];
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t some = block_at(i, n);
-        CHOOSE(haversine)(lat1 + i, reduced(lng1 + i, some, first), lat2 + i,
-                          reduced(lng2 + i, some, second), some, out + i);
+        FB_DISPATCH(haversine, lat1 + i, reduced(lng1 + i, some, first), lat2 + i,
+                    reduced(lng2 + i, some, second), some, out + i);
     }
 }
 
@@ -175,8 +171,8 @@ void fb_bearing(const double *lat1, const double *lng1, const double *lat2, cons
     double first[BLOCK], second[BLOCK];
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t some = block_at(i, n);
-        CHOOSE(bearing)(lat1 + i, reduced(lng1 + i, some, first), lat2 + i,
-                        reduced(lng2 + i, some, second), some, out + i);
+        FB_DISPATCH(bearing, lat1 + i, reduced(lng1 + i, some, first), lat2 + i,
+                    reduced(lng2 + i, some, second), some, out + i);
     }
 }
 
@@ -185,9 +181,9 @@ void fb_destination(const double *lat, const double *lng, const double *bearing,
     double from[BLOCK], way[BLOCK], turn[BLOCK], copies[BLOCK];
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t some = block_at(i, n);
-        for (size_t k = 0; k < some; k++) turn[k] = metres[i + k] / FB_EARTH_RADIUS * RADIAN;
-        CHOOSE(destination)(lat + i, reduced(lng + i, some, from), reduced(bearing + i, some, way),
-                            reduced(turn, some, copies), some, lat_out + i, lng_out + i);
+        for (size_t k = 0; k < some; k++) turn[k] = metres[i + k] / FB_EARTH_RADIUS * FB_DEGREES;
+        FB_DISPATCH(destination, lat + i, reduced(lng + i, some, from), reduced(bearing + i, some, way),
+                    reduced(turn, some, copies), some, lat_out + i, lng_out + i);
     }
 }
 

@@ -29,6 +29,7 @@
 #include <math.h>
 
 #include "cpu.h"
+#include "interleave.h"
 
 enum { BLOCK = 128 };
 
@@ -57,30 +58,11 @@ FB_INLINE uint64_t fixed(double q) {
     return (bits - (uint64_t)(above >= least)) & 0x1ffffffffull;
 }
 
-/* Bit i of x to bit 2 i. */
-FB_INLINE uint64_t spread(uint64_t x) {
-    x = (x | x << 16) & 0x0000ffff0000ffffull;
-    x = (x | x << 8) & 0x00ff00ff00ff00ffull;
-    x = (x | x << 4) & 0x0f0f0f0f0f0f0f0full;
-    x = (x | x << 2) & 0x3333333333333333ull;
-    return (x | x << 1) & 0x5555555555555555ull;
-}
-
-/* Bit 2 i of x to bit i. */
-FB_INLINE uint64_t gather(uint64_t x) {
-    x &= 0x5555555555555555ull;
-    x = (x | x >> 1) & 0x3333333333333333ull;
-    x = (x | x >> 2) & 0x0f0f0f0f0f0f0f0full;
-    x = (x | x >> 4) & 0x00ff00ff00ff00ffull;
-    x = (x | x >> 8) & 0x0000ffff0000ffffull;
-    return (x | x >> 16) & 0x00000000ffffffffull;
-}
-
 /* lng in [-180, 180) */
 FB_INLINE uint64_t code_of(double lat, double lng) {
     uint64_t y = fixed(lat / 90.0);
     y -= y >> 32; /* the pole */
-    return spread(fixed(lng / 180.0)) << 1 | spread(y);
+    return fb_spread_bits(fixed(lng / 180.0)) << 1 | fb_spread_bits(y);
 }
 
 uint64_t fb_geohash_code(double lat, double lng) { return code_of(lat, wrapped(lng)); }
@@ -138,21 +120,21 @@ FB_INLINE void centers_block(const uint64_t *codes, const uint8_t *precisions, s
                              double *lng) {
     for (size_t i = 0; i < n; i++) {
         const uint64_t bits = 5 * (uint64_t)precisions[i], columns = (bits + 1) / 2;
-        const uint64_t x = gather(codes[i] >> 1) >> 2, y = gather(codes[i]) >> 2; /* of 30 bits */
+        const uint64_t x = fb_gather_bits(codes[i] >> 1) >> 2, y = fb_gather_bits(codes[i]) >> 2; /* of 30 bits */
         const uint64_t width = 1ull << (30 - columns), height = 1ull << (30 - (bits - columns));
         lng[i] = degrees_of((int64_t)(2 * x + width) - 1073741824, 180.0);
         lat[i] = degrees_of((int64_t)(2 * y + height) - 1073741824, 90.0);
     }
 }
 
-static bool encode_plain(const double *lat, const double *lng, size_t n, unsigned bits,
+static bool encode_portable(const double *lat, const double *lng, size_t n, unsigned bits,
                          uint64_t *out) {
     return encode_block(lat, lng, n, bits, out);
 }
-static void characters_plain(const uint64_t *codes, size_t n, uint64_t *first, uint64_t *last) {
+static void characters_portable(const uint64_t *codes, size_t n, uint64_t *first, uint64_t *last) {
     characters_block(codes, n, first, last);
 }
-static void centers_plain(const uint64_t *codes, const uint8_t *precisions, size_t n, double *lat,
+static void centers_portable(const uint64_t *codes, const uint8_t *precisions, size_t n, double *lat,
                           double *lng) {
     centers_block(codes, precisions, n, lat, lng);
 }
@@ -170,9 +152,6 @@ FB_TARGET_AVX2 static void centers_avx2(const uint64_t *codes, const uint8_t *pr
                                         double *lat, double *lng) {
     centers_block(codes, precisions, n, lat, lng);
 }
-#define CHOOSE(kernel) (fb_cpu_level() >= FB_CPU_AVX2 ? kernel##_avx2 : kernel##_plain)
-#else
-#define CHOOSE(kernel) kernel##_plain
 #endif
 
 /* ---- batches -------------------------------------------------------------------------------------- */
@@ -181,10 +160,10 @@ void fb_geohash_encode(const double *lat, const double *lng, size_t n, unsigned 
                        uint64_t *out) {
     for (size_t i = 0; i < n; i += BLOCK) {
         const size_t some = n - i < BLOCK ? n - i : BLOCK;
-        if (FB_LIKELY(CHOOSE(encode)(lat + i, lng + i, some, bits, out + i))) continue;
+        if (FB_LIKELY(FB_DISPATCH(encode, lat + i, lng + i, some, bits, out + i))) continue;
         double copies[BLOCK];
         for (size_t k = 0; k < some; k++) copies[k] = wrapped(lng[i + k]);
-        (void)CHOOSE(encode)(lat + i, copies, some, bits, out + i);
+        (void)FB_DISPATCH(encode, lat + i, copies, some, bits, out + i);
     }
 }
 
@@ -193,7 +172,7 @@ void fb_geohash_encode(const double *lat, const double *lng, size_t n, unsigned 
 static void write_block(const uint64_t *codes, size_t n, size_t precision, char *out,
                         const char *end) {
     uint64_t first[BLOCK], last[BLOCK];
-    CHOOSE(characters)(codes, n, first, last);
+    FB_DISPATCH(characters, codes, n, first, last);
     for (size_t i = 0; i < n; i++, out += precision) {
         if (FB_LIKELY(end - out >= 16)) {
             fb_write64(out, first[i]);
@@ -257,7 +236,7 @@ void fb_geohash_center(uint64_t code, unsigned precision, double *lat, double *l
 
 void fb_geohash_centers(const uint64_t *codes, const uint8_t *precisions, size_t n, double *lat,
                         double *lng) {
-    CHOOSE(centers)(codes, precisions, n, lat, lng);
+    FB_DISPATCH(centers, codes, precisions, n, lat, lng);
 }
 
 /* ---- rows and columns ------------------------------------------------------------------------------ */
@@ -267,13 +246,13 @@ static unsigned column_bits(unsigned precision) { return (5 * precision + 1) / 2
 static unsigned row_bits(unsigned precision) { return 5 * precision / 2; }
 
 static uint64_t code_at(uint64_t column, uint64_t row, unsigned precision) {
-    return spread(column << (32 - column_bits(precision))) << 1 |
-           spread(row << (32 - row_bits(precision)));
+    return fb_spread_bits(column << (32 - column_bits(precision))) << 1 |
+           fb_spread_bits(row << (32 - row_bits(precision)));
 }
 
 void fb_geohash_bounds(uint64_t code, unsigned precision, double box[4]) {
     const int64_t half = 1073741824;
-    const int64_t x = (int64_t)(gather(code >> 1) >> 2), y = (int64_t)(gather(code) >> 2);
+    const int64_t x = (int64_t)(fb_gather_bits(code >> 1) >> 2), y = (int64_t)(fb_gather_bits(code) >> 2);
     box[0] = degrees_of(2 * x - half, 180.0);
     box[1] = degrees_of(2 * y - half, 90.0);
     box[2] = degrees_of(2 * (x + (1ll << (30 - column_bits(precision)))) - half, 180.0);
@@ -284,8 +263,8 @@ size_t fb_geohash_neighbors(uint64_t code, unsigned precision,
                             uint64_t out[FB_GEOHASH_NEIGHBORS]) {
     static const int8_t east[] = {0, 1, 1, 1, 0, -1, -1, -1}, north[] = {1, 1, 0, -1, -1, -1, 0, 1};
     const uint64_t columns = 1ull << column_bits(precision), rows = 1ull << row_bits(precision);
-    const uint64_t x = gather(code >> 1) >> (32 - column_bits(precision));
-    const uint64_t y = gather(code) >> (32 - row_bits(precision));
+    const uint64_t x = fb_gather_bits(code >> 1) >> (32 - column_bits(precision));
+    const uint64_t y = fb_gather_bits(code) >> (32 - row_bits(precision));
     size_t n = 0;
     for (size_t k = 0; k < FB_GEOHASH_NEIGHBORS; k++) {
         const uint64_t row = y + (uint64_t)(int64_t)north[k]; /* beyond a pole: rows, or wrapped below 0 */

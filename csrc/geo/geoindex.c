@@ -33,8 +33,6 @@
 
 enum { CELLS = 1 << FB_QUADS_DEPTH, FACES = 6, CAPACITY = 32 };
 
-#define RADIANS 0.017453292519943295
-#define HALF_TURN 3.141592653589793
 #define SLACK 1e-6
 
 /* ---- cells ---------------------------------------------------------------------------------------------- */
@@ -70,7 +68,7 @@ static void place(const fb_quads_t *t, fb_quads_point_t *point) {
     (void)t;
     point->a += 0.0; /* 0.0 for -0.0 */
     point->b = wrapped(point->b) + 0.0;
-    const double lat = point->a * RADIANS, lng = point->b * RADIANS, wide = cos(lat);
+    const double lat = point->a * FB_RADIANS, lng = point->b * FB_RADIANS, wide = cos(lat);
     const spot_t spot = spot_of(wide * cos(lng), wide * sin(lng), sin(lat));
     memcpy(point->c, spot.c, sizeof spot.c);
     point->cx = spot.cx;
@@ -127,7 +125,7 @@ fb_status_t fb_geoindex_begin(fb_quads_t *t, uint64_t seed) {
 /* The square of the longest chord, in radii, that can be worth a look for points within `metres`. */
 static float chord_bound(double metres) {
     const double half = metres / (2.0 * FB_EARTH_RADIUS);
-    if (!(half < HALF_TURN / 2)) return 9.0f;
+    if (!(half < FB_PI / 2)) return 9.0f;
     const double chord = 2.0 * sin(half) * (1.0 + SLACK) + SLACK;
     return (float)(chord * chord * (1.0 + SLACK));
 }
@@ -320,19 +318,15 @@ FB_TARGET_AVX2 static inline uint32_t near_avx2(const fb_quads_chunk_t *chunk, c
     return bits;
 }
 #include "geoindex_search.h"
-#define DISPATCH(name, ...) \
-    (fb_cpu_level() >= FB_CPU_AVX2 ? name##_avx2(__VA_ARGS__) : name##_portable(__VA_ARGS__))
-#else
-#define DISPATCH(name, ...) name##_portable(__VA_ARGS__)
 #endif
 
 size_t fb_geoindex_nearest(const fb_quads_t *t, const double *lat, const double *lng, size_t m, size_t k,
                            double most, int64_t *ids, double *metres) {
-    return DISPATCH(nearest, t, lat, lng, m, k, most, ids, metres);
+    return FB_DISPATCH(nearest, t, lat, lng, m, k, most, ids, metres);
 }
 
 fb_status_t fb_geoindex_within(const fb_quads_t *t, const double *lat, const double *lng,
                                const double *metres, size_t m, size_t limit, fb_quads_found_t *found,
                                uint64_t *ends) {
-    return DISPATCH(within, t, lat, lng, metres, m, limit, found, ends);
+    return FB_DISPATCH(within, t, lat, lng, metres, m, limit, found, ends);
 }

@@ -46,6 +46,10 @@ FB_INLINE bool fb_h3_is_pentagon_base(int base) {
     return (base < 64 ? low >> base : high >> (base & 63)) & 1;
 }
 
+FB_INLINE bool fb_h3_is_pentagon(uint64_t cell) {
+    return fb_h3_is_pentagon_base(fb_h3_base_cell(cell)) && fb_h3_used_digits(cell) == 0;
+}
+
 /* Digits (all 15, 0 where unused) turned counter-clockwise by 60 degrees, `turns` (0 to 5) times. 180 degrees
  * is the complement of digits that are not 0; 120 degrees is a rotation of the three bits. */
 FB_INLINE uint64_t fb_h3_turned(uint64_t digits, unsigned turns) {

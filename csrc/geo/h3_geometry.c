@@ -39,81 +39,11 @@
 #include <math.h>
 
 #include "cpu.h"
+#include "h3_lanes.h"
 
 enum { BLOCK = 128 };
 
-static const double RADIANS = 0.017453292519943295;
-static const double DEGREES = 57.29577951308232;
-static const double PI = 3.141592653589793;
-static const double ROUND = 6755399441055744.0; /* 1.5 * 2^52: adding it rounds to an integer */
-
 #define LIMIT 11529602 /* 2 * 7^8: how far the sides of a face are at resolution 16 */
-
-/* ---- functions of one lane --------------------------------------------------------------------- */
-
-FB_INLINE double rounded(double x) { return (x + ROUND) - ROUND; }
-
-FB_INLINE uint64_t bits_of(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-FB_INLINE double of_bits(uint64_t bits) {
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-/* a if `which`, else b; by masks, since compilers would make branches of it. */
-FB_INLINE double choose(bool which, double a, double b) {
-    const uint64_t mask = 0 - (uint64_t)which;
-    return of_bits((bits_of(a) & mask) | (bits_of(b) & ~mask));
-}
-
-FB_INLINE double larger(double a, double b) { return a > b ? a : b; }
-FB_INLINE double smaller(double a, double b) { return a < b ? a : b; }
-
-/* Sine and cosine of up to some thousand radians, to 1e-15: the remainder by pi/2, and Taylor's series. */
-FB_INLINE void sine_cosine(double angle, double *sine, double *cosine) {
-    const double shifted = angle * 0.6366197723675814 + ROUND;
-    const double k = shifted - ROUND;
-    const uint64_t quadrant = bits_of(shifted);
-    const double x = (angle - k * 1.5707963267341256) - k * 6.077100506506192e-11;
-    const double z = x * x;
-    const double z2 = z * z, z4 = z2 * z2; /* in pairs, which wait less than Horner's scheme */
-    double s = (-1.0 / 6 + z * (1.0 / 120)) + z2 * (-1.0 / 5040 + z * (1.0 / 362880));
-    s += z4 * ((-1.0 / 39916800 + z * (1.0 / 6227020800)) - z2 * (1.0 / 1307674368000));
-    s = x + x * z * s;
-    double c = (-0.5 + z * (1.0 / 24)) + z2 * (-1.0 / 720 + z * (1.0 / 40320));
-    c += z4 * ((-1.0 / 3628800 + z * (1.0 / 479001600)) +
-               z2 * (-1.0 / 87178291200 + z * (1.0 / 20922789888000)));
-    c = 1.0 + z * c;
-    const uint64_t swap = 0 - (quadrant & 1), sb = bits_of(s), cb = bits_of(c);
-    *sine = of_bits(((cb & swap) | (sb & ~swap)) ^ (quadrant & 2) << 62);
-    *cosine = of_bits(((sb & swap) | (cb & ~swap)) ^ ((quadrant + 1) & 2) << 62);
-}
-
-/* The angle of (x, y) in degrees: an octant is brought to |t| <= tan(pi/8), where a polynomial that
- * interpolates atan(t)/t at Chebyshev's points is exact to 1e-17. */
-FB_INLINE double angle_of(double y, double x) {
-    const double ax = fabs(x), ay = fabs(y);
-    const bool steep = ay > ax;
-    const double small = choose(steep, ax, ay), big = choose(steep, ay, ax);
-    const bool folded = small > big * 0.41421356237309503;
-    const double t =
-        choose(folded, small - big, small) / (choose(folded, small + big, big) + 1e-300);
-    const double z = t * t;
-    const double z2 = z * z, z4 = z2 * z2; /* in pairs, as above */
-    double p = (-0.05035019199400293 + z * 0.037963116386953384) + z2 * -0.017803024570372427;
-    p = ((-0.09090896797060963 + z * 0.07692045115329452) + z2 * (-0.0666294933513016 + z * 0.058468600441315986)) + z4 * p;
-    p = ((-0.3333333333333312 + z * 0.19999999999940807) + z2 * (-0.142857142792419 + z * 0.11111110744504495)) + z4 * p;
-    double r = t + (t * z) * p;
-    r = choose(folded, PI / 4 + r, r);
-    r = choose(steep, PI / 2 - r, r);
-    r = choose(x < 0, PI - r, r);
-    return of_bits(bits_of(r * DEGREES) | (bits_of(y) & 1ull << 63));
-}
 
 /* ---- points to cells --------------------------------------------------------------------------- */
 
@@ -146,26 +76,26 @@ FB_INLINE uint64_t nearest_face(double x, double y, double z, bool *sure) {
     const double d0 = ap + (G2 * aq - G1 * ar);
     const double d1 = ar + (G2 * ap - G1 * aq);
     const double d2 = aq + (G2 * ar - G1 * ap);
-    *sure = smaller(smaller(smaller(ap, aq), smaller(ar, fabs(d0))),
-                    smaller(fabs(d1), fabs(d2))) > 1e-13;
-    return (bits_of(p) >> 63 | bits_of(q) >> 63 << 1 | bits_of(r) >> 63 << 2) |
-           (bits_of(d0) >> 63 << 3 | bits_of(d1) >> 63 << 4 | bits_of(d2) >> 63 << 5);
+    *sure = fb_min(fb_min(fb_min(ap, aq), fb_min(ar, fabs(d0))),
+                    fb_min(fabs(d1), fabs(d2))) > 1e-13;
+    return (fb_bits_of(p) >> 63 | fb_bits_of(q) >> 63 << 1 | fb_bits_of(r) >> 63 << 2) |
+           (fb_bits_of(d0) >> 63 << 3 | fb_bits_of(d1) >> 63 << 4 | fb_bits_of(d2) >> 63 << 5);
 }
 
 /* The lattice point nearest to a place; returns whether it is sure. */
 FB_INLINE bool nearest_point(double x, double y, double scale, double *out_a,
                              double *out_b) {
     const double b = y * 1.1547005383792515, a = x + 0.5 * b, q = a - b;
-    double ra = rounded(a), rb = rounded(b);
-    const double rq = rounded(q);
+    double ra = fb_h3_rounded(a), rb = fb_h3_rounded(b);
+    const double rq = fb_h3_rounded(q);
     const double ea = fabs(ra - a), eb = fabs(rb - b), eq = fabs(rq - q);
     const double other_a = rq + rb, other_b = ra - rq;
     const bool worst_a = (ea > eb) & (ea > eq), worst_b = !worst_a & (eb > eq);
-    ra = choose(worst_a, other_a, ra);
-    rb = choose(worst_b, other_b, rb);
+    ra = fb_h3_choose(worst_a, other_a, ra);
+    rb = fb_h3_choose(worst_b, other_b, rb);
     const double fa = a - ra, fb = b - rb;
     const double d0 = fabs(fa - 2 * fb), d1 = fabs(fa + fb), d2 = fabs(2 * fa - fb);
-    const double m = larger(larger(d0, d1), d2);
+    const double m = fb_max(fb_max(d0, d1), d2);
     const double h = fabs(x) + fabs(y);
     *out_a = ra;
     *out_b = rb;
@@ -176,9 +106,9 @@ FB_INLINE bool nearest_point(double x, double y, double scale, double *out_a,
 static const double FAR_LNG = 10000;
 
 FB_INLINE void point_at(double lat, double lng, double *x, double *y, double *z) {
-    const double angles[2] = {lat * RADIANS, choose(fabs(lng) > FAR_LNG, 0, lng) * RADIANS};
+    const double angles[2] = {lat * FB_RADIANS, fb_h3_choose(fabs(lng) > FAR_LNG, 0, lng) * FB_RADIANS};
     double s[2], c[2];
-    for (int n = 0; n < 2; n++) sine_cosine(angles[n], &s[n], &c[n]);
+    for (int n = 0; n < 2; n++) fb_h3_sine_cosine(angles[n], &s[n], &c[n]);
     *x = c[0] * c[1];
     *y = c[0] * s[1];
     *z = s[0];
@@ -220,17 +150,17 @@ FB_INLINE void cells_of_points(const double *restrict lats, const double *restri
         unsure[i] |= (uint64_t)!nearest_point(x, y, scale, &as[i], &bs[i]);
         sums[i] = 0;
     }
-    double weight = of_bits((1023 + 3 * (uint64_t)(FB_H3_MAX_RES - grid->res)) << 52);
+    double weight = fb_of_bits((1023 + 3 * (uint64_t)(FB_H3_MAX_RES - grid->res)) << 52);
     for (int level = grid->res; level > 0; level--, weight *= 8) {
         const bool odd = level % 2 == 1;
         const double aa = odd ? 3 : 2, ab = odd ? -1 : 1, ba = odd ? 1 : -1, bb = odd ? 2 : 3;
         const double ca = odd ? 2 : 3, cb = odd ? 1 : -1, da = odd ? -1 : 1, db = odd ? 3 : 2;
         for (size_t i = 0; i < n; i++) {
             const double a = as[i], b = bs[i];
-            const double u = rounded((a * aa + b * ab) * (1.0 / 7));
-            const double v = rounded((a * ba + b * bb) * (1.0 / 7));
+            const double u = fb_h3_rounded((a * aa + b * ab) * (1.0 / 7));
+            const double v = fb_h3_rounded((a * ba + b * bb) * (1.0 / 7));
             const double step = 4 * (a - (u * ca + v * cb)) + 2 * (b - (u * da + v * db));
-            sums[i] += choose(step < 0, step + 7, step) * weight;
+            sums[i] += fb_h3_choose(step < 0, step + 7, step) * weight;
             as[i] = u;
             bs[i] = v;
         }
@@ -303,7 +233,7 @@ FB_INLINE void direction(int32_t face, int32_t side, double a, double b, double 
 FB_INLINE void latlng_of(const double v[3], double *lat, double *lng) {
     const double y[2] = {v[2], v[1]}, x[2] = {sqrt(v[0] * v[0] + v[1] * v[1]), v[0]};
     double angles[2];
-    for (int n = 0; n < 2; n++) angles[n] = angle_of(y[n], x[n]);
+    for (int n = 0; n < 2; n++) angles[n] = fb_h3_angle_of(y[n], x[n]);
     *lat = angles[0];
     *lng = angles[1];
 }
@@ -342,10 +272,6 @@ FB_INLINE place_t moved(int32_t face, int32_t side, int32_t a, int32_t b) {
     return place;
 }
 
-static bool is_pentagon(uint64_t cell) {
-    return fb_h3_is_pentagon_base(fb_h3_base_cell(cell)) && fb_h3_used_digits(cell) == 0;
-}
-
 typedef struct {
     int32_t face, side;
     double a, b;
@@ -377,7 +303,7 @@ static size_t corners_of(uint64_t cell, corner_t corners[FB_H3_MAX_CORNERS]) {
         b = a;
         a = turned;
     }
-    if (is_pentagon(cell)) { /* each corner is on a face of its own */
+    if (fb_h3_is_pentagon(cell)) { /* each corner is on a face of its own */
         static const int around[5] = {6, 2, 3, 5, 4};
         corner_t last = {0, 0, 0, 0};
         for (int v = 0; v < 5; v++) {
@@ -488,7 +414,8 @@ FB_INLINE void count_corners(const uint64_t *restrict cells, size_t n, int64_t *
         }
         corner_t corners[FB_H3_MAX_CORNERS];
         const bool cut = res % 2 == 1 && farthest > 0 && least < 0;
-        counts[i] = FB_UNLIKELY(cut || is_pentagon(cells[i])) ? (int64_t)corners_of(cells[i], corners) : 6;
+        const bool other = FB_UNLIKELY(cut || fb_h3_is_pentagon(cells[i]));
+        counts[i] = other ? (int64_t)corners_of(cells[i], corners) : 6;
     }
 }
 
@@ -520,7 +447,7 @@ static double area_of(uint64_t cell) {
         im = re * y + im * x;
         re = next;
     }
-    return 2 * RADIANS * angle_of(im, re);
+    return 2 * FB_RADIANS * fb_h3_angle_of(im, re);
 }
 
 /* ---- batches ----------------------------------------------------------------------------------- */

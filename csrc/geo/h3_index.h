@@ -23,10 +23,6 @@ FB_INLINE uint64_t fb_h3_center_child(uint64_t cell, int res) {
     return fb_h3_with_res(cell, res) & ~opened;
 }
 
-FB_INLINE bool fb_h3_is_pentagon(uint64_t cell) {
-    return fb_h3_is_pentagon_base(fb_h3_base_cell(cell)) && fb_h3_used_digits(cell) == 0;
-}
-
 /* How many descendants a cell has at a resolution that is not coarser. */
 uint64_t fb_h3_children_size(uint64_t cell, int res);
 

@@ -11,9 +11,6 @@
 
 #include <math.h>
 
-static const double PI_2 = 6.283185307179586;
-static const double AP7_ANGLE = 0.3334731722518321; /* asin(sqrt(3/28)) */
-
 typedef struct {
     int32_t a, b;
 } place_t;
@@ -86,11 +83,6 @@ static face_place_t place_of(uint64_t cell) {
     return moved;
 }
 
-static double within_turn(double angle) {
-    if (angle < 0) return angle + PI_2;
-    return angle >= PI_2 ? angle - PI_2 : angle;
-}
-
 static fb_h3_point_t unproject(int face, double x, double y, int res, bool corners) {
     double r = sqrt(x * x + y * y), v[3];
     const double *c = fb_h3_face_centers[face];
@@ -102,8 +94,8 @@ static fb_h3_point_t unproject(int face, double x, double y, int res, bool corne
     for (int n = 0; n < res; n++) r *= 0.37796447300922725;
     if (corners) r *= 0.3333333333333333;
     r = atan(r * 0.381966011250105);
-    if (res % 2 == 1) theta = within_turn(theta + AP7_ANGLE);
-    theta = within_turn(fb_h3_face_azimuths[face] - theta);
+    if (res % 2 == 1) theta = fb_h3_within_turn(theta + FB_H3_AP7_ANGLE);
+    theta = fb_h3_within_turn(fb_h3_face_azimuths[face] - theta);
     const double n = cos(theta), e = sin(theta), s = sin(r), u = cos(r);
     for (int d = 0; d < 3; d++)
         v[d] = (n * fb_h3_face_north[face][d] + e * fb_h3_face_east[face][d]) * s + u * c[d];

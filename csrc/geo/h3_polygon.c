@@ -26,13 +26,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "h3_box.h"
 #include "h3_index.h"
-#include "h3_outline.h"
 
-static const double RADIANS = 0.017453292519943295;
-static const double PI = 3.141592653589793;
-static const double PI_2 = 6.283185307179586;
-static const double HALF_PI = 1.5707963267948966;
 static const double EPSILON = 2.220446049250313e-16;
 
 /* Points nearer to an edge are done exactly; far above the error of fb_h3_centers, which grows towards
@@ -50,16 +46,10 @@ static const double EDGES[16] = {
 /* Descendants are within 1.06 of it (1.0524 is the sum of the series of steps to the children). */
 static const double REACH = 1.2;
 
-typedef fb_h3_point_t point_t;
-
 typedef struct {
-    double south, west, north, east; /* across the antimeridian if east < west */
-} box_t;
-
-typedef struct {
-    const point_t *points;
+    const fb_h3_point_t *points;
     size_t n;
-    box_t box;
+    fb_h3_box_t box;
     int turn;      /* 1: western longitudes are moved */
     bool cut;      /* has points west of its box: those at longitude 0 */
 } ring_t;
@@ -75,7 +65,7 @@ static const uint32_t BARRIER = UINT32_MAX;
 typedef struct {
     ring_t *rings;
     size_t n_rings;
-    point_t *points;
+    fb_h3_point_t *points;
     edge_t *edges;
     size_t n_edges;
     uint32_t *strips; /* edges by strip, those of strip s at starts[s] up to starts[s + 1] */
@@ -94,105 +84,33 @@ typedef struct {
     bool no_memory;
 } fill_t;
 
-/* ---- boxes --------------------------------------------------------------------------------------- */
-
-static bool box_contains(const box_t *box, point_t p) {
-    if (!(box->south <= p.lat && p.lat <= box->north)) return false;
-    if (box->east < box->west) return p.lng >= box->west || p.lng <= box->east;
-    return box->west <= p.lng && p.lng <= box->east;
-}
-
-/* Western longitudes moved east (1), or eastern ones west (-1). */
-static double moved(double lng, int turn) {
-    if (turn > 0) return lng < 0 ? lng + PI_2 : lng;
-    return turn < 0 && lng > 0 ? lng - PI_2 : lng;
-}
-
-static double wrapped(double lng) {
-    if (lng > PI) return lng - PI_2;
-    return lng < -PI ? lng + PI_2 : lng;
-}
-
-/* How to move the longitudes of two boxes, so that both are without a gap. */
-static void turns_of(const box_t *a, const box_t *b, int *a_turn, int *b_turn) {
-    const bool a_crosses = a->east < a->west, b_crosses = b->east < b->west;
-    const bool east = a->west - b->east < b->west - a->east;
-    *a_turn = !a_crosses ? 0 : b_crosses || east ? 1 : -1;
-    *b_turn = !b_crosses ? 0 : a_crosses || !east ? 1 : -1;
-}
-
-static bool overlaps(const box_t *a, const box_t *b) {
-    int s, t;
-    turns_of(a, b, &s, &t);
-    return a->south <= b->north && b->south <= a->north &&
-           moved(a->west, s) <= moved(b->east, t) && moved(b->west, t) <= moved(a->east, s);
-}
-
-static bool within(const box_t *a, const box_t *b) {
-    int s, t;
-    turns_of(a, b, &s, &t);
-    return b->south <= a->south && a->north <= b->north &&
-           moved(b->west, t) <= moved(a->west, s) && moved(a->east, s) <= moved(b->east, t);
-}
-
-/* A box around the same middle, cut off at the poles. */
-static box_t scaled(box_t box, double scale) {
-    const double width = box.east - box.west + (box.east < box.west ? PI_2 : 0);
-    const double height = box.north - box.south;
-    const double more_lng = (width * scale - width) / 2, more_lat = (height * scale - height) / 2;
-    const double south = box.south - more_lat, north = box.north + more_lat;
-    const box_t larger = {south > -HALF_PI ? south : -HALF_PI, wrapped(box.west - more_lng),
-                          north < HALF_PI ? north : HALF_PI, wrapped(box.east + more_lng)};
-    return larger;
-}
-
-/* The box around a ring of points. */
-static box_t box_around(const point_t *points, size_t n) {
-    const double inf = (double)INFINITY;
-    box_t box = {inf, inf, -inf, -inf};
-    double west = inf, east = -inf; /* least positive, largest negative */
-    bool crosses = false;
-    for (size_t i = 0; i < n; i++) {
-        const double lat = points[i].lat, lng = points[i].lng;
-        if (lat < box.south) box.south = lat;
-        if (lat > box.north) box.north = lat;
-        if (lng < box.west) box.west = lng;
-        if (lng > box.east) box.east = lng;
-        if (lng > 0 && lng < west) west = lng;
-        if (lng < 0 && lng > east) east = lng;
-        crosses |= fabs(lng - points[i + 1 < n ? i + 1 : 0].lng) > PI;
-    }
-    if (crosses) {
-        box.west = west;
-        box.east = east;
-    }
-    return box;
-}
-
 /* ---- points inside ------------------------------------------------------------------------------- */
 
-static bool ring_contains(const ring_t *ring, point_t p) {
-    if (!box_contains(&ring->box, p)) return false;
-    double lat = p.lat, lng = moved(p.lng, ring->turn);
+/* The ends of an edge of a ring, the southern one first. */
+FB_INLINE void ends_of(const ring_t *ring, size_t i, fb_h3_point_t *low, fb_h3_point_t *high) {
+    const fb_h3_point_t start = ring->points[i], end = ring->points[i + 1 < ring->n ? i + 1 : 0];
+    *low = start.lat > end.lat ? end : start;
+    *high = start.lat > end.lat ? start : end;
+}
+
+static bool ring_contains(const ring_t *ring, fb_h3_point_t p) {
+    if (!fb_h3_box_contains(&ring->box, p)) return false;
+    double lat = p.lat, lng = fb_h3_moved(p.lng, ring->turn);
     bool inside = false;
     for (size_t i = 0; i < ring->n; i++) {
-        point_t low = ring->points[i], high = ring->points[i + 1 < ring->n ? i + 1 : 0];
-        if (low.lat > high.lat) {
-            const point_t other = low;
-            low = high;
-            high = other;
-        }
+        fb_h3_point_t low, high;
+        ends_of(ring, i, &low, &high);
         if (lat == low.lat || lat == high.lat) lat += EPSILON;
         if (!(low.lat <= lat && lat <= high.lat)) continue;
-        const double start = moved(low.lng, ring->turn), end = moved(high.lng, ring->turn);
+        const double start = fb_h3_moved(low.lng, ring->turn), end = fb_h3_moved(high.lng, ring->turn);
         if (lng == start || lng == end) lng -= EPSILON;
         const double part = (lat - low.lat) / (high.lat - low.lat);
-        inside ^= moved(start + (end - start) * part, ring->turn) > lng;
+        inside ^= fb_h3_moved(start + (end - start) * part, ring->turn) > lng;
     }
     return inside;
 }
 
-static bool exactly_inside(const fill_t *f, point_t p) {
+static bool exactly_inside(const fill_t *f, fb_h3_point_t p) {
     if (!ring_contains(&f->rings[0], p)) return false;
     for (size_t r = 1; r < f->n_rings; r++)
         if (ring_contains(&f->rings[r], p)) return false;
@@ -200,21 +118,21 @@ static bool exactly_inside(const fill_t *f, point_t p) {
 }
 
 /* 1 inside, 0 outside, -1 not sure. */
-static int probably_inside(const fill_t *f, point_t p) {
+static int probably_inside(const fill_t *f, fb_h3_point_t p) {
     if (fabs(p.lat) > STEEP) return -1;
     const double at = (p.lat - f->south) * f->per_strip;
     if (!(at >= 0 && p.lat <= f->north)) return 0;
     const size_t s = at < (double)f->n_strips ? (size_t)at : f->n_strips - 1;
     bool inside = false;
     uint32_t ring = 0;
-    double lng = moved(p.lng, f->rings[0].turn);
+    double lng = fb_h3_moved(p.lng, f->rings[0].turn);
     for (size_t i = f->starts[s]; i < f->starts[s + 1]; i++) {
         const edge_t *e = &f->edges[f->strips[i]];
         if (e->ring != ring) { /* the outer ring, or a hole, is done */
             if (inside != (ring == 0)) return 0;
             inside = false;
             ring = e->ring;
-            lng = moved(p.lng, f->rings[ring].turn);
+            lng = fb_h3_moved(p.lng, f->rings[ring].turn);
         }
         const double up = p.lat - e->lat;
         if (up < -NEAR || up > e->rise + NEAR) continue;
@@ -234,7 +152,7 @@ static int probably_inside(const fill_t *f, point_t p) {
 }
 
 /* `cell`: whose centre the point is, found in the fast way; 0 if it is exact. */
-static bool is_inside(const fill_t *f, point_t p, uint64_t cell) {
+static bool is_inside(const fill_t *f, fb_h3_point_t p, uint64_t cell) {
     const int answer = probably_inside(f, p);
     if (answer >= 0) return answer;
     return exactly_inside(f, cell != 0 ? fb_h3_reference_center(cell) : p);
@@ -248,14 +166,14 @@ typedef struct {
 
 /* The zone of latitude and longitude that all descendants of a cell are in (in the mode
  * FB_H3_BBOX_OVERLAP, with the boxes around them). */
-static zone_t zone_of(const fill_t *f, point_t center, int res) {
+static zone_t zone_of(const fill_t *f, fb_h3_point_t center, int res) {
     const double slack = 1e-11, reach = REACH * EDGES[res];
     const double more = f->mode == FB_H3_BBOX_OVERLAP ? 1.5 * EDGES[f->res] : 0;
     const double top = fabs(center.lat) + reach;
-    zone_t zone = {center.lat, 0, reach + more + slack, PI + slack};
-    if (top + more < HALF_PI - 1e-6) {
+    zone_t zone = {center.lat, 0, reach + more + slack, FB_PI + slack};
+    if (top + more < FB_PI / 2 - 1e-6) {
         const double wide = asin(sin(reach) / cos(center.lat)) + more / cos(top) + slack;
-        if (wide < PI) {
+        if (wide < FB_PI) {
             zone.lng = center.lng;
             zone.wide = wide;
         }
@@ -275,9 +193,9 @@ static bool edge_is_near(const edge_t *e, const zone_t *zone) {
     if (fabs(up) > zone->high + 0.5 * e->rise) return false;
     const double right = e->lng + 0.5 * e->run - zone->lng;
     if (zone->wide + 0.5 * fabs(e->run) < 1)
-        return meets(e, zone, up, right > PI ? right - PI_2 : right < -PI ? right + PI_2 : right);
-    return meets(e, zone, up, right) || meets(e, zone, up, right - PI_2) ||
-           meets(e, zone, up, right + PI_2);
+        return meets(e, zone, up, fb_h3_wrapped(right));
+    return meets(e, zone, up, right) || meets(e, zone, up, right - 2 * FB_PI) ||
+           meets(e, zone, up, right + 2 * FB_PI);
 }
 
 /* Whether the box around the outer ring meets a zone. */
@@ -286,7 +204,7 @@ static bool outer_is_near(const fill_t *f, const zone_t *zone) {
     const double wide = zone->wide + 0.5 * e->run;
     const double right = fabs(e->lng + 0.5 * e->run - zone->lng);
     return fabs(e->lat + 0.5 * e->rise - zone->lat) <= zone->high + 0.5 * e->rise &&
-           (right <= wide || fabs(right - PI_2) <= wide);
+           (right <= wide || fabs(right - 2 * FB_PI) <= wide);
 }
 
 /* Put those of the n edges at `from` of the stack that are near a zone behind them; returns how many. */
@@ -314,32 +232,30 @@ static size_t keep_near(fill_t *f, size_t from, size_t n, const zone_t *zone) {
 /* ---- cells that an edge may touch ---------------------------------------------------------------- */
 
 /* The box around a cell, larger by a factor; around a pole it is a disk. */
-static box_t cell_box(const fill_t *f, uint64_t cell, double scale) {
+static fb_h3_box_t cell_box(const fill_t *f, uint64_t cell, double scale) {
     const int res = fb_h3_res(cell);
-    box_t box;
+    fb_h3_box_t box;
     if (res == 0) {
-        point_t corners[FB_H3_MAX_CORNERS];
-        box = box_around(corners, fb_h3_reference_boundary(cell, corners));
+        fb_h3_point_t corners[FB_H3_MAX_CORNERS];
+        box = fb_h3_box_around(corners, fb_h3_reference_boundary(cell, corners));
     } else {
-        const point_t p = fb_h3_reference_center(cell);
+        const fb_h3_point_t p = fb_h3_reference_center(cell);
         const double high = EDGES[res], wide = high * (1 / cos(p.lat));
-        const box_t simple = {p.lat - high, p.lng - wide, p.lat + high, p.lng + wide};
+        const fb_h3_box_t simple = {p.lat - high, p.lng - wide, p.lat + high, p.lng + wide};
         box = simple;
     }
-    box = scaled(box, scale);
-    if (cell == f->poles[res][0]) box.north = HALF_PI;
-    if (cell == f->poles[res][1]) box.south = -HALF_PI;
-    if (box.north == HALF_PI || box.south == -HALF_PI) {
-        box.west = -PI;
-        box.east = PI;
+    box = fb_h3_box_scaled(box, scale);
+    if (cell == f->poles[res][0]) box.north = FB_PI / 2;
+    if (cell == f->poles[res][1]) box.south = -FB_PI / 2;
+    if (box.north == FB_PI / 2 || box.south == -FB_PI / 2) {
+        box.west = -FB_PI;
+        box.east = FB_PI;
     }
     return box;
 }
 
-static double latest(double a, double b) { return a > b ? a : b; }
-
 /* Whether two lines, which are not parallel, have a point in common. */
-static bool meet(point_t a, point_t b, point_t c, point_t d) {
+static bool meet(fb_h3_point_t a, fb_h3_point_t b, fb_h3_point_t c, fb_h3_point_t d) {
     const double down = d.lat - c.lat, right = d.lng - c.lng;
     const double det = right * (b.lat - a.lat) - down * (b.lng - a.lng);
     if (det == 0) return false;
@@ -350,26 +266,26 @@ static bool meet(point_t a, point_t b, point_t c, point_t d) {
 }
 
 /* Whether one of the n edges near, which are of one ring, meets a boundary that is in a box. */
-static bool ring_crosses(const fill_t *f, const uint32_t *near, size_t n, const point_t *boundary,
-                         size_t corners, const box_t *box) {
+static bool ring_crosses(const fill_t *f, const uint32_t *near, size_t n, const fb_h3_point_t *boundary,
+                         size_t corners, const fb_h3_box_t *box) {
     const ring_t *ring = &f->rings[f->edges[near[0]].ring];
-    if (!overlaps(&ring->box, box)) return false;
+    if (!fb_h3_box_overlaps(&ring->box, box)) return false;
     int s, t;
-    turns_of(&ring->box, box, &s, &t);
-    const double west = moved(box->west, t), east = moved(box->east, t);
-    point_t line[FB_H3_MAX_CORNERS + 1];
+    fb_h3_box_turns(&ring->box, box, &s, &t);
+    const double west = fb_h3_moved(box->west, t), east = fb_h3_moved(box->east, t);
+    fb_h3_point_t line[FB_H3_MAX_CORNERS + 1];
     for (size_t c = 0; c <= corners; c++) {
         line[c] = boundary[c < corners ? c : 0];
-        line[c].lng = moved(line[c].lng, t);
+        line[c].lng = fb_h3_moved(line[c].lng, t);
     }
     for (size_t i = 0; i < n; i++) {
         const uint32_t at = f->edges[near[i]].at;
         if (at == BARRIER) continue;
-        point_t a = ring->points[at], b = ring->points[at + 1 < ring->n ? at + 1 : 0];
-        a.lng = moved(a.lng, s);
-        b.lng = moved(b.lng, s);
-        if (!(latest(a.lat, b.lat) > box->south && -latest(-a.lat, -b.lat) < box->north &&
-              latest(a.lng, b.lng) > west && -latest(-a.lng, -b.lng) < east))
+        fb_h3_point_t a = ring->points[at], b = ring->points[at + 1 < ring->n ? at + 1 : 0];
+        a.lng = fb_h3_moved(a.lng, s);
+        b.lng = fb_h3_moved(b.lng, s);
+        if (!(fb_max(a.lat, b.lat) > box->south && -fb_max(-a.lat, -b.lat) < box->north &&
+              fb_max(a.lng, b.lng) > west && -fb_max(-a.lng, -b.lng) < east))
             continue;
         for (size_t c = 0; c < corners; c++)
             if (meet(a, b, line[c], line[c + 1])) return true;
@@ -385,7 +301,7 @@ static size_t same_ring(const fill_t *f, const uint32_t *near, size_t n) {
 }
 
 static bool polygon_crosses(const fill_t *f, const uint32_t *near, size_t n,
-                            const point_t *boundary, size_t corners, const box_t *box) {
+                            const fb_h3_point_t *boundary, size_t corners, const fb_h3_box_t *box) {
     for (size_t i = 0, k; i < n; i += k) {
         k = same_ring(f, near + i, n - i);
         if (ring_crosses(f, near + i, k, boundary, corners, box)) return true;
@@ -394,8 +310,8 @@ static bool polygon_crosses(const fill_t *f, const uint32_t *near, size_t n,
 }
 
 /* Whether all of a cell is in the polygon. */
-static bool cell_is_inside(const fill_t *f, const uint32_t *near, size_t n, const point_t *boundary,
-                           size_t corners, const box_t *box) {
+static bool cell_is_inside(const fill_t *f, const uint32_t *near, size_t n, const fb_h3_point_t *boundary,
+                           size_t corners, const fb_h3_box_t *box) {
     if (!is_inside(f, boundary[0], 0)) return false;
     const ring_t outline = {boundary, corners, *box, box->east < box->west ? 1 : 0, false};
     for (size_t i = 0, k; i < n; i += k) {
@@ -407,21 +323,21 @@ static bool cell_is_inside(const fill_t *f, const uint32_t *near, size_t n, cons
     return true;
 }
 
-static bool cell_belongs(const fill_t *f, uint64_t cell, point_t center, const uint32_t *near,
+static bool cell_belongs(const fill_t *f, uint64_t cell, fb_h3_point_t center, const uint32_t *near,
                          size_t n) {
     if (f->mode != FB_H3_FULL && (cell == f->first || is_inside(f, center, cell))) return true;
-    point_t boundary[FB_H3_MAX_CORNERS];
+    fb_h3_point_t boundary[FB_H3_MAX_CORNERS];
     const size_t corners = fb_h3_reference_boundary(cell, boundary);
-    box_t box = cell_box(f, cell, 1.1);
+    fb_h3_box_t box = cell_box(f, cell, 1.1);
     if (f->mode == FB_H3_FULL) return cell_is_inside(f, near, n, boundary, corners, &box);
     if (polygon_crosses(f, near, n, boundary, corners, &box)) return true;
     if (f->mode == FB_H3_OVERLAP) return false;
     if (cell_is_inside(f, near, n, boundary, corners, &box)) return true;
     box = cell_box(f, cell, 1.4);
-    if (!overlaps(&f->rings[0].box, &box)) return false;
-    const point_t around[4] = {
+    if (!fb_h3_box_overlaps(&f->rings[0].box, &box)) return false;
+    const fb_h3_point_t around[4] = {
         {box.north, box.east}, {box.north, box.west}, {box.south, box.west}, {box.south, box.east}};
-    return within(&f->rings[0].box, &box) || is_inside(f, around[0], 0) ||
+    return fb_h3_box_within(&f->rings[0].box, &box) || is_inside(f, around[0], 0) ||
            polygon_crosses(f, near, n, around, 4, &box);
 }
 
@@ -450,7 +366,7 @@ static void emit(fill_t *f, uint64_t cell) {
     f->n += (size_t)more;
 }
 
-static void examine(fill_t *f, uint64_t cell, point_t center, size_t from, size_t n);
+static void examine(fill_t *f, uint64_t cell, fb_h3_point_t center, size_t from, size_t n);
 
 /* Examine up to 128 cells of one resolution, against n edges at `from` of the stack. */
 static void examine_all(fill_t *f, const uint64_t *cells, size_t n_cells, size_t from, size_t n) {
@@ -458,13 +374,13 @@ static void examine_all(fill_t *f, const uint64_t *cells, size_t n_cells, size_t
     fb_h3_centers(cells, n_cells, lats, lngs);
     const bool leaves = fb_h3_res(cells[0]) == f->res && f->mode == FB_H3_CENTER;
     for (size_t i = 0; i < n_cells && !f->no_memory; i++) {
-        const point_t center = {lats[i] * RADIANS, lngs[i] * RADIANS};
+        const fb_h3_point_t center = {lats[i] * FB_RADIANS, lngs[i] * FB_RADIANS};
         if (!leaves) examine(f, cells[i], center, from, n);
         else if (is_inside(f, center, cells[i])) emit(f, cells[i]);
     }
 }
 
-static void examine(fill_t *f, uint64_t cell, point_t center, size_t from, size_t n) {
+static void examine(fill_t *f, uint64_t cell, fb_h3_point_t center, size_t from, size_t n) {
     const int res = fb_h3_res(cell);
     const zone_t zone = zone_of(f, center, res);
     if (res == 0 && (f->n_rings == 1 || f->mode == FB_H3_CENTER) && !outer_is_near(f, &zone)) return;
@@ -479,8 +395,8 @@ static void examine(fill_t *f, uint64_t cell, point_t center, size_t from, size_
         return;
     }
     if (f->mode != FB_H3_CENTER) { /* as the library does, which matters near the poles */
-        const box_t box = cell_box(f, cell, 1.4);
-        if (!overlaps(&f->rings[0].box, &box)) return;
+        const fb_h3_box_t box = cell_box(f, cell, 1.4);
+        if (!fb_h3_box_overlaps(&f->rings[0].box, &box)) return;
     }
     uint64_t children[7];
     const uint64_t *end = fb_h3_children(cell, res + 1, children);
@@ -493,26 +409,22 @@ static void examine(fill_t *f, uint64_t cell, point_t center, size_t from, size_
 static void set_rings(fill_t *f, const double *points, const size_t *ends) {
     const size_t total = ends[f->n_rings - 1];
     for (size_t i = 0; i < total; i++) {
-        f->points[i].lat = points[2 * i] * RADIANS;
-        f->points[i].lng = points[2 * i + 1] * RADIANS;
+        f->points[i].lat = points[2 * i] * FB_RADIANS;
+        f->points[i].lng = points[2 * i + 1] * FB_RADIANS;
     }
     for (size_t r = 0; r < f->n_rings; r++) {
         ring_t *ring = &f->rings[r];
         const size_t begin = r > 0 ? ends[r - 1] : 0;
         ring->points = f->points + begin;
         ring->n = ends[r] - begin;
-        ring->box = box_around(ring->points, ring->n);
+        ring->box = fb_h3_box_around(ring->points, ring->n);
         ring->turn = ring->box.east < ring->box.west;
         ring->cut = false;
         for (size_t i = 0; i < ring->n; i++) {
-            point_t low = ring->points[i], high = ring->points[i + 1 < ring->n ? i + 1 : 0];
-            if (low.lat > high.lat) {
-                const point_t other = low;
-                low = high;
-                high = other;
-            }
-            low.lng = moved(low.lng, ring->turn);
-            high.lng = moved(high.lng, ring->turn);
+            fb_h3_point_t low, high;
+            ends_of(ring, i, &low, &high);
+            low.lng = fb_h3_moved(low.lng, ring->turn);
+            high.lng = fb_h3_moved(high.lng, ring->turn);
             ring->cut |= ring->turn && low.lng < ring->box.west;
             const edge_t edge = {low.lat, low.lng, high.lat - low.lat, high.lng - low.lng,
                                  (uint32_t)r, (uint32_t)i};
@@ -526,18 +438,18 @@ static void set_rings(fill_t *f, const double *points, const size_t *ends) {
     }
     double west = f->edges[0].lng, east = west;
     for (size_t i = 0; i < f->rings[0].n; i++) { /* as moved */
-        const double lng = moved(f->points[i].lng, f->rings[0].turn);
-        west = lng < west ? lng : west;
-        east = lng > east ? lng : east;
+        const double lng = fb_h3_moved(f->points[i].lng, f->rings[0].turn);
+        west = fb_min(lng, west);
+        east = fb_max(lng, east);
     }
-    const box_t *box = &f->rings[0].box;
+    const fb_h3_box_t *box = &f->rings[0].box;
     const edge_t around = {box->south, west, box->north - box->south, east - west, 0, BARRIER};
     f->around = around;
     f->south = box->south;
     f->north = box->north;
     for (size_t r = 1; r < f->n_rings; r++) {
-        f->south = f->rings[r].box.south < f->south ? f->rings[r].box.south : f->south;
-        f->north = f->rings[r].box.north > f->north ? f->rings[r].box.north : f->north;
+        f->south = fb_min(f->rings[r].box.south, f->south);
+        f->north = fb_max(f->rings[r].box.north, f->north);
     }
     f->south -= 1e-9;
     f->north += 1e-9;

@@ -9,18 +9,9 @@
  * order of the operations, and the C library's sin, cos, tan, acos and atan2, are part of the answer.
  * The fast way (h3_geometry.c) comes here when it is too near a border to be sure.
  */
-#include "h3_geometry.h"
+#include "h3_outline.h"
 
 #include <math.h>
-
-static const double PI_2 = 6.283185307179586;
-static const double RADIANS = 0.017453292519943295;
-static const double AP7_ANGLE = 0.3334731722518321; /* asin(sqrt(3/28)) */
-
-static double within_turn(double angle) {
-    if (angle < 0) return angle + PI_2;
-    return angle >= PI_2 ? angle - PI_2 : angle;
-}
 
 static double dot(const double *a, const double *b) {
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
@@ -49,8 +40,8 @@ static int project(const double p[3], int res, double *x, double *y) {
     const double scale = size > 0 ? 1 / size : 0;
     for (int d = 0; d < 3; d++) t[d] *= scale;
     const double azimuth = atan2(dot(t, fb_h3_face_east[face]), dot(t, fb_h3_face_north[face]));
-    double theta = within_turn(fb_h3_face_azimuths[face] - within_turn(azimuth));
-    if (res % 2 == 1) theta = within_turn(theta - AP7_ANGLE);
+    double theta = fb_h3_within_turn(fb_h3_face_azimuths[face] - fb_h3_within_turn(azimuth));
+    if (res % 2 == 1) theta = fb_h3_within_turn(theta - FB_H3_AP7_ANGLE);
     double r = tan(angle) * 2.618033988749896;
     for (int n = 0; n < res; n++) r *= 2.6457513110645907;
     *x = r * cos(theta);
@@ -88,8 +79,8 @@ static void nearest_point(double x, double y, int64_t *a, int64_t *b) {
 }
 
 uint64_t fb_h3_reference_cell(double lat, double lng, int res) {
-    lat *= RADIANS;
-    lng *= RADIANS;
+    lat *= FB_RADIANS;
+    lng *= FB_RADIANS;
     const double r = cos(lat);
     const double p[3] = {cos(lng) * r, sin(lng) * r, sin(lat)};
     double x, y;

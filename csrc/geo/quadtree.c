@@ -264,31 +264,27 @@ FB_TARGET_AVX2 static inline uint32_t squares_to_avx2(const fb_quads_chunk_t *ch
     return bits;
 }
 #include "quadtree_search.h"
-#define DISPATCH(name, ...) \
-    (fb_cpu_level() >= FB_CPU_AVX2 ? name##_avx2(__VA_ARGS__) : name##_portable(__VA_ARGS__))
-#else
-#define DISPATCH(name, ...) name##_portable(__VA_ARGS__)
 #endif
 
 fb_status_t fb_quadtree_query(const fb_quads_t *t, const double box[4], fb_quads_found_t *found) {
-    return DISPATCH(query, t, box, found);
+    return FB_DISPATCH(query, t, box, found);
 }
 
 fb_status_t fb_quadtree_within(const fb_quads_t *t, double x, double y, double r, fb_quads_found_t *found) {
-    return DISPATCH(within, t, x, y, r, found);
+    return FB_DISPATCH(within, t, x, y, r, found);
 }
 
 fb_status_t fb_quadtree_query_many(const fb_quads_t *t, const double *boxes, size_t m,
                                    fb_quads_found_t *found, uint64_t *ends) {
-    return DISPATCH(query_many, t, boxes, m, found, ends);
+    return FB_DISPATCH(query_many, t, boxes, m, found, ends);
 }
 
 fb_status_t fb_quadtree_within_many(const fb_quads_t *t, const double *x, const double *y,
                                     const double *r, size_t m, fb_quads_found_t *found, uint64_t *ends) {
-    return DISPATCH(within_many, t, x, y, r, m, found, ends);
+    return FB_DISPATCH(within_many, t, x, y, r, m, found, ends);
 }
 
 size_t fb_quadtree_nearest(const fb_quads_t *t, const double *x, const double *y, size_t m, size_t k,
                            double most, int64_t *ids, double *distances) {
-    return DISPATCH(nearest, t, x, y, m, k, fb_square_bound(most), ids, distances);
+    return FB_DISPATCH(nearest, t, x, y, m, k, fb_square_bound(most), ids, distances);
 }

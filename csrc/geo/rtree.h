@@ -1,4 +1,4 @@
-/* An R-tree of boxes in the plane: packed along a Hilbert curve, or cut with room and changed by copying paths.
+/* An R-tree of boxes in the plane: packed along a Hilbert curve, or loose and changed by copying paths.
  *
  * A tree is a set of nodes and a row of views. A view is the tree as it was between two changes: what a
  * search needs, and nothing that a change touches. So any number of threads search, each in the view it
@@ -52,7 +52,7 @@ typedef struct {
     size_t n, max;
 } fb_rtree_found_t;
 
-/* ---- build ----------------------------------------------------------------------------------- */
+/* ---- build ---------------------------------------------------------------------------------- */
 
 /* Number of nodes of a packed tree of n boxes; SIZE_MAX if that is more than a tree can have. */
 size_t fb_rtree_nodes(size_t n);
@@ -76,7 +76,7 @@ bool fb_rtree_packed(const fb_rtree_node_t *nodes, size_t n);
 /* Whether the ids of n packed boxes are all different. FB_NO_MEMORY. */
 fb_status_t fb_rtree_distinct(const fb_rtree_node_t *nodes, size_t n, bool *distinct);
 
-/* ---- tree and views -------------------------------------------------------------------------- */
+/* ---- tree and views ------------------------------------------------------------------------- */
 
 /* A tree over `nodes`, a packed tree of n boxes, to be searched but not changed; with
  * `owned` it frees them (by fb_free_zeroed) in the end. NULL if there is no memory. */
@@ -91,7 +91,7 @@ void fb_rtree_view_drop(fb_rtree_view_t *view);
 /* Bytes of memory, those of `nodes` included, that the tree takes. */
 size_t fb_rtree_bytes(const fb_rtree_t *tree);
 
-/* ---- changes: one thread at a time ----------------------------------------------------------- */
+/* ---- changes: one thread at a time ---------------------------------------------------------- */
 
 /* Makes what it takes to tell whether an id is there. O(n) the first time, then nothing. */
 fb_status_t fb_rtree_prepare(fb_rtree_t *tree);
@@ -112,7 +112,7 @@ bool fb_rtree_has(const fb_rtree_t *tree, int64_t id);
 fb_status_t fb_rtree_insert(fb_rtree_t *tree, int64_t id, const fb_rtree_box_t *box, bool held);
 fb_status_t fb_rtree_remove(fb_rtree_t *tree, int64_t id, bool held);
 
-/* ---- searches: any number of threads, in views ----------------------------------------------- */
+/* ---- searches: any number of threads, in views ---------------------------------------------- */
 
 /* All boxes of a view, in any order: ids, and rows of four if `boxes` is not NULL. */
 void fb_rtree_items(const fb_rtree_view_t *view, int64_t *ids, double *boxes);

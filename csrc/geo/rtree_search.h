@@ -1,4 +1,4 @@
-/* Searches of rtree.c, compiled once for every dispatch level: it defines LEVEL(name), TARGET, and
+/* Searches of rtree_search.c, compiled once for every dispatch level: it defines LEVEL(name), TARGET, and
  *   hits(node, box)                       bit mask of the entries that meet the box
  *   measure(node, x, y, bound, squares)   squared distances of all entries to a point; bit mask of the
  *                                         entries that are not empty and not further than `bound`
@@ -35,7 +35,7 @@ TARGET static fb_status_t LEVEL(query)(const fb_rtree_view_t *view, const fb_rtr
 TARGET static fb_status_t LEVEL(query_many)(const fb_rtree_view_t *view, const double *boxes, size_t m,
                                             fb_rtree_found_t *found, uint64_t *ends) {
     for (size_t i = 0; i < m; i++) {
-        const fb_rtree_box_t box = box_at(boxes, i);
+        const fb_rtree_box_t box = fb_rtree_box_at(boxes, i);
         const fb_status_t status = LEVEL(query)(view, &box, found);
         if (status != FB_OK) return status;
         ends[i] = found->n;
@@ -68,7 +68,7 @@ TARGET static int64_t LEVEL(count)(const fb_rtree_view_t *view, const fb_rtree_b
 TARGET static void LEVEL(count_many)(const fb_rtree_view_t *view, const double *boxes, size_t m,
                                      int64_t *counts) {
     for (size_t i = 0; i < m; i++) {
-        const fb_rtree_box_t box = box_at(boxes, i);
+        const fb_rtree_box_t box = fb_rtree_box_at(boxes, i);
         counts[i] = LEVEL(count)(view, &box);
     }
 }
@@ -83,7 +83,7 @@ TARGET static fb_status_t LEVEL(join)(const fb_rtree_view_t *a, uint64_t at_a, f
     if (ref_level(at_a) == 0 && ref_level(at_b) == 0) {
         for (bits = LEVEL(hits)(node_a, &box_b); bits; bits &= bits - 1) {
             const unsigned slot = lowest(bits);
-            const fb_rtree_box_t box = entry_box(node_a, slot);
+            const fb_rtree_box_t box = fb_rtree_entry_box(node_a, slot);
             if (found->max - found->n < FB_RTREE_FAN && !more_room(found)) return FB_NO_MEMORY;
             for (uint32_t met = LEVEL(hits)(node_b, &box); met; met &= met - 1) {
                 found->ids[found->n] = node_a->of.ids[slot];
@@ -93,14 +93,14 @@ TARGET static fb_status_t LEVEL(join)(const fb_rtree_view_t *a, uint64_t at_a, f
     } else if (ref_level(at_a) >= ref_level(at_b)) {
         for (bits = LEVEL(hits)(node_a, &box_b); bits && status == FB_OK; bits &= bits - 1) {
             const unsigned slot = lowest(bits);
-            status = LEVEL(join)(a, child_of(a, node_a, at_a, slot), entry_box(node_a, slot), b, at_b,
+            status = LEVEL(join)(a, child_of(a, node_a, at_a, slot), fb_rtree_entry_box(node_a, slot), b, at_b,
                                  box_b, found);
         }
     } else {
         for (bits = LEVEL(hits)(node_b, &box_a); bits && status == FB_OK; bits &= bits - 1) {
             const unsigned slot = lowest(bits);
             status = LEVEL(join)(a, at_a, box_a, b, child_of(b, node_b, at_b, slot),
-                                 entry_box(node_b, slot), found);
+                                 fb_rtree_entry_box(node_b, slot), found);
         }
     }
     return status;

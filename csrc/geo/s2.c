@@ -31,35 +31,17 @@
 #include <stdlib.h>
 
 #include "cpu.h"
+#include "geo/interleave.h"
 #include "geo/sphere.h"
 
 enum { SIZE = 1 << FB_S2_MAX_LEVEL, BLOCK = 128 };
 
-#define PI 3.14159265358979323846
 #define GUARD 4e-6 /* leaves */
 
 /* ---- words of 30 levels, the top level at bit 29 ---- */
 
 #define LEVELS 0x3fffffffu
 #define SECOND 0x15555555u /* the levels 1, 3, 5, ..., at which S and V are exchanged */
-
-/* Spreads 32 bits to the even bits of 64, and back. */
-FB_INLINE uint64_t spread(uint64_t x) {
-    x = (x | x << 16) & 0x0000ffff0000ffffu;
-    x = (x | x << 8) & 0x00ff00ff00ff00ffu;
-    x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fu;
-    x = (x | x << 2) & 0x3333333333333333u;
-    return (x | x << 1) & 0x5555555555555555u;
-}
-
-FB_INLINE uint32_t gather(uint64_t x) {
-    x &= 0x5555555555555555u;
-    x = (x | x >> 1) & 0x3333333333333333u;
-    x = (x | x >> 2) & 0x0f0f0f0f0f0f0f0fu;
-    x = (x | x >> 4) & 0x00ff00ff00ff00ffu;
-    x = (x | x >> 8) & 0x0000ffff0000ffffu;
-    return (uint32_t)(x | x >> 16);
-}
 
 /* The upper bits of the positions of all levels; the lower ones are i ^ j. */
 FB_INLINE uint32_t hilbert(uint32_t i, uint32_t j, uint32_t face) {
@@ -85,7 +67,7 @@ FB_INLINE uint32_t hilbert(uint32_t i, uint32_t j, uint32_t face) {
 }
 
 FB_INLINE uint64_t leaf_of(uint32_t face, uint32_t i, uint32_t j) {
-    return (uint64_t)face << 61 | spread(hilbert(i, j, face)) << 2 | spread(i ^ j) << 1 | 1;
+    return (uint64_t)face << 61 | fb_spread_bits(hilbert(i, j, face)) << 2 | fb_spread_bits(i ^ j) << 1 | 1;
 }
 
 /* Bit k of the result: whether an odd number of the bits k and above are 1. */
@@ -101,7 +83,8 @@ typedef struct {
 
 static place_t place_of(uint64_t cell) {
     const uint32_t face = (uint32_t)(cell >> 61);
-    const uint32_t high = gather(cell >> 2) & LEVELS, low = gather(cell >> 1) & LEVELS;
+    const uint32_t high = (uint32_t)fb_gather_bits(cell >> 2) & LEVELS;
+    const uint32_t low = (uint32_t)fb_gather_bits(cell >> 1) & LEVELS;
     const uint32_t exchanged = parities_above((~(high ^ low) & LEVELS) | (face & 1) << 30) >> 1;
     const uint32_t mirrored = parities_above(high & low) >> 1;
     const int32_t size = SIZE >> fb_s2_level(cell);
@@ -114,15 +97,15 @@ static place_t place_of(uint64_t cell) {
 
 void fb_s2_point(double lat, double lng, double point[3]) {
     if (fabs(lng) > 180) lng = remainder(lng, 360);
-    const double phi = PI / 180 * lat, theta = PI / 180 * lng, cosine = cos(phi);
+    const double phi = FB_PI / 180 * lat, theta = FB_PI / 180 * lng, cosine = cos(phi);
     point[0] = cos(theta) * cosine;
     point[1] = sin(theta) * cosine;
     point[2] = sin(phi);
 }
 
 static void point_latlng(const double p[3], double *lat, double *lng) {
-    *lat = 180 / PI * atan2(p[2] + 0.0, sqrt(p[0] * p[0] + p[1] * p[1]));
-    *lng = 180 / PI * atan2(p[1] + 0.0, p[0] + 0.0);
+    *lat = 180 / FB_PI * atan2(p[2] + 0.0, sqrt(p[0] * p[0] + p[1] * p[1]));
+    *lng = 180 / FB_PI * atan2(p[1] + 0.0, p[0] + 0.0);
 }
 
 /* The face of the largest coordinate. */
@@ -261,7 +244,7 @@ FB_INLINE void block(const double *lat, const double *lng, size_t n, int level, 
     for (size_t k = 0; k < n; k++) face[k] = (uint32_t)fb_bits_of(on_face[k] + FB_ROUNDER) & 7;
     for (size_t k = 0; k < n; k++) high[k] = hilbert(i[k], j[k], face[k]);
     for (size_t k = 0; k < n; k++) {
-        const uint64_t position = spread(high[k]) << 2 | spread(i[k] ^ j[k]) << 1;
+        const uint64_t position = fb_spread_bits(high[k]) << 2 | fb_spread_bits(i[k] ^ j[k]) << 1;
         cells[k] = (((uint64_t)face[k] << 61 | position) & (0 - bit)) | bit;
     }
     for (size_t k = 0; k < n; k++) most = most > doubt[k] ? most : doubt[k];

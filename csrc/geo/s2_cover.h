@@ -1,5 +1,5 @@
 /* Coverings: the few S2 cells that together hold a cap, a rectangle or a polygon of the sphere.
- * How they are found is told at the top of s2_cover.c.
+ * How they are found is told at the top of s2_cover.c, and of s2_cap.c, s2_rect.c and s2_polygon.c.
  */
 #ifndef FB_GEO_S2_COVER_H
 #define FB_GEO_S2_COVER_H

@@ -8,20 +8,10 @@
 
 #include "base.h"
 
+#define FB_PI 3.141592653589793
 #define FB_RADIANS 0.017453292519943295 /* in a degree */
+#define FB_DEGREES 57.29577951308232    /* in a radian */
 #define FB_ROUNDER 6755399441055744.0   /* 1.5 * 2^52: adding it leaves no room for a fraction */
-
-FB_INLINE uint64_t fb_bits_of(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-FB_INLINE double fb_of_bits(uint64_t bits) {
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
 
 /* |degrees| is 1e9 or less. */
 FB_INLINE void fb_sincos_degrees(double degrees, double *sine, double *cosine) {

@@ -65,24 +65,12 @@ static const uint64_t SLOT_MASK = (1ull << SLOT_BITS) - 1;
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-FB_INLINE double number(uint64_t value) {
-    double x;
-    memcpy(&x, &value, sizeof x);
-    return x;
-}
-
-FB_INLINE uint64_t value_of(double x) {
-    uint64_t value;
-    memcpy(&value, &x, sizeof value);
-    return value;
-}
-
 FB_INLINE uint64_t plus(uint64_t a, uint64_t b, bool decays) {
-    return decays ? value_of(number(a) + number(b)) : a + b;
+    return decays ? fb_bits_of(fb_of_bits(a) + fb_of_bits(b)) : a + b;
 }
 
 FB_INLINE uint64_t weighed(uint64_t count, double weight, bool decays) {
-    return decays ? value_of((double)count * weight) : count;
+    return decays ? fb_bits_of((double)count * weight) : count;
 }
 
 uint64_t fb_topk_plus(const fb_topk_t *t, uint64_t a, uint64_t b) { return plus(a, b, t->decays); }
@@ -92,7 +80,7 @@ uint64_t fb_topk_weighed(const fb_topk_t *t, uint64_t count, double weight) {
 }
 
 /* 2^n for n in [-1022, 1023]. */
-static double power_of_two(int n) { return number((uint64_t)(n + 1023) << 52); }
+static double power_of_two(int n) { return fb_of_bits((uint64_t)(n + 1023) << 52); }
 
 double fb_topk_weight(uint64_t age, uint64_t half_life) {
     static const double sixteenths[16] = {
@@ -417,7 +405,7 @@ void fb_topk_estimate_keys(const fb_topk_t *t, fb_keys_cursor_t keys, uint64_t s
     while ((n = fb_keys_next(&keys, seed, hashes, FB_KEYS_SLICE)) > 0) {
         for (size_t i = 0; i < n; i++) out[i] = estimate(t, hashes[i]);
         if (t->decays)
-            for (size_t i = 0; i < n; i++) out[i] = value_of(number(out[i]) / weight);
+            for (size_t i = 0; i < n; i++) out[i] = fb_bits_of(fb_of_bits(out[i]) / weight);
         out += n;
     }
 }
@@ -469,7 +457,7 @@ void fb_topk_rank(const fb_topk_t *t, fb_topk_ranked_t *out, uint32_t first) {
 /* ---- whole summaries ------------------------------------------------------------------------- */
 
 FB_INLINE uint64_t times(uint64_t value, double factor, bool decays) {
-    return decays ? value_of(number(value) * factor) : value;
+    return decays ? fb_bits_of(fb_of_bits(value) * factor) : value;
 }
 
 void fb_topk_merge(fb_topk_t *t, const fb_topk_t *other, double factor, fb_topk_ranked_t *room) {
@@ -515,7 +503,7 @@ bool fb_topk_celled(const fb_topk_t *t) {
 bool fb_topk_load(fb_topk_t *t, uint64_t total, const uint64_t *cells,
                   const fb_topk_counter_t *counters, uint32_t n) {
     /* As words: neither negative numbers nor what is not finite is below a positive number. */
-    const uint64_t most = t->decays ? value_of(power_of_two(MOST_BITS)) : FB_TOPK_MAX_TOTAL;
+    const uint64_t most = t->decays ? fb_bits_of(power_of_two(MOST_BITS)) : FB_TOPK_MAX_TOTAL;
     const uint64_t limit = t->decays ? most : total;
     if (total > most) return false;
     for (uint64_t i = 0; cells != NULL && i < t->n_cells; i++) {
@@ -540,8 +528,8 @@ bool fb_topk_load(fb_topk_t *t, uint64_t total, const uint64_t *cells,
 
 /* A value after so many halvings, or 0 if that is as good as nothing. */
 static uint64_t faded(uint64_t value, double factor) {
-    const double x = number(value) * factor;
-    return x < power_of_two(-FB_TOPK_HALVINGS) ? 0 : value_of(x);
+    const double x = fb_of_bits(value) * factor;
+    return x < power_of_two(-FB_TOPK_HALVINGS) ? 0 : fb_bits_of(x);
 }
 
 uint32_t fb_topk_fade(fb_topk_t *t, uint64_t halvings, uint32_t *kept) {

@@ -1,6 +1,6 @@
 """An R-tree in plain Python: a dict of boxes that is searched from end to end.
 
-What is serialised is the packed tree of csrc/geo/rtree.c, which depends on the boxes alone.
+What is serialised is the packed tree of csrc/geo/rtree_pack.c, which depends on the boxes alone.
 """
 
 from __future__ import annotations
