@@ -163,9 +163,9 @@ cdef class Entries:
     @cython.final
     cdef object look(self, object key)
     @cython.final
-    cdef object put(self, object key, object value, int64_t life, const fb_set_t *how, tuple tags, object flight)
+    cdef int put(self, object key, object value) except -1
     @cython.final
-    cdef bint put_plainly(self, object key, uint64_t h, object value)
+    cdef object put_as(self, object key, object value, int64_t life, const fb_set_t *how, tuple tags, object flight)
     @cython.final
     cdef object put_in_full(self, object key, uint64_t h, object value, int64_t life, const fb_set_t *how,
                             tuple tags, object flight)

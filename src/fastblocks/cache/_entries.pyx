@@ -374,8 +374,9 @@ cdef class Entries:
         return value
 
     @cython.final
-    cdef inline bint put_plainly(self, object key, uint64_t h, object value):
-        """What `put_in_full` would do, if nothing else is to be done; False if nothing has been done."""
+    cdef int put(self, object key, object value) except -1:
+        """What `put_as` does by default. Here, in short, if nothing else is to be done than to store a value."""
+        cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         cdef PyObject *key_out = NULL
         cdef PyObject *value_out = NULL
         cdef uint64_t entered = 0
@@ -391,13 +392,16 @@ cdef class Entries:
                 self.changes += entered
         Py_XDECREF(key_out)
         Py_XDECREF(value_out)
-        return done
+        if not done:
+            self.put_in_full(key, h, value, BY_DEFAULT, &SET, (), None)
+        return 0
 
     @cython.final
-    cdef object put(self, object key, object value, int64_t life, const fb_set_t *how, tuple tags, object flight):
-        cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
-        if how == &SET and life == BY_DEFAULT and not tags and self.put_plainly(key, h, value):
+    cdef object put_as(self, object key, object value, int64_t life, const fb_set_t *how, tuple tags, object flight):
+        if how == &SET and life == BY_DEFAULT and not tags:
+            self.put(key, value)
             return value
+        cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         return self.put_in_full(key, h, value, life, how, tags, flight)
 
     @cython.final

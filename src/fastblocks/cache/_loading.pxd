@@ -3,7 +3,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
-from ._entries cimport Entries, fb_age_t
+from ._entries cimport FB_CACHE_NEVER, Entries, fb_age_t
 
 cdef extern from "Python.h":
     object fb_call "PyObject_Call"(object function, object args, PyObject *kwargs)
@@ -27,6 +27,8 @@ cdef class Flight:
 cdef object load(Entries cache, object key, uint64_t changes, object loader, object args, PyObject *kwargs)
 
 # Whether an entry that was hit is to be loaded anew.
-cdef bint due(Entries cache, const fb_age_t *age) except -1
 cdef inline bint aged(Entries cache, const fb_age_t *age) except -1:
-    return cache.core.timed and due(cache, age)
+    if not cache.core.timed or (cache.refresh == FB_CACHE_NEVER and cache.early is None):
+        return False
+    return due(cache, age)
+cdef bint due(Entries cache, const fb_age_t *age) except -1

@@ -106,7 +106,7 @@ cdef object load(Entries cache, object key, uint64_t changes, object loader, obj
             if PyCoro_CheckExact(value):
                 flights.check_value(value)
             how.load = took = max(now_ns(cache._timer) - began, 0)
-            cache.put(key, value, BY_DEFAULT, &how, (), flight)
+            cache.put_as(key, value, BY_DEFAULT, &how, (), flight)
             flight.loaded = value
     except BaseException as error:
         try:

@@ -29,7 +29,7 @@ cdef object MISSING = caches.MISSING
 
 cdef int put_all(Entries cache, object pairs, int64_t life, tuple tags) except -1:
     for key, value in pairs:
-        cache.put(key, value, life, &SET, tags, None)
+        cache.put_as(key, value, life, &SET, tags, None)
     return 0
 
 

@@ -153,7 +153,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         return method(self, key)
 
     def __setitem__(self, key, value):
-        self.put(key, value, BY_DEFAULT, &SET, (), None)
+        self.put(key, value)
 
     def __delitem__(self, key):
         if self.drop(key) is MISSING:
@@ -234,7 +234,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             Set if `key` is not there.
         """
         cdef object value = self.lookup(key, NULL)
-        return self.put(key, default, BY_DEFAULT, &KEEP, (), None) if value is MISSING else value
+        return self.put_as(key, default, BY_DEFAULT, &KEEP, (), None) if value is MISSING else value
 
     def update(self, other=(), /, **entries):
         """Sets the entries of a mapping, or of an iterable of pairs, and those given by name.
@@ -275,7 +275,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
             If an argument is of the wrong type or out of range, or the entry is heavier than `maxsize`;
             nothing has changed then.
         """
-        self.put(key, value, life_of(ttl), &SET, caches.tags_of(tags), None)
+        self.put_as(key, value, life_of(ttl), &SET, caches.tags_of(tags), None)
 
     def set_many(self, items, ttl=None, tags=()):
         """Sets several entries, one by one: an error leaves those before it set. O(number).
@@ -425,7 +425,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         """Stores what was loaded, unless the key was set or removed meanwhile."""
         cdef fb_set_t how = SET
         how.load = load_ns
-        self.put(key, value, BY_DEFAULT, &how, (), flight)
+        self.put_as(key, value, BY_DEFAULT, &how, (), flight)
 
     # ---- what it is -------------------------------------------------------------------------
 
