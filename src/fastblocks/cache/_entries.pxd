@@ -1,5 +1,10 @@
-# The entries of a cache: what `Cache` is underneath, and what functions on many entries (_many) and loads (_loading)
-# are written with.
+# The entries of a cache. `Cache` is these with a face for Python; what is done to many of them is in _many, loads are
+# in _loading.
+#
+# An operation asks for the time and the hash of its key, takes the lock (a critical section of the object), and under
+# it the steps below. What leaves is collected in an fb_py_removals_t; `finish` tells of it and lets go of it once the
+# lock is given back, for that runs code of others. A comparison of keys may run it under the lock, and give the lock
+# up: who goes on after one looks at `moves`.
 
 cimport cython
 from cpython.object cimport PyObject
@@ -69,13 +74,14 @@ ctypedef struct fb_set_t:
     bint keep     # if the key is there, it keeps what it has
     int64_t load  # ns that it took to load
 
-cdef fb_set_t SET, KEEP
+cdef fb_set_t SET   # as cache[key] = value does
+cdef fb_set_t KEEP  # as setdefault does
+
+cdef enum:
+    BY_DEFAULT = -1  # a life: that of the cache
 
 cdef tuple CAUSES  # of removals, in the order of fb_py_cause_t
 cdef str WHAT      # the name of a cache in errors
-
-cdef enum:
-    BY_DEFAULT = -1  # a life: as the cache says
 
 # Fills a place of a new tuple.
 cdef inline void set_item(tuple t, Py_ssize_t i, object item) noexcept:
@@ -93,7 +99,7 @@ cdef class Entries:
     cdef object _timer
     cdef object _weigher
     cdef object _on_remove
-    cdef bint made
+    cdef bint made             # by __init__
     cdef bint plain            # no weigher, no listener, and entries live for ever
     cdef uint64_t hits
     cdef uint64_t misses
@@ -111,15 +117,17 @@ cdef class Entries:
     cdef int64_t load_ns
     cdef object __weakref__
 
-    # Makes it an empty one of these `caches.Parameters`; once.
+    # For __init__: an empty cache of `caches.Parameters` p. check_new raises if there has been one before.
     @cython.final
     cdef int start(self, object p, object weigher, object on_remove, object timer) except -1
     @cython.final
     cdef int check_new(self) except -1
+
+    # The time of an operation; 0 if entries have no times.
     @cython.final
     cdef int64_t now(self) except? -1
 
-    # ---- the steps of an operation, under the lock
+    # ---- the steps of an operation, under the lock ----
 
     @cython.final
     cdef inline int begin(self) except -1:
@@ -149,19 +157,23 @@ cdef class Entries:
     @cython.final
     cdef object discard(self, object key, uint64_t h, object value, int64_t now, fb_py_removals_t *gone)
 
-    # After an operation, outside the lock: tells of what was removed, and lets go of it.
+    # ---- after it, outside the lock ----
+
     @cython.final
     cdef int finish(self, fb_py_removals_t *gone) noexcept
     @cython.final
     cdef int tell(self, const fb_py_removal_t *removal) noexcept
 
-    # ---- operations on one key, whole
+    # ---- operations on one key, whole ----
 
     # A request: the value of a key, or MISSING; *age is written on a hit, if it is not NULL and entries have times.
     @cython.final
     cdef object lookup(self, object key, fb_age_t *age)
     @cython.final
     cdef object look(self, object key)
+
+    # Sets a value. put_as returns what the key has then; tags are of `caches.tags_of`, flight is the load if it was
+    # loaded, else None.
     @cython.final
     cdef int put(self, object key, object value) except -1
     @cython.final
@@ -169,5 +181,6 @@ cdef class Entries:
     @cython.final
     cdef object put_in_full(self, object key, uint64_t h, object value, int64_t life, const fb_set_t *how,
                             tuple tags, object flight)
+
     @cython.final
     cdef object drop(self, object key)

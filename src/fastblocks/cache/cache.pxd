@@ -9,4 +9,3 @@ cdef class Cache(Entries):
     cdef object _tti
     cdef object _refresh_after
     cdef object _early_refresh
-    cdef object missing(self, object key)

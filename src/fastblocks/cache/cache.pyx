@@ -11,14 +11,15 @@ from fastblocks._core import caches
 from ._entries cimport BY_DEFAULT, KEEP, SET, fb_age_t, fb_set_t
 from ._loading cimport aged, load
 from ._many cimport (
-    bytes_of, iterate, pop_next, put_all, remove_all, remove_dead, remove_tagged, remove_where, resize, revive, snapshot,
+    bytes_of, iterate, pop_next, put_all, remove_all, remove_dead, remove_tagged, remove_where, resize, revive,
+    snapshot,
 )
 
 cdef object MISSING = caches.MISSING
 
 
 @cython.collection_type("mapping")
-cdef class Cache:
+cdef class Cache(Entries):
     """Cache(maxsize, *, ttl=None, tti=None, weigher=None, on_remove=None, policy="w-tinylfu", timer=None, \
 refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     A cache of any objects under any hashable keys, in manners of a dict, bounded by size, time or both.
@@ -26,7 +27,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     Parameters
     ----------
     maxsize : int
-        How many entries to hold at most, in ``[1, 2**30]``; with a `weigher` the sum of their weights,
+        How many entries to hold at most, in ``[1, 2**31)``; with a `weigher` the sum of their weights,
         in ``[1, 2**63)``.
     ttl : float, optional
         Seconds after which an entry dies; alive in ``[t, t + ttl)``. `set` gives an entry one of its own.
@@ -76,7 +77,8 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     All operations are O(1) expected and amortised, except those that say otherwise. Memory beside keys and
     values: 16 bytes an entry, and those that ``csrc/cache/cache.h`` tells: 55 to 63 for a full cache of
-    "w-tinylfu", 70 to 95 if it has no more than 12,288; see `nbytes`. The entries of weight 0 are bounded by ``2**30`` alone.
+    "w-tinylfu", 70 to 95 if it has no more than 12,288; see `nbytes`. There is room for
+    ``9 * 2**27`` entries at most, whatever they weigh.
 
     Threads: an operation is atomic; functions given by the caller run outside the lock.
 
@@ -143,14 +145,8 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     def __getitem__(self, key):
         cdef object value = self.lookup(key, NULL)
         if value is MISSING:
-            return self.missing(key)
+            return missing(self, key)
         return value
-
-    cdef object missing(self, object key):
-        method = getattr(type(self), "__missing__", None)
-        if method is None:
-            raise KeyError(key)
-        return method(self, key)
 
     def __setitem__(self, key, value):
         self.put(key, value)
@@ -531,6 +527,12 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
     def __deepcopy__(self, memo):
         return caches.copied(self, memo)
 
+
+cdef object missing(Cache cache, object key):
+    method = getattr(type(cache), "__missing__", None)
+    if method is None:
+        raise KeyError(key)
+    return method(cache, key)
 
 
 cdef int64_t life_of(object ttl) except? 0:
