@@ -14,6 +14,7 @@ H3 = ["h3_geometry", "h3_reference", "h3_tables"]
 # or family/name of another one
 MODULES = {
     "_core.arrays": [],
+    "_core.arrow": [],
     "_core.clock": [],
     "_core.columns": [],
     "_core.cpu": [],

@@ -1,0 +1,1 @@
+"""Seen from Python this module is empty: it serves other Cython modules."""
