@@ -58,6 +58,7 @@ cdef class ArrowColumn:
     cdef int note(self, const ArrowArray *array, arrow_chunk_t *chunk) except -1
     cdef int check_nulls(self, const ArrowArray *array, size_t start, size_t n) except -1
 
+# None if x does not export itself.
 cdef ArrowColumn arrow_column(str name, object x)
 
 # The format for errors.

@@ -101,12 +101,19 @@ cdef class ArrowColumn:
 
 
 cdef ArrowColumn arrow_column(str name, object x):
-    cdef ArrowColumn column = ArrowColumn.__new__(ArrowColumn)
+    cdef ArrowColumn column
     cdef ArrowSchema own
     cdef ArrowSchema *schema
+    export = getattr(x, "__arrow_c_array__", None)
+    cdef bint whole = export is not None
+    if not whole:
+        export = getattr(x, "__arrow_c_stream__", None)
+        if export is None:
+            return None
+    column = ArrowColumn.__new__(ArrowColumn)
     column.name = name
-    if hasattr(x, "__arrow_c_array__"):
-        schema_capsule, array_capsule = x.__arrow_c_array__()
+    if whole:
+        schema_capsule, array_capsule = export()
         column.owners = x, schema_capsule, array_capsule
         schema = <ArrowSchema *>PyCapsule_GetPointer(schema_capsule, "arrow_schema")
         column.arrays = <ArrowArray *>PyCapsule_GetPointer(array_capsule, "arrow_array")
@@ -115,7 +122,7 @@ cdef ArrowColumn arrow_column(str name, object x):
         column.n_chunks = 1
         column.describe(schema)
         return column
-    capsule = x.__arrow_c_stream__()
+    capsule = export()
     column.owners = x, capsule
     column.stream = <ArrowArrayStream *>PyCapsule_GetPointer(capsule, "arrow_array_stream")
     if column.stream.release == NULL:

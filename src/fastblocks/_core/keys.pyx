@@ -116,7 +116,7 @@ cdef class KeyBatch:
 
     cdef object result_array(self, object out, str dtype):
         result = out_array(out, self.n, dtype)
-        if self.column is None and (out is None or self.array is None or not overlap(self.array, out)):
+        if out is None or (self.column is None and (self.array is None or not overlap(self.array, out))):
             return result
         return out_array(None, self.n, dtype)
 
@@ -159,19 +159,19 @@ cdef KeyBatch key_batch(
         raise errors.bare_string(keys)
     elif check.is_numpy_column(keys):
         read_array(batch, keys.to_numpy(), seed)
-    elif hasattr(keys, "__arrow_c_array__") or hasattr(keys, "__arrow_c_stream__"):
+    else:
         try:
             column = arrow_column("keys", keys)
         except ImportError:  # pandas columns can be read without pyarrow
             if not check.is_pandas_column(keys):
                 raise
+            column = None
+        if column is not None:
+            read_arrow(batch, column)
+        elif check.is_pandas_column(keys):
             read_list(batch, check.pandas_items(keys), seed)
         else:
-            read_arrow(batch, column)
-    elif check.is_pandas_column(keys):
-        read_list(batch, check.pandas_items(keys), seed)
-    else:
-        read_iterable(batch, keys, seed)
+            read_iterable(batch, keys, seed)
     return batch
 
 
