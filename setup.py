@@ -15,6 +15,7 @@ H3 = ["h3_geometry", "h3_reference", "h3_tables"]
 # or family/name of another one
 MODULES = {
     "_core.arrays": [],
+    "_core.arrow": [],
     "_core.clock": [],
     "_core.columns": [],
     "_core.cpu": [],
@@ -23,7 +24,10 @@ MODULES = {
     "_core.state": [],
     "_core.status": [],
     "hashing.xxh3": [],
-    "cache.cache": CACHE,
+    "cache._entries": CACHE,
+    "cache._loading": [],
+    "cache._many": CACHE,
+    "cache.cache": [],
     "cache.memo": [],
     "cache.simulator": ["simulate", *POLICY],
     "filters._filter": [],

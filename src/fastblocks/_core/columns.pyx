@@ -4,18 +4,12 @@ columns.pxd tells how functions use it. Arrays and Arrow columns of one chunk ar
 everything else is copied once into a NumPy array.
 """
 
-from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport int64_t, uint8_t
-from libc.stdlib cimport free, realloc
-from libc.string cimport strcmp
-
-
-from fastblocks._core import check
+from fastblocks._core import check, errors
 
 from fastblocks._core.arrays cimport data_of, is_array, is_doubles, overlap, plain_array
+from fastblocks._core.arrow cimport ArrowColumn, arrow_chunk_t, arrow_column, kind_of
 from fastblocks._core.keys cimport (
-    FB_KEYS_OFFSET32, FB_KEYS_OFFSET64, FB_KEYS_PADDED, FB_KEYS_VIEWS, fb_keys_layout_t,
-    fb_keys_part_t,
+    ARROW_TEXTS, FB_KEYS_PADDED, describe_chunk, fb_keys_layout_t, fb_keys_part_t,
 )
 
 cdef extern from "columns.h" nogil:
@@ -23,26 +17,6 @@ cdef extern from "columns.h" nogil:
     size_t fb_texts_widest(const fb_keys_part_t *part)
     size_t fb_texts_first_odd(const fb_keys_part_t *part)
     void fb_texts_pack(const fb_keys_part_t *part, size_t width, char *out)
-
-cdef extern from "arrow_abi.h":
-    struct ArrowSchema:
-        const char *format
-        int64_t n_children
-        ArrowSchema **children
-        ArrowSchema *dictionary
-        void (*release)(ArrowSchema *)
-    struct ArrowArray:
-        int64_t length
-        int64_t null_count
-        int64_t offset
-        const void **buffers
-        ArrowArray **children
-        void (*release)(ArrowArray *)
-    struct ArrowArrayStream:
-        int (*get_schema)(ArrowArrayStream *, ArrowSchema *)
-        int (*get_next)(ArrowArrayStream *, ArrowArray *)
-        const char *(*get_last_error)(ArrowArrayStream *)
-        void (*release)(ArrowArrayStream *)
 
 __all__ = ["Batch"]
 
@@ -241,11 +215,6 @@ cdef object bad_item(str name, object array, size_t at, str what):
     return error_at(name, where, what, array[where])
 
 
-cdef object null_at(name, item):
-    """The error for a null in a column."""
-    return ValueError(f"{name} must not hold nulls: {item} is null")
-
-
 # ---- one column --------------------------------------------------------------------------------
 
 cdef object read_column(name, x, kinds, wanted):
@@ -343,7 +312,7 @@ cdef object fitting(name, array, kinds, wanted):
 
     mask = array.mask if isinstance(array, np.ma.MaskedArray) else None
     if mask is not None and mask.any():
-        raise null_at(name, place(name, np.unravel_index(mask.argmax(), mask.shape)))
+        raise errors.null_at(name, place(name, np.unravel_index(mask.argmax(), mask.shape)))
     array = np.asarray(array)
     kind = array.dtype.kind
     if kind in "OT" or (kinds == "S" and kind in "SU"):
@@ -377,7 +346,7 @@ cdef object object_array(name, array, kinds, wanted):
     for at, item in enumerate(array.ravel().tolist()):
         where = np.unravel_index(at, array.shape)
         if item is None:
-            raise null_at(name, place(name, where))
+            raise errors.null_at(name, place(name, where))
         if kinds == "S" and isinstance(item, (str, bytes)):
             items.append(ascii_text(place(name, where), item))
         else:
@@ -393,7 +362,7 @@ cdef object pandas_array(name, x):
     if not check.is_numpy_column(x):
         nulls = x.isna()
         if nulls.any():
-            raise null_at(name, place(name, (nulls.argmax(),)))
+            raise errors.null_at(name, place(name, (nulls.argmax(),)))
     return x.to_numpy()
 
 
@@ -465,10 +434,6 @@ cdef dict ARROW_DTYPES = {
     b"c": "i1", b"C": "u1", b"s": "i2", b"S": "u2", b"i": "i4", b"I": "u4", b"l": "i8", b"L": "u8",
     b"e": "f2", b"f": "f4", b"g": "f8",
 }
-cdef dict ARROW_TEXTS = {
-    b"u": FB_KEYS_OFFSET32, b"U": FB_KEYS_OFFSET64, b"vu": FB_KEYS_VIEWS,
-    b"z": FB_KEYS_OFFSET32, b"Z": FB_KEYS_OFFSET64, b"vz": FB_KEYS_VIEWS,
-}
 
 
 class Memory:
@@ -481,180 +446,63 @@ class Memory:
         }
 
 
-cdef class Chunks:
-    """The Arrow arrays of a column, released with this object."""
-    cdef object owners
-    cdef ArrowArray *stream  # what came out of a stream
-    cdef size_t n
-
-    def __dealloc__(self):
-        cdef size_t i
-        for i in range(self.n):
-            self.stream[i].release(&self.stream[i])
-        free(self.stream)
-
-
-cdef object arrow_array(name, x, kinds, wanted):
-    """A column that exports itself as Arrow data, as an array: in place if it is one chunk."""
-    cdef Chunks chunks = Chunks.__new__(Chunks)
-    cdef ArrowSchema schema
-    cdef ArrowSchema *given
-    cdef ArrowArray *array
-    cdef ArrowArrayStream *stream
-    cdef ArrowArray *grown
+cdef object arrow_array(str name, object x, str kinds, str wanted):
+    """A column that exports itself as Arrow data, as an array: in place if it is one chunk of numbers."""
+    cdef ArrowColumn column = arrow_column(name, x)
     cdef size_t i, before = 0
-    arrays = []
-    if hasattr(x, "__arrow_c_array__"):
-        schema_capsule, array_capsule = x.__arrow_c_array__()
-        chunks.owners = x, schema_capsule, array_capsule
-        given = <ArrowSchema *>PyCapsule_GetPointer(schema_capsule, "arrow_schema")
-        array = <ArrowArray *>PyCapsule_GetPointer(array_capsule, "arrow_array")
-        if given.release == NULL or array.release == NULL:
-            raise consumed(name)
-        return chunk_array(name, chunks, given, array, 0, kinds, wanted)
-    capsule = x.__arrow_c_stream__()
-    chunks.owners = x, capsule
-    stream = <ArrowArrayStream *>PyCapsule_GetPointer(capsule, "arrow_array_stream")
-    if stream.release == NULL:
-        raise consumed(name)
-    if stream.get_schema(stream, &schema) != 0:
-        raise stream_error(name, stream)
-    try:
-        while True:
-            grown = <ArrowArray *>realloc(chunks.stream, (chunks.n + 1) * sizeof(ArrowArray))
-            if grown == NULL:
-                raise MemoryError()
-            chunks.stream = grown
-            grown[chunks.n].release = NULL
-            if stream.get_next(stream, &grown[chunks.n]) != 0:
-                raise stream_error(name, stream)
-            if grown[chunks.n].release == NULL:
-                break
-            chunks.n += 1
-        for i in range(chunks.n):
-            arrays.append(
-                chunk_array(name, chunks, &schema, &chunks.stream[i], before, kinds, wanted)
-            )
-            before += <size_t>chunks.stream[i].length
-        if not arrays:
-            arrays.append(empty_array(name, &schema, kinds, wanted))
-    finally:
-        schema.release(&schema)
-        if stream.release != NULL:
-            stream.release(stream)
-            stream.release = NULL
-    if len(arrays) == 1:
-        return arrays[0]
+    cdef list arrays = []
+    dtype = dtype_of(column, kinds, wanted)
+    column.read()
     import numpy as np
 
-    return np.concatenate(arrays)
+    for i in range(column.n_chunks):
+        if column.chunks[i].n == 0:
+            continue
+        if dtype is None:
+            arrays.append(text_array(column, column.chunks + i, before))
+        else:
+            arrays.append(number_array(column, column.chunks + i, dtype))
+        before += column.chunks[i].n
+    if not arrays:
+        return np.empty(0, "S1" if dtype is None else dtype)
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-cdef object consumed(str name):
-    return ValueError(f"{name}: the Arrow data were consumed or moved elsewhere before")
+cdef object dtype_of(ArrowColumn column, str kinds, str wanted):
+    """The dtype of a column of numbers, None of texts; raises if it does not fit."""
+    if column.n_columns != 1:
+        raise TypeError(f"{column.name} must be {wanted}, not a table of {column.n_columns} columns")
+    if kinds == "S" and column.format in ARROW_TEXTS:
+        return None
+    dtype = ARROW_DTYPES.get(column.format)
+    if dtype is None or dtype[0] not in kinds:
+        raise TypeError(f"{column.name} must be {wanted}, not of Arrow type {kind_of(column)!r}")
+    return dtype
 
 
-cdef object stream_error(str name, ArrowArrayStream *stream):
-    cdef const char *words = stream.get_last_error(stream)
-    reason = "unknown error" if words == NULL else words.decode("utf-8", "replace")
-    return ValueError(f"{name}: the Arrow stream failed: {reason}")
-
-
-cdef const ArrowSchema *column_of(str name, const ArrowSchema *schema, str wanted) except NULL:
-    """The column itself, or the only one of a table."""
-    if strcmp(schema.format, "+s") != 0:
-        return schema
-    if schema.n_children != 1:
-        raise TypeError(f"{name} must be {wanted}, not a table of {schema.n_children} columns")
-    return schema.children[0]
-
-
-cdef object dtype_of(str name, const ArrowSchema *column, str kinds, str wanted):
-    """The dtype of an Arrow column of numbers, None of texts; raises if it does not fit."""
-    cdef bytes format = column.format
-    if column.dictionary == NULL:
-        if kinds == "S" and format in ARROW_TEXTS:
-            return None
-        dtype = ARROW_DTYPES.get(format)
-        if dtype is not None and dtype[0] in kinds:
-            return dtype
-    kind = "dictionary" if column.dictionary != NULL else format.decode()
-    raise TypeError(f"{name} must be {wanted}, not of Arrow type {kind!r}")
-
-
-cdef object empty_array(str name, const ArrowSchema *schema, str kinds, str wanted):
+cdef object number_array(ArrowColumn column, const arrow_chunk_t *chunk, str dtype):
     import numpy as np
 
-    dtype = dtype_of(name, column_of(name, schema, wanted), kinds, wanted)
-    return np.empty(0, "S1" if dtype is None else dtype)
+    cdef size_t width = int(dtype[1])
+    return np.asarray(Memory(column, <size_t>chunk.buffers[1] + width * chunk.offset, chunk.n, dtype))
 
 
-cdef object chunk_array(
-    str name, Chunks owner, const ArrowSchema *schema, const ArrowArray *array, size_t before,
-    str kinds, str wanted,
-):
-    """One Arrow array as a NumPy array; `before` items came earlier."""
-    cdef const ArrowSchema *column = column_of(name, schema, wanted)
-    cdef size_t n = array.length, offset = array.offset, width
-    if array.length < 0 or array.offset < 0:
-        raise ValueError(f"{name}: the Arrow array has a negative length or offset")
-    dtype = dtype_of(name, column, kinds, wanted)
-    check_nulls(name, array, 0, n, before)
-    if column != schema:  # a table's rows are its column's, from the table's offset on
-        array = array.children[0]
-        check_nulls(name, array, offset, n, before)
-        offset += array.offset
-    if n == 0:
-        return empty_array(name, schema, kinds, wanted)
-    if dtype is None:
-        return text_array(name, column, array, offset, n, before)
-    import numpy as np
-
-    width = int(dtype[1])
-    return np.asarray(Memory(owner, <size_t>array.buffers[1] + width * offset, n, dtype))
-
-
-cdef object text_array(
-    str name, const ArrowSchema *column, const ArrowArray *array, size_t offset, size_t n,
-    size_t before,
-):
+cdef object text_array(ArrowColumn column, const arrow_chunk_t *chunk, size_t before):
+    """A copy of a chunk of texts; `before` items came earlier."""
     cdef fb_keys_part_t part
-    cdef const uint8_t *data = <const uint8_t *>array.buffers[1]
     cdef int layout = ARROW_TEXTS[column.format]
     cdef size_t width, odd
     cdef char *to
-    part.layout = <fb_keys_layout_t>layout
-    part.n = n
-    if layout == FB_KEYS_VIEWS:
-        part.data = data + 16 * offset
-        part.buffers = array.buffers + 2
-    else:
-        part.offsets = data + offset * (4 if layout == FB_KEYS_OFFSET32 else 8)
-        part.data = array.buffers[2]
+    describe_chunk(&part, chunk, <fb_keys_layout_t>layout, 0)
     with nogil:
         odd = fb_texts_first_odd(&part)
-        width = fb_texts_widest(&part)
-    if odd < n:
-        raise ValueError(f"{name}[{before + odd}] must be ASCII text")
+        width = max(fb_texts_widest(&part), 1)
+    if odd < part.n:
+        raise ValueError(f"{column.name}[{before + odd}] must be ASCII text")
     import numpy as np
 
-    texts = np.empty(n, f"S{max(width, 1)}")
-    width = max(width, 1)
+    texts = np.empty(part.n, f"S{width}")
     to = <char *>data_of(texts)
     with nogil:
         fb_texts_pack(&part, width, to)
     return texts
-
-
-cdef int check_nulls(
-    str name, const ArrowArray *array, size_t start, size_t n, size_t before
-) except -1:
-    cdef const uint8_t *valid = <const uint8_t *>array.buffers[0]
-    cdef size_t i, at
-    if valid == NULL or array.null_count == 0:
-        return 0
-    for i in range(n):
-        at = array.offset + start + i
-        if not (valid[at >> 3] >> (at & 7)) & 1:
-            raise null_at(name, f"{name}[{before + i}]")
-    return 0

@@ -12,13 +12,13 @@ __all__ = [
     "array_shape",
     "arrow_format",
     "bare_string",
-    "consumed",
     "in_batch",
     "key_range",
     "key_type",
     "no_nodes",
     "not_a",
     "not_iterable",
+    "null_at",
     "null_key",
     "out_array",
     "read_only",
@@ -89,12 +89,12 @@ def in_batch(error: Exception, index: int) -> Exception:
     return kind(f"keys[{index}]: {error}")
 
 
-def consumed() -> ValueError:
-    return ValueError("keys: the Arrow data were consumed or moved elsewhere before")
+def null_at(name: str, item: str) -> ValueError:
+    return ValueError(f"{name} must not hold nulls: {item} is null")
 
 
 def null_key(index: int) -> ValueError:
-    return ValueError(f"keys must not hold nulls: keys[{index}] is null")
+    return null_at("keys", f"keys[{index}]")
 
 
 def bare_string(keys: Any) -> TypeError:

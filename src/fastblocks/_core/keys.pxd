@@ -3,6 +3,8 @@
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from libc.stdint cimport uint8_t, uint64_t
 
+from fastblocks._core.arrow cimport ArrowColumn, arrow_chunk_t
+
 cdef extern from "keys.h" nogil:
     ctypedef enum fb_keys_layout_t:
         FB_KEYS_HASHES
@@ -85,14 +87,11 @@ cdef class KeyBatch:
     cdef size_t n_parts
     cdef readonly size_t n
     cdef object array      # the NumPy array whose memory the parts point into, if it is one
-    cdef bint foreign      # they point into memory of Arrow
-    cdef tuple owners      # what keeps that alive
+    cdef ArrowColumn column  # the Arrow column, if it is that
     cdef const fb_hasher_t *hasher  # by which Python objects are hashed; NULL: XXH3
     cdef list items        # the keys themselves, if they are Python objects and are held
     cdef bint text         # they are strings, so UTF-8
     cdef void *memory      # freed with the batch: hashes or scratch
-    cdef void *chunks      # ArrowArray[n_chunks], released with the batch
-    cdef size_t n_chunks
 
     cdef fb_keys_cursor_t cursor(self) noexcept nogil
     cdef fb_keys_part_t *new_parts(self, size_t n) except NULL
@@ -114,3 +113,10 @@ cdef object plain_key(object key)
 # Below this many keys a batch keeps the GIL: giving it up could cost more than the work.
 cdef enum:
     RELEASE_GIL_FROM = 512
+
+# Describes a chunk of an Arrow column as a part; `width` is that of an item, if all have the same. ARROW_TEXTS has
+# the layouts of columns of strings and binary, by their format.
+cdef void describe_chunk(
+    fb_keys_part_t *part, const arrow_chunk_t *chunk, fb_keys_layout_t layout, size_t width
+) noexcept
+cdef dict ARROW_TEXTS

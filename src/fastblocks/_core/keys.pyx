@@ -11,18 +11,17 @@ from cpython.list cimport PyList_CheckExact
 from cpython.long cimport PyLong_AsUnsignedLongLong, PyLong_CheckExact
 from cpython.memoryview cimport PyMemoryView_Check
 from cpython.object cimport PyObject
-from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.ref cimport Py_DECREF
 from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport strcmp
 
 import operator
 
 from fastblocks._core import check, errors
 
 from fastblocks._core.arrays cimport data_of, is_array, out_array, overlap, plain_array
+from fastblocks._core.arrow cimport arrow_column, kind_of
 from fastblocks._core.cpu cimport fb_cpu_level
 
 cdef extern from "keys.h" nogil:
@@ -34,26 +33,6 @@ cdef extern from "pykeys.h":
     PyObject *fb_py_list_item(object list, Py_ssize_t i)
     void fb_py_list_prefetch(object list, Py_ssize_t i)
     int fb_py_hash_by(object key, const fb_hasher_t *hasher, uint64_t *h) except -1
-
-cdef extern from "arrow_abi.h":
-    struct ArrowSchema:
-        const char *format
-        int64_t n_children
-        ArrowSchema **children
-        ArrowSchema *dictionary
-        void (*release)(ArrowSchema *)
-    struct ArrowArray:
-        int64_t length
-        int64_t null_count
-        int64_t offset
-        const void **buffers
-        ArrowArray **children
-        void (*release)(ArrowArray *)
-    struct ArrowArrayStream:
-        int (*get_schema)(ArrowArrayStream *, ArrowSchema *)
-        int (*get_next)(ArrowArrayStream *, ArrowArray *)
-        const char *(*get_last_error)(ArrowArrayStream *)
-        void (*release)(ArrowArrayStream *)
 
 cdef enum:
     PREFETCH_AHEAD = 12  # list items whose memory is asked for before their turn
@@ -121,15 +100,7 @@ cdef object plain_key(object key):
 # ---- batches -----------------------------------------------------------------------------------
 
 cdef class KeyBatch:
-    def __cinit__(self):
-        self.owners = ()
-
     def __dealloc__(self):
-        cdef ArrowArray *chunks = <ArrowArray *>self.chunks
-        cdef size_t i
-        for i in range(self.n_chunks):
-            chunks[i].release(&chunks[i])
-        free(self.chunks)
         free(self.memory)
         free(self.parts)
 
@@ -145,7 +116,7 @@ cdef class KeyBatch:
 
     cdef object result_array(self, object out, str dtype):
         result = out_array(out, self.n, dtype)
-        if out is None or not (self.foreign or (self.array is not None and overlap(self.array, out))):
+        if out is None or (self.column is None and (self.array is None or not overlap(self.array, out))):
             return result
         return out_array(None, self.n, dtype)
 
@@ -188,21 +159,19 @@ cdef KeyBatch key_batch(
         raise errors.bare_string(keys)
     elif check.is_numpy_column(keys):
         read_array(batch, keys.to_numpy(), seed)
-    elif hasattr(keys, "__arrow_c_array__"):
-        read_arrow_array(batch, keys)
-    elif hasattr(keys, "__arrow_c_stream__"):
+    else:
         try:
-            capsule = keys.__arrow_c_stream__()
+            column = arrow_column("keys", keys)
         except ImportError:  # pandas columns can be read without pyarrow
             if not check.is_pandas_column(keys):
                 raise
+            column = None
+        if column is not None:
+            read_arrow(batch, column)
+        elif check.is_pandas_column(keys):
             read_list(batch, check.pandas_items(keys), seed)
         else:
-            read_arrow_stream(batch, keys, capsule)
-    elif check.is_pandas_column(keys):
-        read_list(batch, check.pandas_items(keys), seed)
-    else:
-        read_iterable(batch, keys, seed)
+            read_iterable(batch, keys, seed)
     return batch
 
 
@@ -325,150 +294,57 @@ cdef int check_ucs4(fb_keys_part_t *part, object array) except -1:
 
 # ---- Arrow -------------------------------------------------------------------------------------
 
-cdef dict ARROW_LAYOUTS = {
-    b"c": FB_KEYS_INT8, b"C": FB_KEYS_UINT8, b"s": FB_KEYS_INT16, b"S": FB_KEYS_UINT16,
-    b"i": FB_KEYS_INT32, b"I": FB_KEYS_UINT32, b"l": FB_KEYS_INT64, b"L": FB_KEYS_UINT64,
-    b"u": FB_KEYS_OFFSET32, b"z": FB_KEYS_OFFSET32, b"U": FB_KEYS_OFFSET64,
-    b"Z": FB_KEYS_OFFSET64, b"vu": FB_KEYS_VIEWS, b"vz": FB_KEYS_VIEWS,
+# By the formats of Arrow: layouts, and those of integers with their width.
+ARROW_TEXTS = {
+    b"u": FB_KEYS_OFFSET32, b"U": FB_KEYS_OFFSET64, b"vu": FB_KEYS_VIEWS,
+    b"z": FB_KEYS_OFFSET32, b"Z": FB_KEYS_OFFSET64, b"vz": FB_KEYS_VIEWS,
 }
-cdef dict INT_WIDTHS = {
-    FB_KEYS_INT8: 1, FB_KEYS_UINT8: 1, FB_KEYS_INT16: 2, FB_KEYS_UINT16: 2,
-    FB_KEYS_INT32: 4, FB_KEYS_UINT32: 4, FB_KEYS_INT64: 8, FB_KEYS_UINT64: 8,
+cdef dict ARROW_INTS = {
+    b"c": (FB_KEYS_INT8, 1), b"C": (FB_KEYS_UINT8, 1), b"s": (FB_KEYS_INT16, 2), b"S": (FB_KEYS_UINT16, 2),
+    b"i": (FB_KEYS_INT32, 4), b"I": (FB_KEYS_UINT32, 4), b"l": (FB_KEYS_INT64, 8), b"L": (FB_KEYS_UINT64, 8),
 }
 
 
-cdef int read_arrow_array(KeyBatch batch, object keys) except -1:
-    schema_capsule, array_capsule = keys.__arrow_c_array__()
-    batch.owners = keys, schema_capsule, array_capsule
-    batch.foreign = True
-    cdef ArrowSchema *schema = <ArrowSchema *>PyCapsule_GetPointer(schema_capsule, "arrow_schema")
-    cdef ArrowArray *array = <ArrowArray *>PyCapsule_GetPointer(array_capsule, "arrow_array")
-    if schema.release == NULL or array.release == NULL:
-        raise errors.consumed()
-    cdef fb_keys_part_t *part = batch.new_parts(1)
-    note_kind(batch, column_of(schema))
-    batch.n = read_arrow_chunk(part, schema, array, 0)
-    return 0
-
-
-cdef int read_arrow_stream(KeyBatch batch, object keys, object capsule) except -1:
-    cdef ArrowArrayStream *stream = <ArrowArrayStream *>PyCapsule_GetPointer(
-        capsule, "arrow_array_stream")
-    cdef ArrowSchema schema
-    cdef ArrowArray chunk
-    cdef ArrowArray *chunks
+cdef int read_arrow(KeyBatch batch, ArrowColumn column) except -1:
     cdef fb_keys_part_t *parts
-    cdef size_t i, room = 0
-    if stream.release == NULL:
-        raise errors.consumed()
-    batch.owners = keys, capsule
-    batch.foreign = True
-    schema.release = NULL
-    if stream.get_schema(stream, &schema) != 0:
-        raise stream_error(stream)
-    try:
-        layout_of(column_of(&schema))
-        note_kind(batch, column_of(&schema))
-        while True:
-            chunk.release = NULL
-            if stream.get_next(stream, &chunk) != 0:
-                raise stream_error(stream)
-            if chunk.release == NULL:
-                break
-            if batch.n_chunks == room:
-                room = 2 * room if room else 4
-                chunks = <ArrowArray *>realloc(batch.chunks, room * sizeof(ArrowArray))
-                if chunks == NULL:
-                    chunk.release(&chunk)
-                    raise MemoryError()
-                batch.chunks = chunks
-            (<ArrowArray *>batch.chunks)[batch.n_chunks] = chunk
-            batch.n_chunks += 1
-        parts = batch.new_parts(batch.n_chunks)
-        for i in range(batch.n_chunks):
-            batch.n += read_arrow_chunk(parts + i, &schema, <ArrowArray *>batch.chunks + i, batch.n)
-    finally:
-        schema.release(&schema)
-        if stream.release != NULL:  # a stream can be read once: say so to who reads it again
-            stream.release(stream)
-            stream.release = NULL
-    return 0
-
-
-cdef const ArrowSchema *column_of(const ArrowSchema *schema) except NULL:
-    """The column itself, or the only one of a table."""
-    if strcmp(schema.format, "+s") != 0:
-        return schema
-    if schema.n_children != 1:
-        raise errors.arrow_format(f"struct of {schema.n_children} columns")
-    return schema.children[0]
-
-
-cdef int note_kind(KeyBatch batch, const ArrowSchema *column) except -1:
-    """What the layout does not tell: whether bytes are text."""
-    cdef bytes format = column.format
-    batch.items = None
-    batch.text = format in (b"u", b"U", b"vu")
-    return 0
-
-
-cdef object stream_error(ArrowArrayStream *stream):
-    cdef const char *words = stream.get_last_error(stream)
-    return ValueError(f"keys: the Arrow stream failed: {words.decode() if words else 'no reason'}")
-
-
-cdef int layout_of(const ArrowSchema *schema) except -1:
-    cdef bytes format = schema.format
-    if schema.dictionary == NULL:
-        if format in ARROW_LAYOUTS:
-            return ARROW_LAYOUTS[format]
-        if format.startswith(b"w:"):
-            return FB_KEYS_FIXED
-    raise errors.arrow_format("dictionary" if schema.dictionary != NULL else format.decode())
-
-
-cdef size_t read_arrow_chunk(
-    fb_keys_part_t *part, const ArrowSchema *schema, const ArrowArray *array, size_t before
-) except? 0xC7A3:
-    """Describe one Arrow array as a part; return its length. `before` keys came earlier."""
-    cdef const ArrowSchema *column = column_of(schema)
-    cdef int layout = layout_of(column)
-    cdef size_t n = array.length, offset = array.offset
-    if array.length < 0 or array.offset < 0:
-        raise ValueError("keys: the Arrow array has a negative length or offset")
-    check_nulls(array, 0, n, before)
-    if column != schema:  # a table's rows are its column's, from the table's offset on
-        array = array.children[0]
-        check_nulls(array, offset, n, before)
-        offset += array.offset
-    cdef const uint8_t *data = <const uint8_t *>array.buffers[1]
-    part.layout = <fb_keys_layout_t>layout
-    part.n = n
-    if layout == FB_KEYS_OFFSET32 or layout == FB_KEYS_OFFSET64:
-        part.offsets = data + offset * (4 if layout == FB_KEYS_OFFSET32 else 8)
-        part.data = array.buffers[2]
-    elif layout == FB_KEYS_VIEWS:
-        part.data = data + 16 * offset
-        part.buffers = array.buffers + 2
-    elif layout == FB_KEYS_FIXED:
-        part.width = int(column.format[2:])
-        part.data = data + part.width * offset
+    cdef size_t i, width = 0
+    cdef int layout
+    if column.n_columns != 1:
+        raise errors.arrow_format(f"struct of {column.n_columns} columns")
+    if column.format in ARROW_TEXTS:
+        layout = ARROW_TEXTS[column.format]
+    elif column.format in ARROW_INTS:
+        layout, width = ARROW_INTS[column.format]
+    elif column.format.startswith(b"w:"):
+        layout, width = FB_KEYS_FIXED, int(column.format[2:])
     else:
-        part.data = data + <size_t>INT_WIDTHS[layout] * offset
-    return n
-
-
-cdef int check_nulls(const ArrowArray *array, size_t start, size_t n, size_t before) except -1:
-    """Raise if a key of [start, start + n) is null. A null_count of -1: nobody has counted."""
-    cdef const uint8_t *valid = <const uint8_t *>array.buffers[0]
-    cdef size_t i, at
-    if valid == NULL or array.null_count == 0:
-        return 0
-    for i in range(n):
-        at = array.offset + start + i
-        if not (valid[at >> 3] >> (at & 7)) & 1:
-            raise errors.null_key(before + i)
+        raise errors.arrow_format(kind_of(column))
+    column.read()
+    parts = batch.new_parts(column.n_chunks)
+    for i in range(column.n_chunks):
+        describe_chunk(parts + i, column.chunks + i, <fb_keys_layout_t>layout, width)
+    batch.column = column
+    batch.n = column.n
+    batch.items = None
+    batch.text = column.format in (b"u", b"U", b"vu")
     return 0
+
+
+cdef void describe_chunk(
+    fb_keys_part_t *part, const arrow_chunk_t *chunk, fb_keys_layout_t layout, size_t width
+) noexcept:
+    cdef const uint8_t *data = <const uint8_t *>chunk.buffers[1]
+    part.layout = layout
+    part.n = chunk.n
+    if layout == FB_KEYS_OFFSET32 or layout == FB_KEYS_OFFSET64:
+        part.offsets = data + chunk.offset * (4 if layout == FB_KEYS_OFFSET32 else 8)
+        part.data = chunk.buffers[2]
+    elif layout == FB_KEYS_VIEWS:
+        part.data = data + 16 * chunk.offset
+        part.buffers = chunk.buffers + 2
+    else:
+        part.width = width
+        part.data = data + width * chunk.offset
 
 
 fb_cpu_level()

@@ -4,8 +4,7 @@ from cpython.dict cimport PyDict_Next, PyDict_Size
 from cpython.long cimport PyLong_CheckExact
 from cpython.long cimport PyLong_FromVoidPtr
 from cpython.object cimport PyObject, PyTypeObject, ternaryfunc
-from cpython.ref cimport Py_INCREF
-from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_GetSlice, PyTuple_New, PyTuple_SET_ITEM
+from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_GetSlice, PyTuple_New
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport uint64_t
 
@@ -14,21 +13,16 @@ from types import GenericAlias
 
 from fastblocks._core import caches, memos
 
-from .cache cimport Cache, fb_age_t
+from ._entries cimport fb_age_t, set_item
+from ._loading cimport aged, fb_call, load
+from .cache cimport Cache
 
 cdef extern from "Python.h":
-    object fb_call "PyObject_Call"(object function, object args, PyObject *kwargs)
     PyObject *PyTuple_GET_ITEM(object t, Py_ssize_t i)
     object PyMethod_New(object function, object instance)
 
 cdef object MISSING = caches.MISSING
 cdef object KWARGS = memos.KWARGS
-
-
-cdef inline void set_item(tuple t, Py_ssize_t i, object item) noexcept:
-    """Fills a place of a new tuple."""
-    Py_INCREF(item)
-    PyTuple_SET_ITEM(t, i, item)
 
 
 cdef class _Loader:
@@ -192,11 +186,11 @@ cdef object call(object self_, object args, PyObject *kwargs):
     changes = self.cache.changes
     value = self.cache.lookup(key, &age)
     if value is MISSING:
-        value = self.cache.load(key, changes, self.function, args, kwargs)
+        value = load(self.cache, key, changes, self.function, args, kwargs)
         if value is not MISSING:
             return value
         return self.cache._flights.load(self.cache, key, loader_of(self.function, args, kwargs))
-    if self.cache.aged(&age):
+    if aged(self.cache, &age):
         self.cache._flights.refresh(self.cache, key, loader_of(self.function, args, kwargs))
     return value
 
