@@ -135,7 +135,7 @@ _SPREADING = (  # bit i to bit 2 i: x = (x | x << shift) & mask
     (2, 0x3333333333333333),
     (1, 0x5555555555555555),
 )
-_u = np.uint64  # of every number: mixed with others, unsigned ones become floats
+_u: Any = np.uint64  # of every number: mixed with others, unsigned ones become floats
 
 
 @_exact
