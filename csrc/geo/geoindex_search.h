@@ -94,7 +94,7 @@ TARGET static inline void LEVEL(try_leaf)(const fb_quads_t *t, uint32_t leaf, se
             LEVEL(try_many)(chunk, bits, s);
         }
         left -= some;
-        head = chunk->next;
+        head = t->links[head].next;
     }
 }
 
@@ -212,7 +212,7 @@ TARGET static fb_status_t LEVEL(within_one)(const fb_quads_t *t, double lat, dou
                 found->n += metres[i] <= most;
             }
             left -= some;
-            head = chunk->next;
+            head = t->links[head].next;
         }
     }
     return FB_OK;

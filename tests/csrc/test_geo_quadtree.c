@@ -183,9 +183,8 @@ static void check_tree(fb_quads_t *t) {
         CHECK(left > 0 || t->down[k] == FB_QUADS_NONE);
         for (uint32_t head = fb_quads_head(t, k); left;) {
             const fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
-            if (head == fb_quads_head(t, k)) CHECK(node->second == chunk->next);
             const uint32_t n = fb_quads_in_head(left);
-            CHECK(chunk->leaf == k);
+            CHECK(t->links[head].leaf == k);
             for (uint32_t slot = 0; slot < n; slot++) {
                 fb_quads_point_t point = {.a = chunk->a[slot], .b = chunk->b[slot]};
                 t->place(t, &point);
@@ -195,7 +194,7 @@ static void check_tree(fb_quads_t *t) {
             }
             points += n;
             left -= n;
-            head = chunk->next;
+            head = t->links[head].next;
         }
         CHECK(node->count <= t->capacity || node->depth == t->depth);
     }
