@@ -92,7 +92,7 @@ TARGET static fb_status_t LEVEL(within_many)(const fb_quads_t *t, const double *
     return FB_OK;
 }
 
-/* Compares the points of a leaf with a heap of n; how many are in it then. */
+/* Compares the points of a leaf with the n nearest so far; how many there are then. */
 TARGET static inline size_t LEVEL(try_leaf)(const fb_quads_t *t, uint32_t leaf, double x,
                                             double y, size_t k, double *bound, int64_t *ids,
                                             double *found, size_t n) {
@@ -112,18 +112,14 @@ TARGET static inline size_t LEVEL(try_leaf)(const fb_quads_t *t, uint32_t leaf, 
         }
         for (uint32_t bits = LEVEL(squares_to)(chunk, x, y, squares, *bound); bits; bits &= bits - 1) {
             const unsigned slot = fb_trailing_zeros64(bits);
-            if (n < k) {
-                fb_heap_push(ids, found, n++, chunk->ids[slot], squares[slot]);
-            } else if (fb_closer(squares[slot], chunk->ids[slot], found[0], ids[0])) {
-                fb_heap_replace(ids, found, n, chunk->ids[slot], squares[slot]);
-            }
-            if (n == k) *bound = found[0];
+            n = fb_near_add(ids, found, n, k, chunk->ids[slot], squares[slot]);
+            if (n == k) *bound = fb_near_furthest(found, k);
         }
     }
     return n;
 }
 
-/* The nearest k of one point, or fewer, as a heap with the furthest on top; how many. First in the leaf that the
+/* The nearest k of one point, or fewer, as nearest.h keeps them; how many. First in the leaf that the
  * point lies in, then beside it and beside what is above, up to the smallest node that all nearer points lie in. */
 TARGET static size_t LEVEL(nearest_one)(const fb_quads_t *t, const sides_t *sides, const way_t *way, double x,
                                         double y, size_t k, double bound, int64_t *ids, double *found) {
@@ -167,7 +163,7 @@ TARGET static size_t LEVEL(nearest)(const fb_quads_t *t, const double *x, const 
             int64_t *near = ids + row * k;
             double *far = distances + row * k;
             const size_t n = LEVEL(nearest_one)(t, &sides, way, x[row], y[row], k, bound, near, far);
-            fb_heap_finish(near, far, n, k);
+            fb_near_finish(near, far, n, k);
             if (row == m - 1) last = n;
         }
         if (i < m) find_way(t, x[row_of(order, i)], y[row_of(order, i)], part, way);
