@@ -1,7 +1,8 @@
 /* Quadtrees of points that move: region quadtrees [1] whose leaves are buckets.
  *
  * Idea. A leaf keeps its points in chunks of sixteen, coordinates side by side, so that a search tests them at the same
- * time; only its newest chunk is not full, and a hole is filled with the newest point. Chunks know their leaf.
+ * time; only its newest chunk is not full, and a hole is filled with the newest point. What is free is NaN, which no
+ * search finds. Links, apart, lead from chunks to their leaf, and to the next of it.
  * A hash table leads from ids to places in chunks. So to move a point within its leaf is to look it up, to
  * compare its new cell with the leaf's and to write two numbers; further away, it is taken out of its leaf,
  * and put into the one that is found by going up to the nearest node that holds the new cell and down again.

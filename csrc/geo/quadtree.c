@@ -3,8 +3,9 @@
  * A point's cell is floor((x - min_x) * scale), likewise for y, at most 2^24 - 1: rounded, but never falling
  * as x rises. So a box needs only the cells of its corners: cells strictly between hold points of the box
  * only, cells outside none, and points in cells on the rim are tested. No rounding of a node's sides is
- * involved. The nearest are searched depth first, the nearest child first [1], and there the sides of a node
- * are taken further out by more than rounding can amount to.
+ * involved. The nearest are searched from the leaf of the point upwards, siblings depth first, the nearest first [1];
+ * the sides of a node are taken further out by more than rounding can amount to. The nodes on the way follow from the
+ * cell, and are not looked at. A large batch is searched along a Z curve, leaves being fetched some rows ahead.
  *
  * A circle is searched as the box around it, with the corners left out by the distance to nodes. Distances
  * are sqrt(dx * dx + dy * dy); their squares are compared, as in R-trees.
@@ -167,8 +168,8 @@ typedef struct {
     uint32_t cx, cy, bit;
 } way_t;
 
-/* Finds the way to the leaf that a point lies in, or is nearest to if it is out of bounds. Fetches it, and its neighbours
- * if they are as near as `part` of its side, which is where the nearest are to be expected. */
+/* Finds the way to the leaf that a point lies in, or is nearest to if it is out of bounds. Fetches it, and its
+ * neighbours if they are as near as `part` of its side, which is where the nearest are to be expected. */
 FB_INLINE void find_way(const fb_quads_t *t, double x, double y, double part, way_t *way) {
     const uint32_t cx = t->depth ? cell_of(x - t->origin_x, t->scale_x) : 0;
     const uint32_t cy = t->depth ? cell_of(y - t->origin_y, t->scale_y) : 0;

@@ -254,7 +254,7 @@ static void test_many_equal(void) {
     fb_quads_end(&tree);
 }
 
-/* Many questions at once, in and out of bounds, are answered as they are one by one; neighbours at the same distance. */
+/* Many questions at once, in and out of bounds, are answered as one by one; many points are equally near. */
 static void test_batch(void) {
     enum { N = 40000, SIDE = 200, M = 600, K = 20 };
     static double a[N], b[N], x[M], y[M], far[M * K], one[K];
@@ -264,7 +264,11 @@ static void test_batch(void) {
     uint64_t seed = 5;
     fb_quads_t tree;
     size_t done;
-    for (size_t i = 0; i < N; i++) ids[i] = (int64_t)(i * 7919 % N), a[i] = (double)(i % SIDE), b[i] = (double)(i / SIDE);
+    for (size_t i = 0; i < N; i++) {
+        ids[i] = (int64_t)(i * 7919 % N);
+        a[i] = (double)(i % SIDE);
+        b[i] = (double)(i / SIDE);
+    }
     for (size_t i = 0; i < M; i++) {
         x[i] = (double)(next_random(&seed) % (2 * SIDE + 60)) / 2.0 - 15.0;
         y[i] = (double)(next_random(&seed) % (2 * SIDE + 60)) / 2.0 - 15.0;
