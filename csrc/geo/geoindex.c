@@ -134,7 +134,7 @@ static float chord_bound(double metres) {
 
 enum { WAITING = 32, ALONE = 64 };
 
-/* What is searched for and, as heaps or not yet measured, found. */
+/* What is searched for and, as nearest.h keeps it or not yet measured, found. */
 typedef struct {
     double lat, lng;
     float c[3];
@@ -291,8 +291,8 @@ static void measure_alone(alone_t *alone, double most, int64_t *ids, double *met
 
 /* Orders n answers, nearest first. */
 static void sort_found(int64_t *ids, double *metres, size_t n) {
-    for (size_t i = 0; i < n; i++) fb_heap_push(ids, metres, i, ids[i], metres[i]);
-    fb_heap_sort(ids, metres, n, n);
+    for (size_t i = 0; i < n; i++) fb_near_add(ids, metres, i, n, ids[i], metres[i]);
+    fb_near_sort(ids, metres, n, n);
 }
 
 #define LEVEL(name) name##_portable

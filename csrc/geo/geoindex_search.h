@@ -59,7 +59,7 @@ TARGET static inline void LEVEL(try_one)(const fb_quads_chunk_t *chunk, uint32_t
     }
 }
 
-/* Compares the points of a chunk with the heap of the nearest. */
+/* Compares the points of a chunk with the nearest so far. */
 TARGET static inline void LEVEL(try_many)(const fb_quads_chunk_t *chunk, uint32_t bits, search_t *s) {
     float squares[FB_QUADS_CHUNK];
     double metres[FB_QUADS_CHUNK];
@@ -70,15 +70,10 @@ TARGET static inline void LEVEL(try_many)(const fb_quads_chunk_t *chunk, uint32_
     for (size_t i = 0; bits; bits &= bits - 1, i++) {
         const int64_t id = chunk->ids[fb_trailing_zeros64(bits)];
         if (metres[i] > s->most) continue;
-        if (s->n < s->k) {
-            fb_heap_push(s->ids, s->metres, s->n++, id, metres[i]);
-        } else if (fb_closer(metres[i], id, s->metres[0], s->ids[0])) {
-            fb_heap_replace(s->ids, s->metres, s->n, id, metres[i]);
-        } else {
-            continue;
-        }
-        changed = s->n == s->k;
-        if (changed) s->most = s->metres[0];
+        s->n = fb_near_add(s->ids, s->metres, s->n, s->k, id, metres[i]);
+        if (s->n < s->k) continue;
+        s->most = fb_near_furthest(s->metres, s->k);
+        changed = true;
     }
     if (changed) s->bound = chord_bound(s->most);
 }
@@ -94,7 +89,7 @@ TARGET static inline void LEVEL(try_leaf)(const fb_quads_t *t, uint32_t leaf, se
             LEVEL(try_many)(chunk, bits, s);
         }
         left -= some;
-        head = chunk->next;
+        head = t->links[head].next;
     }
 }
 
@@ -145,7 +140,7 @@ TARGET static void LEVEL(nearest_some)(const fb_quads_t *t, const double *lat, c
             }
             settle(&s);
         }
-        fb_heap_sort(s.ids, s.metres, s.n, k);
+        fb_near_sort(s.ids, s.metres, s.n, k);
     }
     measure_alone(&alone, most, ids, metres);
 }
@@ -212,7 +207,7 @@ TARGET static fb_status_t LEVEL(within_one)(const fb_quads_t *t, double lat, dou
                 found->n += metres[i] <= most;
             }
             left -= some;
-            head = chunk->next;
+            head = t->links[head].next;
         }
     }
     return FB_OK;

@@ -1,4 +1,5 @@
-/* The nearest of many, kept in a heap: by distance (or its square), then by id. */
+/* The nearest of many, by distance (or its square), then by id: a few are kept in order, which takes few branches that
+ * cannot be foreseen, more in a heap. */
 #ifndef FB_GEO_NEAREST_H
 #define FB_GEO_NEAREST_H
 
@@ -9,6 +10,8 @@
 FB_INLINE bool fb_closer(double square, int64_t id, double than, int64_t than_id) {
     return square < than || (square == than && id < than_id);
 }
+
+enum { FB_FEW = 16 }; /* kept in order */
 
 /* A heap with the furthest on top. */
 FB_INLINE void fb_heap_push(int64_t *ids, double *squares, size_t at, int64_t id, double square) {
@@ -34,13 +37,36 @@ FB_INLINE void fb_heap_replace(int64_t *ids, double *squares, size_t n, int64_t 
     ids[at] = id;
 }
 
-/* Orders a heap, nearest first; k - n places are padded. */
-FB_INLINE void fb_heap_sort(int64_t *ids, double *distances, size_t n, size_t k) {
+/* Offers one to the n of at most k that are nearest so far: how many there are then. */
+FB_INLINE size_t fb_near_add(int64_t *ids, double *squares, size_t n, size_t k, int64_t id, double square) {
+    if (k > FB_FEW) {
+        if (n < k) {
+            fb_heap_push(ids, squares, n, id, square);
+        } else if (fb_closer(square, id, squares[0], ids[0])) {
+            fb_heap_replace(ids, squares, n, id, square);
+        }
+    } else if (n < k || fb_closer(square, id, squares[k - 1], ids[k - 1])) {
+        size_t at = n < k ? n : k - 1;
+        for (; at && fb_closer(square, id, squares[at - 1], ids[at - 1]); at--) {
+            squares[at] = squares[at - 1];
+            ids[at] = ids[at - 1];
+        }
+        squares[at] = square;
+        ids[at] = id;
+    }
+    return n < k ? n + 1 : n;
+}
+
+/* Of k, the furthest. */
+FB_INLINE double fb_near_furthest(const double *squares, size_t k) { return squares[k > FB_FEW ? 0 : k - 1]; }
+
+/* Orders them, nearest first; k - n places are padded. */
+FB_INLINE void fb_near_sort(int64_t *ids, double *distances, size_t n, size_t k) {
     for (size_t i = n; i < k; i++) {
         ids[i] = -1;
         distances[i] = INFINITY;
     }
-    for (size_t end = n; end-- > 1;) {
+    for (size_t end = k > FB_FEW ? n : 0; end-- > 1;) {
         const int64_t id = ids[end];
         const double distance = distances[end];
         ids[end] = ids[0];
@@ -50,8 +76,8 @@ FB_INLINE void fb_heap_sort(int64_t *ids, double *distances, size_t n, size_t k)
 }
 
 /* The same for squares, which become distances. */
-FB_INLINE void fb_heap_finish(int64_t *ids, double *squares, size_t n, size_t k) {
-    fb_heap_sort(ids, squares, n, k);
+FB_INLINE void fb_near_finish(int64_t *ids, double *squares, size_t n, size_t k) {
+    fb_near_sort(ids, squares, n, k);
     for (size_t i = 0; i < n; i++) squares[i] = sqrt(squares[i]);
 }
 

@@ -1,7 +1,8 @@
 /* Quadtrees of points that move: region quadtrees [1] whose leaves are buckets.
  *
  * Idea. A leaf keeps its points in chunks of sixteen, coordinates side by side, so that a search tests them at the same
- * time; only its newest chunk is not full, and a hole is filled with the newest point. Chunks know their leaf.
+ * time; only its newest chunk is not full, and a hole is filled with the newest point. What is free is NaN, which no
+ * search finds. Links, apart, lead from chunks to their leaf, and to the next of it.
  * A hash table leads from ids to places in chunks. So to move a point within its leaf is to look it up, to
  * compare its new cell with the leaf's and to write two numbers; further away, it is taken out of its leaf,
  * and put into the one that is found by going up to the nearest node that holds the new cell and down again.
@@ -27,6 +28,7 @@
  */
 #include "quads.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "memory.h"
@@ -147,6 +149,9 @@ static bool room_for_chunks(fb_quads_t *t, size_t more) {
     if (t->free_chunks + t->chunks_max - t->chunks_used >= more) return true;
     const size_t max = grown(t->chunks_max, t->chunks_used + more);
     if (max > FB_QUADS_NONE / FB_QUADS_CHUNK) return false; /* places are numbered by 32 bits */
+    fb_quads_link_t *links = moved(t->links, t->chunks_used * sizeof *links, max * sizeof *links);
+    if (links == NULL) return false;
+    t->links = links;
     uint8_t *chunks = moved(t->chunks, t->chunks_used * t->chunk_bytes, max * t->chunk_bytes);
     if (chunks == NULL) return false;
     t->chunks = chunks;
@@ -159,19 +164,18 @@ static bool room(fb_quads_t *t) { return room_for_nodes(t, ROOM) && room_for_chu
 static uint32_t new_chunk(fb_quads_t *t, uint32_t leaf, uint32_t next) {
     uint32_t chunk = t->free_chunk;
     if (chunk != FB_QUADS_NONE) {
-        t->free_chunk = fb_quads_chunk(t, chunk)->next;
+        t->free_chunk = t->links[chunk].next;
         t->free_chunks--;
     } else {
         chunk = (uint32_t)t->chunks_used++;
     }
-    memset(fb_quads_chunk(t, chunk), 0, t->chunk_bytes);
-    fb_quads_chunk(t, chunk)->leaf = leaf;
-    fb_quads_chunk(t, chunk)->next = next;
+    memset(fb_quads_chunk(t, chunk), 0xff, t->chunk_bytes); /* NaN */
+    t->links[chunk] = (fb_quads_link_t){leaf, next};
     return chunk;
 }
 
 static void free_chunk(fb_quads_t *t, uint32_t chunk) {
-    fb_quads_chunk(t, chunk)->next = t->free_chunk;
+    t->links[chunk].next = t->free_chunk;
     t->free_chunk = chunk;
     t->free_chunks++;
 }
@@ -195,11 +199,7 @@ static uint32_t new_group(fb_quads_t *t) {
 }
 
 static fb_quads_node_t empty_leaf(uint32_t parent, uint32_t cx, uint32_t cy, uint32_t depth) {
-    return (fb_quads_node_t){.second = FB_QUADS_NONE,
-                             .parent = parent,
-                             .cx = cx,
-                             .cy = cy,
-                             .depth = depth};
+    return (fb_quads_node_t){.parent = parent, .cx = cx, .cy = cy, .depth = depth};
 }
 
 /* ---- points in leaves ------------------------------------------------------------------------------- */
@@ -236,14 +236,13 @@ FB_INLINE fb_quads_point_t point_at(const fb_quads_t *t, fb_quads_chunk_t *chunk
     return point;
 }
 
+static const fb_quads_point_t nowhere = {.a = NAN, .b = NAN, .c = {NAN, NAN, NAN}};
+
 /* Adds a point to a leaf: its place. */
 static uint32_t push(fb_quads_t *t, uint32_t leaf, int64_t id, const fb_quads_point_t *point) {
     fb_quads_node_t *node = &t->nodes[leaf];
     const uint32_t slot = node->count % FB_QUADS_CHUNK;
-    if (slot == 0) {
-        node->second = fb_quads_head(t, leaf);
-        t->down[leaf] = new_chunk(t, leaf, node->second) | FB_QUADS_LEAF;
-    }
+    if (slot == 0) t->down[leaf] = new_chunk(t, leaf, fb_quads_head(t, leaf)) | FB_QUADS_LEAF;
     const uint32_t head = fb_quads_head(t, leaf);
     node->count++;
     fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
@@ -255,7 +254,7 @@ static uint32_t push(fb_quads_t *t, uint32_t leaf, int64_t id, const fb_quads_po
 /* Takes a point out of its leaf, which has its place filled with the newest. */
 static void take(fb_quads_t *t, uint32_t place) {
     fb_quads_chunk_t *chunk = fb_quads_chunk(t, fb_quads_chunk_of(place));
-    const uint32_t leaf = chunk->leaf;
+    const uint32_t leaf = t->links[fb_quads_chunk_of(place)].leaf;
     fb_quads_node_t *node = &t->nodes[leaf];
     const uint32_t head = fb_quads_head(t, leaf), last = fb_quads_in_head(node->count) - 1;
     fb_quads_chunk_t *newest = fb_quads_chunk(t, head);
@@ -268,10 +267,10 @@ static void take(fb_quads_t *t, uint32_t place) {
         chunk->ids[slot] = id;
         put(t, chunk, slot, &point);
     }
+    put(t, newest, last, &nowhere);
     node->count--;
     if (last == 0) {
-        t->down[leaf] = newest->next | FB_QUADS_LEAF;
-        node->second = node->count ? fb_quads_chunk(t, newest->next)->next : FB_QUADS_NONE;
+        t->down[leaf] = t->links[head].next | FB_QUADS_LEAF;
         free_chunk(t, head);
     }
 }
@@ -280,7 +279,7 @@ static void take(fb_quads_t *t, uint32_t place) {
 static void pour(fb_quads_t *t, uint32_t head, uint32_t count, uint32_t to) {
     while (count) {
         fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
-        const uint32_t n = fb_quads_in_head(count), next = chunk->next;
+        const uint32_t n = fb_quads_in_head(count), next = t->links[head].next;
         for (uint32_t slot = 0; slot < n; slot++) {
             const int64_t id = chunk->ids[slot];
             const uint32_t tag = tag_of(t, id);
@@ -310,7 +309,6 @@ static void split(fb_quads_t *t, uint32_t leaf) {
         t->down[child + i] = FB_QUADS_NONE;
     }
     t->down[leaf] = child;
-    node->second = FB_QUADS_NONE;
     node->count = 0;
     if (t->made != NULL) t->made(t, child);
     pour(t, head, count, leaf);
@@ -365,6 +363,7 @@ void fb_quads_end(fb_quads_t *t) {
     fb_free_zeroed(t->down);
     fb_free_zeroed(t->boxes);
     fb_free_zeroed(t->chunks);
+    fb_free_zeroed(t->links);
     fb_free_zeroed(t->table);
     memset(t, 0, sizeof *t);
 }
@@ -372,7 +371,7 @@ void fb_quads_end(fb_quads_t *t) {
 size_t fb_quads_bytes(const fb_quads_t *t) {
     return t->nodes_max * (sizeof *t->nodes + sizeof *t->down) +
            (t->made != NULL ? t->nodes_max / 4 * sizeof *t->boxes : 0) +
-           t->chunks_max * t->chunk_bytes + (t->mask + 1) * sizeof *t->table;
+           t->chunks_max * (t->chunk_bytes + sizeof *t->links) + (t->mask + 1) * sizeof *t->table;
 }
 
 uint32_t fb_quads_find(const fb_quads_t *t, int64_t id) {
@@ -399,7 +398,7 @@ static fb_status_t move_there(fb_quads_t *t, uint32_t tag, size_t at, int64_t id
     fb_quads_point_t point = {.a = a, .b = b};
     const uint32_t place = place_at(t->table[at]);
     fb_quads_chunk_t *chunk = fb_quads_chunk(t, fb_quads_chunk_of(place));
-    const uint32_t leaf = chunk->leaf;
+    const uint32_t leaf = t->links[fb_quads_chunk_of(place)].leaf;
     t->place(t, &point);
     if (FB_LIKELY(holds(t, &t->nodes[leaf], point.cx, point.cy))) {
         put(t, chunk, fb_quads_slot_of(place), &point);
@@ -442,7 +441,7 @@ bool fb_quads_remove(fb_quads_t *t, int64_t id, double *a, double *b) {
     if (t->table[at] == 0) return false;
     const uint32_t place = place_at(t->table[at]), slot = fb_quads_slot_of(place);
     const fb_quads_chunk_t *chunk = fb_quads_chunk(t, fb_quads_chunk_of(place));
-    const uint32_t leaf = chunk->leaf;
+    const uint32_t leaf = t->links[fb_quads_chunk_of(place)].leaf;
     if (a != NULL) *a = chunk->a[slot], *b = chunk->b[slot];
     take(t, place);
     erase_entry(t, at);
@@ -466,7 +465,7 @@ FB_INLINE void fetch(const fb_quads_t *t, const int64_t *ids, const uint64_t *or
             const fb_quads_chunk_t *chunk = fb_quads_chunk(t, fb_quads_chunk_of(place_at(entry)));
             const uint32_t slot = fb_quads_slot_of(place_at(entry));
             FB_PREFETCH(&chunk->ids[slot]);
-            FB_PREFETCH(&chunk->leaf);
+            FB_PREFETCH(&t->links[fb_quads_chunk_of(place_at(entry))]);
             FB_PREFETCH_WRITE(&chunk->a[slot]);
             FB_PREFETCH_WRITE(&chunk->b[slot]);
         }
@@ -489,8 +488,7 @@ static fb_status_t insert_all(fb_quads_t *t, const int64_t *ids, const double *a
     return FB_OK;
 }
 
-/* The order of points along a Z curve, which puts leaves side by side; NULL if there is no memory. */
-static uint64_t *order_of(const fb_quads_t *t, const double *a, const double *b, size_t n) {
+uint64_t *fb_quads_order(const fb_quads_t *t, const double *a, const double *b, size_t n) {
     uint64_t *words = malloc(2 * n * sizeof *words);
     for (size_t i = 0; words != NULL && i < n; i++) {
         fb_quads_point_t point = {.a = a[i], .b = b[i]};
@@ -506,7 +504,7 @@ fb_status_t fb_quads_insert_many(fb_quads_t *t, const int64_t *ids, const double
     *done = n;
     if (n > FB_QUADS_MAX - t->n) return FB_OUT_OF_RANGE;
     if (!room_in_table(t, t->n + n)) return FB_NO_MEMORY;
-    uint64_t *order = n < MANY ? NULL : order_of(t, a, b, n);
+    uint64_t *order = n < MANY ? NULL : fb_quads_order(t, a, b, n);
     fb_status_t status = insert_all(t, ids, a, b, n, order, done);
     free(order);
     /* Which is the first that cannot be inserted is a matter of the given order. */

@@ -22,12 +22,17 @@ enum {
 #define FB_QUADS_LEAF (1u << 31)
 #define FB_QUADS_MAX ((size_t)1 << 31)
 
-/* Sixteen points of a leaf; all but its newest chunk are full. With `floats`, three numbers more a point. */
+/* Sixteen points of a leaf, whole cache lines; all but its newest chunk are full, and what is free has NaN as
+ * coordinates. With `floats`, three numbers more a point. */
 typedef struct {
     double a[FB_QUADS_CHUNK], b[FB_QUADS_CHUNK];
     int64_t ids[FB_QUADS_CHUNK];
-    uint32_t leaf, next;
 } fb_quads_chunk_t;
+
+/* The leaf of a chunk, and the next older one of it, or NONE. Apart from the points, so that they stay in cache. */
+typedef struct {
+    uint32_t leaf, next;
+} fb_quads_link_t;
 
 typedef struct {
     float c[3][FB_QUADS_CHUNK];
@@ -38,8 +43,7 @@ typedef struct {
     uint32_t parent; /* NONE at a root */
     uint32_t cx, cy; /* its first cell */
     uint32_t depth;
-    uint32_t second; /* leaf: the chunk after the newest, or NONE, to be fetched together with it */
-    uint32_t unused[2];
+    uint32_t unused[3];
 } fb_quads_node_t;
 
 /* Sides of the boxes of four nodes, in space: x, y, z. */
@@ -74,6 +78,7 @@ struct fb_quads {
     size_t nodes_used, nodes_max;
     uint32_t free_group; /* its first node */
     uint8_t *chunks;
+    fb_quads_link_t *links; /* of chunks */
     size_t chunks_used, chunks_max;
     uint32_t free_chunk;
     size_t free_groups, free_chunks;
@@ -105,10 +110,9 @@ FB_INLINE uint32_t fb_quads_child(const fb_quads_t *t, uint32_t node, uint32_t c
 }
 
 FB_INLINE void fb_quads_fetch_chunk(const fb_quads_t *t, uint32_t chunk) {
-    if (chunk == FB_QUADS_NONE) return;
     const bool floats = t->chunk_bytes > sizeof(fb_quads_chunk_t); /* which tell most of the rest apart */
     const uint8_t *bytes = t->chunks + chunk * t->chunk_bytes;
-    for (size_t at = floats ? offsetof(fb_quads_chunk_t, leaf) : 0; at < t->chunk_bytes; at += 64) {
+    for (size_t at = floats ? sizeof(fb_quads_chunk_t) : 0; at < t->chunk_bytes; at += 64) {
         FB_PREFETCH(bytes + at);
     }
 }
@@ -116,8 +120,10 @@ FB_INLINE void fb_quads_fetch_chunk(const fb_quads_t *t, uint32_t chunk) {
 /* Fetches what a search will look at in a node. */
 FB_INLINE void fb_quads_fetch(const fb_quads_t *t, uint32_t node) {
     if (fb_quads_is_leaf(t, node)) {
-        fb_quads_fetch_chunk(t, fb_quads_head(t, node));
-        fb_quads_fetch_chunk(t, t->nodes[node].second);
+        const uint32_t head = fb_quads_head(t, node);
+        if (head == FB_QUADS_NONE) return;
+        fb_quads_fetch_chunk(t, head);
+        if (t->links[head].next != FB_QUADS_NONE) fb_quads_fetch_chunk(t, t->links[head].next);
     } else {
         FB_PREFETCH(&t->nodes[t->down[node]]);
         FB_PREFETCH(&t->nodes[t->down[node] + 2]);
@@ -165,6 +171,10 @@ fb_status_t fb_quads_move_many(fb_quads_t *t, const int64_t *ids, const double *
 fb_status_t fb_quads_set_many(fb_quads_t *t, const int64_t *ids, const double *a, const double *b,
                               size_t n);
 fb_status_t fb_quads_remove_many(fb_quads_t *t, const int64_t *ids, size_t n, size_t *done);
+
+/* The order of n points, fewer than 2^32, along a Z curve: indices in the low halves of words. NULL if there is no
+ * memory; free it. */
+uint64_t *fb_quads_order(const fb_quads_t *t, const double *a, const double *b, size_t n);
 
 /* All points, in no particular order. */
 void fb_quads_items(const fb_quads_t *t, int64_t *ids, double *a, double *b);

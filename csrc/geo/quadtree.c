@@ -3,8 +3,9 @@
  * A point's cell is floor((x - min_x) * scale), likewise for y, at most 2^24 - 1: rounded, but never falling
  * as x rises. So a box needs only the cells of its corners: cells strictly between hold points of the box
  * only, cells outside none, and points in cells on the rim are tested. No rounding of a node's sides is
- * involved. The nearest are searched depth first, the nearest child first [1], and there the sides of a node
- * are taken further out by more than rounding can amount to.
+ * involved. The nearest are searched from the leaf of the point upwards, siblings depth first, the nearest first [1];
+ * the sides of a node are taken further out by more than rounding can amount to. The nodes on the way follow from the
+ * cell, and are not looked at. A large batch is searched along a Z curve, leaves being fetched some rows ahead.
  *
  * A circle is searched as the box around it, with the corners left out by the distance to nodes. Distances
  * are sqrt(dx * dx + dy * dy); their squares are compared, as in R-trees.
@@ -25,11 +26,17 @@
 #include <immintrin.h>
 #endif
 
-enum { CELLS = 1 << FB_QUADS_DEPTH, ALL = (1 << FB_QUADS_CHUNK) - 1 };
+enum {
+    CELLS = 1 << FB_QUADS_DEPTH,
+    ALL = (1 << FB_QUADS_CHUNK) - 1,
+    MANY = 256,      /* a batch that is worth to be sorted */
+    LARGE = 1 << 14, /* points that are not in the nearest caches anyway */
+    MOST = 1 << 18   /* of a batch at a time */
+};
 
 static uint32_t cell_of(double distance, double scale) {
     const double cell = distance * scale;
-    return cell < CELLS - 1 ? (uint32_t)cell : CELLS - 1;
+    return cell > 0 ? cell < CELLS - 1 ? (uint32_t)cell : CELLS - 1 : 0;
 }
 
 static void place(const fb_quads_t *t, fb_quads_point_t *point) {
@@ -80,8 +87,8 @@ static bool cells_of(const fb_quads_t *t, const double box[4], cells_t *cells) {
     }
     /* The quotients' rounding is allowed for: points are compared anyway. */
     if (x1 < 0 || y1 < 0 || x0 > 2 * width || y0 > 2 * height) return false;
-    *cells = (cells_t){x0 > 0 ? cell_of(x0, t->scale_x) : 0, y0 > 0 ? cell_of(y0, t->scale_y) : 0,
-                       cell_of(x1, t->scale_x), cell_of(y1, t->scale_y)};
+    *cells = (cells_t){cell_of(x0, t->scale_x), cell_of(y0, t->scale_y), cell_of(x1, t->scale_x),
+                       cell_of(y1, t->scale_y)};
     return true;
 }
 
@@ -123,29 +130,25 @@ typedef struct {
     uint32_t node;
 } near_t;
 
-/* Squares of distances of the four children of a node. */
-FB_INLINE void children_gaps(const fb_quads_t *t, const sides_t *s, const fb_quads_node_t *node, double x,
-                             double y, double squares[4]) {
-    const uint32_t side = 1u << (t->depth - node->depth - 1);
+/* Squares of distances of four siblings, `side` cells wide, the first of which begins at cell (cx, cy). */
+FB_INLINE void sibling_gaps(const sides_t *s, uint32_t cx, uint32_t cy, uint32_t side, double x, double y,
+                            double squares[4]) {
     double gx[2], gy[2];
     for (uint32_t i = 0; i < 2; i++) {
-        const uint32_t cx = node->cx + i * side, cy = node->cy + i * side;
-        gx[i] = gap(x, s->origin_x, s->step_x, s->slack_x, cx, cx + side);
-        gy[i] = gap(y, s->origin_y, s->step_y, s->slack_y, cy, cy + side);
+        const uint32_t left = cx + i * side, low = cy + i * side;
+        gx[i] = gap(x, s->origin_x, s->step_x, s->slack_x, left, left + side);
+        gy[i] = gap(y, s->origin_y, s->step_y, s->slack_y, low, low + side);
         gx[i] *= gx[i];
         gy[i] *= gy[i];
     }
     for (uint32_t i = 0; i < 4; i++) squares[i] = gx[i & 1] + gy[i >> 1];
 }
 
-/* Adds the children of a node to a stack, but for one and those that are too far: the nearest on top. */
-FB_INLINE size_t open_node(const fb_quads_t *t, const sides_t *s, uint32_t node, uint32_t but, double x,
-                           double y, double bound, near_t *stack, size_t depth) {
-    const uint32_t child = t->down[node];
+/* Adds siblings, from `child` on, to a stack, but for one and those that are too far: the nearest on top. */
+FB_INLINE size_t open_node(const fb_quads_t *t, uint32_t child, uint32_t but, const double to[4],
+                           double bound, near_t *stack, size_t depth) {
     const size_t low = depth;
-    double to[4];
     uint32_t bits = 0;
-    children_gaps(t, s, &t->nodes[node], x, y, to);
     for (uint32_t i = 0; i < 4; i++) bits |= (uint32_t)(to[i] <= bound) << i;
     if (but != FB_QUADS_NONE) bits &= ~(1u << (but - child));
     for (; bits; bits &= bits - 1) {
@@ -158,41 +161,48 @@ FB_INLINE size_t open_node(const fb_quads_t *t, const sides_t *s, uint32_t node,
     return depth;
 }
 
-/* The leaf of a cell; *bit is the number of levels that are left. */
-FB_INLINE uint32_t leaf_of(const fb_quads_t *t, uint32_t cx, uint32_t cy, uint32_t *bit) {
-    uint32_t at = 0;
-    for (*bit = t->depth; !fb_quads_is_leaf(t, at);) {
-        --*bit;
-        at = fb_quads_child(t, at, cx, cy, *bit);
+/* The way to a leaf: by[i] is the node with i levels below it that holds a cell, the leaf being by[bit]. Nodes need
+ * not be looked at, which are many and seldom in cache. */
+typedef struct {
+    uint32_t by[FB_QUADS_DEPTH + 1];
+    uint32_t cx, cy, bit;
+} way_t;
+
+/* Finds the way to the leaf that a point lies in, or is nearest to if it is out of bounds. Fetches it, and its
+ * neighbours if they are as near as `part` of its side, which is where the nearest are to be expected. */
+FB_INLINE void find_way(const fb_quads_t *t, double x, double y, double part, way_t *way) {
+    const uint32_t cx = t->depth ? cell_of(x - t->origin_x, t->scale_x) : 0;
+    const uint32_t cy = t->depth ? cell_of(y - t->origin_y, t->scale_y) : 0;
+    uint32_t at = 0, bit = t->depth;
+    for (way->by[bit] = at; !fb_quads_is_leaf(t, at); way->by[bit] = at) {
+        bit--;
+        at = fb_quads_child(t, at, cx, cy, bit);
     }
-    return at;
+    way->cx = cx;
+    way->cy = cy;
+    way->bit = bit;
+    fb_quads_fetch(t, at);
+    const uint32_t side = 1u << bit, reach = (uint32_t)(side * part);
+    const uint32_t nx = cx & side >> 1 ? cx + reach : cx - reach, ny = cy & side >> 1 ? cy + reach : cy - reach;
+    for (uint32_t i = 1; i < 4; i++) {
+        const uint32_t to_x = i & 1 ? nx : cx, to_y = i & 2 ? ny : cy, differ = (to_x ^ cx) | (to_y ^ cy);
+        if (differ >> bit == 0 || (to_x | to_y) >= CELLS) continue;
+        uint32_t rest = 64 - fb_leading_zeros64(differ);
+        for (at = way->by[rest]; !fb_quads_is_leaf(t, at);) {
+            rest--;
+            at = fb_quads_child(t, at, to_x, to_y, rest);
+        }
+        fb_quads_fetch(t, at);
+    }
 }
 
-/* The leaf that a point lies in, or is nearest to if it is out of bounds. Fetches it, and its neighbours if they are
- * as near as `part` of its side, which is where the nearest are to be expected. */
-FB_INLINE uint32_t leaf_at(const fb_quads_t *t, double x, double y, double part) {
-    const double dx = x - t->origin_x, dy = y - t->origin_y;
-    if (t->depth == 0) return 0;
-    const uint32_t cx = dx > 0 ? cell_of(dx, t->scale_x) : 0, cy = dy > 0 ? cell_of(dy, t->scale_y) : 0;
-    uint32_t bit, rest;
-    const uint32_t leaf = leaf_of(t, cx, cy, &bit), reach = (uint32_t)((1u << bit) * part);
-    fb_quads_fetch(t, leaf);
-    for (uint32_t corner = 0; corner < 4; corner++) {
-        const uint32_t nx = corner & 1 ? cx + reach : cx - reach, ny = corner & 2 ? cy + reach : cy - reach;
-        if (((nx ^ cx) | (ny ^ cy)) >> bit == 0 || (nx | ny) >= CELLS) continue;
-        fb_quads_fetch(t, leaf_of(t, nx, ny, &rest));
-    }
-    return leaf;
-}
-
-/* Whether no point outside a node is as near as the square root of `bound`. */
-FB_INLINE bool reaches(const fb_quads_t *t, const sides_t *s, const fb_quads_node_t *node, double x,
-                       double y, double bound) {
-    const uint32_t side = 1u << (t->depth - node->depth);
-    const double low_x = x - (s->origin_x + node->cx * s->step_x) - s->slack_x;
-    const double low_y = y - (s->origin_y + node->cy * s->step_y) - s->slack_y;
-    const double high_x = s->origin_x + (node->cx + side) * s->step_x - x - s->slack_x;
-    const double high_y = s->origin_y + (node->cy + side) * s->step_y - y - s->slack_y;
+/* Whether no point outside of a node, 2^bit cells wide, is as near as the square root of `bound`. */
+FB_INLINE bool reaches(const sides_t *s, uint32_t cx, uint32_t cy, uint32_t bit, double x, double y, double bound) {
+    const uint32_t side = 1u << bit;
+    const double low_x = x - (s->origin_x + cx * s->step_x) - s->slack_x;
+    const double low_y = y - (s->origin_y + cy * s->step_y) - s->slack_y;
+    const double high_x = s->origin_x + (cx + side) * s->step_x - x - s->slack_x;
+    const double high_y = s->origin_y + (cy + side) * s->step_y - y - s->slack_y;
     const double x_least = low_x < high_x ? low_x : high_x, y_least = low_y < high_y ? low_y : high_y;
     const double least = x_least < y_least ? x_least : y_least;
     return least > 0 && least * least > bound;
@@ -208,6 +218,8 @@ FB_INLINE bool append(fb_quads_found_t *found, const fb_quads_chunk_t *chunk, ui
     for (; bits; bits &= bits - 1) *into++ = chunk->ids[fb_trailing_zeros64(bits)];
     return true;
 }
+
+FB_INLINE size_t row_of(const uint64_t *order, size_t i) { return order == NULL ? i : (uint32_t)order[i]; }
 
 FB_INLINE uint32_t first_bits(uint32_t n) { return (1u << n) - 1; }
 
@@ -232,6 +244,17 @@ FB_INLINE uint32_t squares_to_portable(const fb_quads_chunk_t *chunk, double x, 
         squares[i] = dx * dx + dy * dy;
     }
     for (unsigned i = 0; i < FB_QUADS_CHUNK; i++) bits |= (uint32_t)(squares[i] <= bound) << i;
+    return bits;
+}
+FB_INLINE uint32_t least_to_portable(const fb_quads_chunk_t *chunk, double x, double y, double *least) {
+    double squares[FB_QUADS_CHUNK];
+    uint32_t bits = 0;
+    for (unsigned i = 0; i < FB_QUADS_CHUNK; i++) {
+        const double dx = chunk->a[i] - x, dy = chunk->b[i] - y;
+        squares[i] = dx * dx + dy * dy;
+        *least = squares[i] < *least ? squares[i] : *least;
+    }
+    for (unsigned i = 0; i < FB_QUADS_CHUNK; i++) bits |= (uint32_t)(squares[i] == *least) << i;
     return bits;
 }
 #include "quadtree_search.h"
@@ -263,6 +286,24 @@ FB_TARGET_AVX2 static inline uint32_t squares_to_avx2(const fb_quads_chunk_t *ch
     }
     return bits;
 }
+FB_TARGET_AVX2 static inline uint32_t least_to_avx2(const fb_quads_chunk_t *chunk, double x, double y,
+                                                      double *least) {
+    __m256d squares[FB_QUADS_CHUNK / 4], most = _mm256_set1_pd(*least);
+    uint32_t bits = 0;
+    for (unsigned i = 0; i < FB_QUADS_CHUNK; i += 4) {
+        const __m256d dx = _mm256_sub_pd(_mm256_loadu_pd(chunk->a + i), _mm256_set1_pd(x));
+        const __m256d dy = _mm256_sub_pd(_mm256_loadu_pd(chunk->b + i), _mm256_set1_pd(y));
+        squares[i / 4] = _mm256_add_pd(_mm256_mul_pd(dx, dx), _mm256_mul_pd(dy, dy));
+        most = _mm256_min_pd(squares[i / 4], most); /* the second if the first is NaN */
+    }
+    most = _mm256_min_pd(most, _mm256_permute4x64_pd(most, 0x4e));
+    most = _mm256_min_pd(most, _mm256_permute_pd(most, 5));
+    *least = _mm256_cvtsd_f64(most);
+    for (unsigned i = 0; i < FB_QUADS_CHUNK; i += 4) {
+        bits |= (uint32_t)_mm256_movemask_pd(_mm256_cmp_pd(squares[i / 4], most, _CMP_EQ_OQ)) << i;
+    }
+    return bits;
+}
 #include "quadtree_search.h"
 #endif
 
@@ -286,5 +327,13 @@ fb_status_t fb_quadtree_within_many(const fb_quads_t *t, const double *x, const 
 
 size_t fb_quadtree_nearest(const fb_quads_t *t, const double *x, const double *y, size_t m, size_t k,
                            double most, int64_t *ids, double *distances) {
-    return FB_DISPATCH(nearest, t, x, y, m, k, fb_square_bound(most), ids, distances);
+    const double bound = fb_square_bound(most);
+    size_t n = 0;
+    for (size_t some; m; m -= some, x += some, y += some, ids += some * k, distances += some * k) {
+        some = m < MOST ? m : MOST;
+        uint64_t *order = some < MANY || t->n < LARGE ? NULL : fb_quads_order(t, x, y, some);
+        n = FB_DISPATCH(nearest, t, x, y, order, some, k, bound, ids, distances);
+        free(order);
+    }
+    return n;
 }

@@ -32,7 +32,7 @@ TARGET static fb_status_t LEVEL(query)(const fb_quads_t *t, const double box[4],
             const uint32_t bits = first_bits(n) & (inside ? ALL : LEVEL(hits)(chunk, box));
             if (bits && !append(found, chunk, bits)) return FB_NO_MEMORY;
             left -= n;
-            head = chunk->next;
+            head = t->links[head].next;
         }
     }
     return FB_OK;
@@ -50,7 +50,7 @@ TARGET static fb_status_t LEVEL(within)(const fb_quads_t *t, double x, double y,
         const fb_quads_node_t *node = &t->nodes[at];
         if (!(child & FB_QUADS_LEAF)) {
             double to[4];
-            children_gaps(t, &sides, node, x, y, to);
+            sibling_gaps(&sides, node->cx, node->cy, 1u << (t->depth - node->depth - 1), x, y, to);
             for (uint32_t i = 0; i < 4; i++) {
                 if (to[i] > bound) continue;
                 stack[depth] = child + i;
@@ -65,7 +65,7 @@ TARGET static fb_status_t LEVEL(within)(const fb_quads_t *t, double x, double y,
             const uint32_t bits = first_bits(n) & LEVEL(squares_to)(chunk, x, y, squares, bound);
             if (bits && !append(found, chunk, bits)) return FB_NO_MEMORY;
             left -= n;
-            head = chunk->next;
+            head = t->links[head].next;
         }
     }
     return FB_OK;
@@ -92,73 +92,83 @@ TARGET static fb_status_t LEVEL(within_many)(const fb_quads_t *t, const double *
     return FB_OK;
 }
 
-/* Compares the points of a leaf with a heap of n; how many are in it then. */
+/* Compares the points of a leaf with the n nearest so far; how many there are then. */
 TARGET static inline size_t LEVEL(try_leaf)(const fb_quads_t *t, uint32_t leaf, double x,
                                             double y, size_t k, double *bound, int64_t *ids,
                                             double *found, size_t n) {
     double squares[FB_QUADS_CHUNK];
-    uint32_t left = t->nodes[leaf].count;
-    for (uint32_t head = fb_quads_head(t, leaf); left;) {
+    for (uint32_t head = fb_quads_head(t, leaf); head != FB_QUADS_NONE; head = t->links[head].next) {
         const fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
-        const uint32_t some = fb_quads_in_head(left);
-        uint32_t bits = first_bits(some) & LEVEL(squares_to)(chunk, x, y, squares, *bound);
         if (k == 1) { /* the same, but quicker */
-            for (; bits; bits &= bits - 1) {
-                const unsigned slot = fb_trailing_zeros64(bits);
-                if (n && !fb_closer(squares[slot], chunk->ids[slot], *bound, ids[0])) continue;
-                *bound = found[0] = squares[slot];
-                ids[0] = chunk->ids[slot];
+            double least = *bound;
+            for (uint32_t bits = LEVEL(least_to)(chunk, x, y, &least); bits; bits &= bits - 1) {
+                const int64_t id = chunk->ids[fb_trailing_zeros64(bits)];
+                if (n && !fb_closer(least, id, *bound, ids[0])) continue;
+                *bound = found[0] = least;
+                ids[0] = id;
                 n = 1;
             }
+            continue;
         }
-        for (; bits; bits &= bits - 1) {
+        for (uint32_t bits = LEVEL(squares_to)(chunk, x, y, squares, *bound); bits; bits &= bits - 1) {
             const unsigned slot = fb_trailing_zeros64(bits);
-            if (n < k) {
-                fb_heap_push(ids, found, n++, chunk->ids[slot], squares[slot]);
-            } else if (fb_closer(squares[slot], chunk->ids[slot], found[0], ids[0])) {
-                fb_heap_replace(ids, found, n, chunk->ids[slot], squares[slot]);
-            }
-            if (n == k) *bound = found[0];
+            n = fb_near_add(ids, found, n, k, chunk->ids[slot], squares[slot]);
+            if (n == k) *bound = fb_near_furthest(found, k);
         }
-        left -= some;
-        head = chunk->next;
     }
     return n;
 }
 
-/* The nearest k of one point, or fewer, as a heap with the furthest on top; how many. First in the leaf that the
+/* The nearest k of one point, or fewer, as nearest.h keeps them; how many. First in the leaf that the
  * point lies in, then beside it and beside what is above, up to the smallest node that all nearer points lie in. */
-TARGET static size_t LEVEL(nearest_one)(const fb_quads_t *t, const sides_t *sides, double part, double x,
+TARGET static size_t LEVEL(nearest_one)(const fb_quads_t *t, const sides_t *sides, const way_t *way, double x,
                                         double y, size_t k, double bound, int64_t *ids, double *found) {
     near_t stack[FB_QUADS_STACK];
-    uint32_t at = leaf_at(t, x, y, part);
-    size_t n = LEVEL(try_leaf)(t, at, x, y, k, &bound, ids, found, 0);
-    for (uint32_t above; (above = t->nodes[at].parent) != FB_QUADS_NONE; at = above) {
-        if (reaches(t, sides, &t->nodes[at], x, y, bound)) break;
-        size_t depth = open_node(t, sides, above, at, x, y, bound, stack, 0);
+    double to[4];
+    uint32_t bit = way->bit, cx = way->cx >> bit << bit, cy = way->cy >> bit << bit;
+    size_t n = LEVEL(try_leaf)(t, way->by[bit], x, y, k, &bound, ids, found, 0);
+    while (bit < t->depth && !reaches(sides, cx, cy, bit, x, y, bound)) {
+        const uint32_t at = way->by[bit], side = 1u << bit++;
+        cx &= ~side;
+        cy &= ~side;
+        sibling_gaps(sides, cx, cy, side, x, y, to);
+        size_t depth = open_node(t, t->down[way->by[bit]], at, to, bound, stack, 0);
         while (depth) {
             const near_t next = stack[--depth];
             if (next.square > bound) continue;
             if (fb_quads_is_leaf(t, next.node)) {
                 n = LEVEL(try_leaf)(t, next.node, x, y, k, &bound, ids, found, n);
             } else {
-                depth = open_node(t, sides, next.node, FB_QUADS_NONE, x, y, bound, stack, depth);
+                const fb_quads_node_t *node = &t->nodes[next.node];
+                sibling_gaps(sides, node->cx, node->cy, 1u << (t->depth - node->depth - 1), x, y, to);
+                depth = open_node(t, t->down[next.node], FB_QUADS_NONE, to, bound, stack, depth);
             }
         }
     }
     return n;
 }
 
-TARGET static size_t LEVEL(nearest)(const fb_quads_t *t, const double *x, const double *y, size_t m,
-                                    size_t k, double bound, int64_t *ids, double *distances) {
+TARGET static size_t LEVEL(nearest)(const fb_quads_t *t, const double *x, const double *y,
+                                    const uint64_t *order, size_t m, size_t k, double bound, int64_t *ids,
+                                    double *distances) {
+    enum { AHEAD = 4 }; /* rows whose leaves are on their way from memory */
     const sides_t sides = sides_of(t);
     const double part = k < t->capacity ? sqrt((double)k / t->capacity) : 1.0;
-    size_t n = 0;
-    for (size_t i = 0; i < m; i++, ids += k, distances += k) {
-        n = LEVEL(nearest_one)(t, &sides, part, x[i], y[i], k, bound, ids, distances);
-        fb_heap_finish(ids, distances, n, k);
+    way_t ways[AHEAD];
+    size_t last = 0;
+    for (size_t i = 0; i < m + AHEAD; i++) {
+        way_t *way = &ways[i % AHEAD];
+        if (i >= AHEAD) {
+            const size_t row = row_of(order, i - AHEAD);
+            int64_t *near = ids + row * k;
+            double *far = distances + row * k;
+            const size_t n = LEVEL(nearest_one)(t, &sides, way, x[row], y[row], k, bound, near, far);
+            fb_near_finish(near, far, n, k);
+            if (row == m - 1) last = n;
+        }
+        if (i < m) find_way(t, x[row_of(order, i)], y[row_of(order, i)], part, way);
     }
-    return n;
+    return last;
 }
 
 #undef LEVEL

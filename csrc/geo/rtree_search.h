@@ -106,7 +106,7 @@ TARGET static fb_status_t LEVEL(join)(const fb_rtree_view_t *a, uint64_t at_a, f
     return status;
 }
 
-/* The nearest k of one point, or fewer, as a heap with the furthest on top; how many. Nodes are searched
+/* The nearest k of one point, or fewer, as nearest.h keeps them; how many. Nodes are searched
  * depth first, the nearest child first, which soon brings the bound down. */
 TARGET static size_t LEVEL(nearest)(const fb_rtree_view_t *view, double x, double y, size_t k,
                                     double bound, int64_t *ids, double *squares) {
@@ -133,12 +133,8 @@ TARGET static size_t LEVEL(nearest)(const fb_rtree_view_t *view, double x, doubl
         }
         for (; bits; bits &= bits - 1) {
             const unsigned slot = lowest(bits);
-            if (n < k) {
-                fb_heap_push(ids, squares, n++, node->of.ids[slot], to[slot]);
-            } else if (fb_closer(to[slot], node->of.ids[slot], squares[0], ids[0])) {
-                fb_heap_replace(ids, squares, n, node->of.ids[slot], to[slot]);
-            }
-            if (n == k) bound = squares[0];
+            n = fb_near_add(ids, squares, n, k, node->of.ids[slot], to[slot]);
+            if (n == k) bound = fb_near_furthest(squares, k);
         }
     }
     return n;
@@ -149,7 +145,7 @@ TARGET static size_t LEVEL(nearest_many)(const fb_rtree_view_t *view, const doub
     size_t n = 0;
     for (size_t i = 0; i < m; i++, ids += k, distances += k) {
         n = LEVEL(nearest)(view, points[2 * i], points[2 * i + 1], k, bound, ids, distances);
-        fb_heap_finish(ids, distances, n, k);
+        fb_near_finish(ids, distances, n, k);
     }
     return n;
 }

@@ -183,9 +183,8 @@ static void check_tree(fb_quads_t *t) {
         CHECK(left > 0 || t->down[k] == FB_QUADS_NONE);
         for (uint32_t head = fb_quads_head(t, k); left;) {
             const fb_quads_chunk_t *chunk = fb_quads_chunk(t, head);
-            if (head == fb_quads_head(t, k)) CHECK(node->second == chunk->next);
             const uint32_t n = fb_quads_in_head(left);
-            CHECK(chunk->leaf == k);
+            CHECK(t->links[head].leaf == k);
             for (uint32_t slot = 0; slot < n; slot++) {
                 fb_quads_point_t point = {.a = chunk->a[slot], .b = chunk->b[slot]};
                 t->place(t, &point);
@@ -193,9 +192,10 @@ static void check_tree(fb_quads_t *t) {
                 CHECK(point.cx >> shift == node->cx >> shift && point.cy >> shift == node->cy >> shift);
                 CHECK(fb_quads_find(t, chunk->ids[slot]) == head * FB_QUADS_CHUNK + slot);
             }
+            for (uint32_t slot = n; slot < FB_QUADS_CHUNK; slot++) CHECK(isnan(chunk->a[slot]));
             points += n;
             left -= n;
-            head = chunk->next;
+            head = t->links[head].next;
         }
         CHECK(node->count <= t->capacity || node->depth == t->depth);
     }
@@ -254,6 +254,43 @@ static void test_many_equal(void) {
     fb_quads_end(&tree);
 }
 
+/* Many questions at once, in and out of bounds, are answered as one by one; many points are equally near. */
+static void test_batch(void) {
+    enum { N = 40000, SIDE = 200, M = 600, K = 20 };
+    static double a[N], b[N], x[M], y[M], far[M * K], one[K];
+    static int64_t ids[N], near[M * K], id[K];
+    const double bounds[4] = {0.0, 0.0, SIDE, SIDE};
+    const size_t ks[] = {1, 2, 8, 16, 17, K};
+    uint64_t seed = 5;
+    fb_quads_t tree;
+    size_t done;
+    for (size_t i = 0; i < N; i++) {
+        ids[i] = (int64_t)(i * 7919 % N);
+        a[i] = (double)(i % SIDE);
+        b[i] = (double)(i / SIDE);
+    }
+    for (size_t i = 0; i < M; i++) {
+        x[i] = (double)(next_random(&seed) % (2 * SIDE + 60)) / 2.0 - 15.0;
+        y[i] = (double)(next_random(&seed) % (2 * SIDE + 60)) / 2.0 - 15.0;
+    }
+    CHECK(fb_quadtree_begin(&tree, bounds, 32, 1) == FB_OK);
+    CHECK(fb_quads_insert_many(&tree, ids, a, b, N, &done) == FB_OK);
+    for (size_t i = 0; i < sizeof(ks) / sizeof(*ks); i++) {
+        const size_t k = ks[i];
+        size_t n = fb_quadtree_nearest(&tree, x, y, M, k, 12.0, near, far);
+        for (size_t row = 0; row < M; row++) {
+            const size_t alone = fb_quadtree_nearest(&tree, x + row, y + row, 1, k, 12.0, id, one);
+            CHECK(memcmp(id, near + row * k, k * sizeof(*id)) == 0);
+            CHECK(memcmp(one, far + row * k, k * sizeof(*one)) == 0);
+            CHECK(row < M - 1 || n == alone);
+            for (size_t j = 1; j < alone; j++) {
+                CHECK(one[j - 1] < one[j] || (one[j - 1] == one[j] && id[j - 1] < id[j]));
+            }
+        }
+    }
+    fb_quads_end(&tree);
+}
+
 int main(void) {
     for (unsigned kind = 0; kind < 4; kind++) {
         test_steps(kind, 1);
@@ -261,5 +298,6 @@ int main(void) {
         test_steps(kind, 32);
     }
     test_many_equal();
+    test_batch();
     return check_report();
 }
