@@ -9,7 +9,7 @@ import pytest
 
 import fastblocks
 import fastblocks.pure
-from tests.state import HEADER, repaired, resealed
+from tests.state import HEADER, readers, refuses_damage, repaired, resealed
 
 
 @pytest.fixture
@@ -22,40 +22,11 @@ def saved(impl, tmp_path):
     return f, path
 
 
-def readers(impl, tmp_path):
-    """Every way to read serialised bytes."""
-
-    def by_open(data, mode="r"):
-        path = tmp_path / "damaged"
-        path.write_bytes(data)
-        return impl.CountingBloomFilter.open(path, mode)
-
-    return [impl.CountingBloomFilter.from_bytes, by_open, lambda data: by_open(data, "r+")]
-
-
 # ---- damage ----------------------------------------------------------------------------------
 
 
-def test_every_flipped_byte_is_refused(impl, saved):
-    data = saved[0].to_bytes()
-    for at in range(len(data)):
-        damaged = bytearray(data)
-        damaged[at] ^= 1 << at % 8
-        with pytest.raises(ValueError, match=r"CountingBloomFilter: (corrupt|not the bytes)"):
-            impl.CountingBloomFilter.from_bytes(damaged)
-
-
-def test_every_truncation_is_refused(impl, saved, tmp_path):
-    data = saved[0].to_bytes()
-    for n in range(len(data)):
-        with pytest.raises(ValueError, match=r"truncated|not the bytes of a fastblocks"):
-            impl.CountingBloomFilter.from_bytes(data[:n])
-    for read in readers(impl, tmp_path):
-        for n in (0, 8, HEADER, len(data) - 1):
-            with pytest.raises(ValueError, match=r"truncated|not the bytes of a fastblocks"):
-                read(data[:n])
-        with pytest.raises(ValueError, match="more bytes than its header promises"):
-            read(data + b"\0")
+def test_damage_is_refused(impl, saved, tmp_path):
+    refuses_damage(impl.CountingBloomFilter, saved[0].to_bytes(), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +54,7 @@ def test_every_truncation_is_refused(impl, saved, tmp_path):
 def test_hostile_parameters_are_refused(impl, saved, tmp_path, at, value, size, message):
     """Checksums good, contents impossible: what an attacker would send."""
     data = resealed(saved[0].to_bytes(), at, value, size)
-    for read in readers(impl, tmp_path):
+    for read in readers(impl.CountingBloomFilter, tmp_path):
         with pytest.raises(ValueError, match=message):
             read(data)
 
@@ -92,7 +63,7 @@ def test_payload_of_another_size_is_refused(impl, saved, tmp_path):
     data = saved[0].to_bytes()
     for change in (-64, -8, 8, 64):
         payload = (data[HEADER:] + bytes(64))[: len(data) - HEADER + change]
-        for read in readers(impl, tmp_path):
+        for read in readers(impl.CountingBloomFilter, tmp_path):
             with pytest.raises(ValueError, match="parameters contradict"):
                 read(repaired(data, payload))
 

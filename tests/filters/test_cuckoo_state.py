@@ -11,7 +11,7 @@ import pytest
 
 import fastblocks
 import fastblocks.pure
-from tests.state import HEADER, repaired, resealed
+from tests.state import HEADER, readers, refuses_damage, repaired, resealed
 
 HEAD = 64  # bytes in front of the slots
 KEYS = range(50)
@@ -33,39 +33,11 @@ def path(held, tmp_path):
     return path
 
 
-def ways_to_read(impl, tmp_path):
-    def from_file(mode):
-        def read(data):
-            path = tmp_path / "damaged"
-            path.write_bytes(data)
-            return impl.CuckooFilter.open(path, mode)
-
-        return read
-
-    return impl.CuckooFilter.from_bytes, from_file("r"), from_file("r+")
-
-
 # ---- damage ----------------------------------------------------------------------------------
 
 
-def test_every_flipped_byte_is_refused(impl, held, tmp_path):
-    data = held.to_bytes()
-    for read in ways_to_read(impl, tmp_path):
-        step = 1 if read == impl.CuckooFilter.from_bytes else 5  # files take longer
-        for at in range(0, len(data), step):
-            damaged = bytearray(data)
-            damaged[at] ^= 1 << at % 8
-            with pytest.raises(ValueError, match=r": (corrupt|not the bytes)"):
-                read(bytes(damaged))
-
-
-def test_every_truncation_is_refused(impl, held):
-    data = held.to_bytes()
-    for n in range(len(data)):
-        with pytest.raises(ValueError, match=r"truncated|not the bytes of a fastblocks"):
-            impl.CuckooFilter.from_bytes(data[:n])
-    with pytest.raises(ValueError, match="more bytes than its header promises"):
-        impl.CuckooFilter.from_bytes(data + b"\0")
+def test_damage_is_refused(impl, held, tmp_path):
+    refuses_damage(impl.CuckooFilter, held.to_bytes(), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +53,7 @@ def test_every_truncation_is_refused(impl, held):
 def test_hostile_parameters_are_refused(impl, held, tmp_path, at, value):
     """Checksums good, contents impossible: what an attacker would send."""
     data = resealed(held.to_bytes(), at, value)
-    for read in ways_to_read(impl, tmp_path):
+    for read in readers(impl.CuckooFilter, tmp_path):
         with pytest.raises(ValueError, match="corrupt: its parameters contradict each other"):
             read(data)
 
@@ -93,7 +65,7 @@ def test_bits_that_no_filter_has_are_refused(impl, held, tmp_path, at):
     payload = bytearray(data[HEADER:])
     assert len(payload) == HEAD + 120 * 9 // 8 + 1 + 8
     payload[at] = 1
-    for read in ways_to_read(impl, tmp_path):
+    for read in readers(impl.CuckooFilter, tmp_path):
         with pytest.raises(ValueError, match="corrupt: its parameters contradict each other"):
             read(repaired(data, bytes(payload)))
 
@@ -125,7 +97,7 @@ def test_a_wrong_length_is_set_right(impl, held, tmp_path):
     data = held.to_bytes()
     for wrong in (0, 49, 51):
         changed = repaired(data, wrong.to_bytes(8, "little") + data[HEADER + 8 :])
-        read, read_only, read_write = ways_to_read(impl, tmp_path)
+        read, read_only, read_write = readers(impl.CuckooFilter, tmp_path)
         assert len(read(changed)) == 50
         assert read(changed) == held
         assert len(read_only(changed)) == wrong  # it may not write

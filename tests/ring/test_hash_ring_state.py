@@ -16,7 +16,7 @@ import fastblocks
 import fastblocks.pure
 from fastblocks.hashing import xxh3_64
 from tests.ring.naive import HASHES
-from tests.state import HEADER, repaired, resealed
+from tests.state import HEADER, readers, refuses_damage, repaired, resealed
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "hash_ring_v1.bin"
 ASSIGNED = ["a", "é", b"\xff", b"", 7, -7, 2**63, 2**64 - 1, "x" * 100, *range(20, 40)]
@@ -115,48 +115,8 @@ def test_native_and_pure_write_the_same_bytes(hash):
 # ---- damage ----------------------------------------------------------------------------------
 
 
-def readers(impl, tmp_path):
-    """Every way to read serialised bytes."""
-
-    def by_open(data):
-        path = tmp_path / "damaged"
-        path.write_bytes(data)
-        return impl.HashRing.open(path)
-
-    return [impl.HashRing.from_bytes, by_open]
-
-
-def test_every_flipped_byte_is_refused(impl, tmp_path):
-    data = ring_of(impl).to_bytes()
-    for read, step in zip(readers(impl, tmp_path), (1, 7), strict=True):
-        for at in range(0, len(data), step):
-            damaged = bytearray(data)
-            damaged[at] ^= 1 << at % 8
-            with pytest.raises(ValueError, match=r": (corrupt|not the bytes)"):
-                read(bytes(damaged))
-
-
-def test_every_truncation_is_refused(impl, tmp_path):
-    data = ring_of(impl).to_bytes()
-    for n in range(len(data)):
-        with pytest.raises(ValueError, match=r"truncated|not the bytes of a fastblocks"):
-            impl.HashRing.from_bytes(data[:n])
-    for read in readers(impl, tmp_path):
-        for n in (0, 1, 8, HEADER - 1, HEADER, len(data) - 1):
-            with pytest.raises(ValueError, match=r"truncated|not the bytes of a fastblocks"):
-                read(data[:n])
-        with pytest.raises(ValueError, match="more bytes than its header promises"):
-            read(data + b"\0")
-
-
-def test_random_bytes_are_refused(impl):
-    rng = random.Random(8)
-    start = ring_of(impl).to_bytes()[:8]
-    for _ in range(300):
-        noise = rng.randbytes(rng.randrange(300))
-        for data in (noise, start + noise):
-            with pytest.raises(ValueError, match="HashRing: "):
-                impl.HashRing.from_bytes(data)
+def test_damage_is_refused(impl, tmp_path):
+    refuses_damage(impl.HashRing, ring_of(impl).to_bytes(), tmp_path, ("r",))
 
 
 def double(x):
@@ -189,7 +149,7 @@ def double(x):
 def test_hostile_parameters_are_refused(impl, tmp_path, at, value, size, message):
     """Checksums good, contents impossible: what an attacker would send."""
     data = resealed(ring_of(impl).to_bytes(), at, value, size)
-    for read in readers(impl, tmp_path):
+    for read in readers(impl.HashRing, tmp_path, ("r",)):
         with pytest.raises(ValueError, match=message):
             read(data)
 

@@ -26,6 +26,7 @@ __all__ = [
     "function",
     "keys_of",
     "maxsize_of",
+    "missing",
     "pairs_of",
     "parameters",
     "remade",
@@ -266,6 +267,14 @@ def _pair_of(i: int, item: Any) -> tuple[Any, Any]:
 
 
 # ---- what a cache says -----------------------------------------------------------------------
+
+
+def missing(cache: Any, key: Any) -> Any:
+    """Return ``cache[key]`` for a key that is not there: as of a dict, by ``__missing__``."""
+    method = getattr(type(cache), "__missing__", None)
+    if method is None:
+        raise KeyError(key)
+    return method(cache, key)
 
 
 def tell(on_remove: Callable[[Any, Any, str], object], key: Any, value: Any, cause: str) -> None:

@@ -166,9 +166,11 @@ cdef class Entries:
 
     # ---- operations on one key, whole ----
 
-    # A request: the value of a key, or MISSING; *age is written on a hit, if it is not NULL and entries have times.
+    # A request: the value of a key, or `absent`; *age is written on a hit, if it is not NULL and entries have times.
     @cython.final
-    cdef object lookup(self, object key, fb_age_t *age)
+    cdef object lookup(self, object key, PyObject *absent, fb_age_t *age)
+
+    # The value of a key, or MISSING, without anybody being told.
     @cython.final
     cdef object look(self, object key)
 

@@ -333,11 +333,11 @@ cdef class Entries:
         return 0
 
     @cython.final
-    cdef object lookup(self, object key, fb_age_t *age):
+    cdef object lookup(self, object key, PyObject *absent, fb_age_t *age):
         cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         cdef int64_t now = self.now()
         cdef uint32_t slot
-        cdef PyObject *value = <PyObject *>MISSING
+        cdef PyObject *value = NULL
         cdef object result
         cdef fb_py_removals_t gone
         gone.n = 0
@@ -352,8 +352,9 @@ cdef class Entries:
                 else:
                     fb_py_removals_init(&gone)
                     self.take(slot, FB_PY_EXPIRED, &gone)
-            if value == <PyObject *>MISSING:
+            if value == NULL:
                 self.misses += 1
+                value = absent
             else:
                 self.hits += 1
             result = <object>value
@@ -363,7 +364,6 @@ cdef class Entries:
 
     @cython.final
     cdef object look(self, object key):
-        """The value of a key, without anybody being told; MISSING if it is not there."""
         cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
         cdef int64_t now = self.now()
         cdef uint32_t slot

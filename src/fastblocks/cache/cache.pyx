@@ -1,6 +1,7 @@
 """The cache."""
 
 cimport cython
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
 from collections.abc import KeysView, Mapping, MutableMapping
@@ -139,13 +140,12 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         TypeError
             If `key` is not hashable.
         """
-        cdef object value = self.lookup(key, NULL)
-        return default if value is MISSING else value
+        return self.lookup(key, <PyObject *>default, NULL)
 
     def __getitem__(self, key):
-        cdef object value = self.lookup(key, NULL)
+        cdef object value = self.lookup(key, <PyObject *>MISSING, NULL)
         if value is MISSING:
-            return missing(self, key)
+            return caches.missing(self, key)
         return value
 
     def __setitem__(self, key, value):
@@ -229,7 +229,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         default : object, optional
             Set if `key` is not there.
         """
-        cdef object value = self.lookup(key, NULL)
+        cdef object value = self.lookup(key, <PyObject *>MISSING, NULL)
         return self.put_as(key, default, BY_DEFAULT, &KEEP, (), None) if value is MISSING else value
 
     def update(self, other=(), /, **entries):
@@ -299,7 +299,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         """
         cdef dict found = {}
         for key in caches.keys_of(keys):
-            value = self.lookup(key, NULL)
+            value = self.lookup(key, <PyObject *>MISSING, NULL)
             if value is not MISSING:
                 found[key] = value
         return found
@@ -381,7 +381,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         if not callable(loader):
             caches.function("loader", loader)  # raises
         cdef uint64_t changes = self.changes
-        cdef object value = self.lookup(key, &age)
+        cdef object value = self.lookup(key, <PyObject *>MISSING, &age)
         if value is MISSING:
             value = load(self, key, changes, loader, None, NULL)
             return self._flights.load(self, key, loader) if value is MISSING else value
@@ -410,7 +410,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
         cdef fb_age_t age
         if not callable(loader):
             caches.function("loader", loader)  # raises
-        cdef object value = self.lookup(key, &age)
+        cdef object value = self.lookup(key, <PyObject *>MISSING, &age)
         if value is MISSING:
             return await self._flights.load_async(self, key, loader)
         if aged(self, &age):
@@ -526,13 +526,6 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     def __deepcopy__(self, memo):
         return caches.copied(self, memo)
-
-
-cdef object missing(Cache cache, object key):
-    method = getattr(type(cache), "__missing__", None)
-    if method is None:
-        raise KeyError(key)
-    return method(cache, key)
 
 
 cdef int64_t life_of(object ttl) except? 0:

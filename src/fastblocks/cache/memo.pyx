@@ -184,7 +184,7 @@ cdef object call(object self_, object args, PyObject *kwargs):
     if self.awaited:
         return self.cache.get_or_load_async(key, loader_of(self.function, args, kwargs))
     changes = self.cache.changes
-    value = self.cache.lookup(key, &age)
+    value = self.cache.lookup(key, <PyObject *>MISSING, &age)
     if value is MISSING:
         value = load(self.cache, key, changes, self.function, args, kwargs)
         if value is not MISSING:

@@ -35,3 +35,7 @@ cdef class SplitBlock(MutableFilter):
 
     cdef uint64_t cells(self) noexcept nogil
     cdef size_t bytes_of(self, fb_split_shape_t shape) noexcept nogil
+
+
+# How many keys occupy so many of the cells, by which `approx_len` goes.
+cdef object keys_of_cells(uint64_t occupied, double cells, unsigned lanes)

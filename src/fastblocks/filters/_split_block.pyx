@@ -59,9 +59,7 @@ cdef class SplitBlock(MutableFilter):
         cdef uint64_t occupied
         with nogil:
             occupied = self.occupied()
-        cdef double cells = self.cells()
-        cdef double free = max(cells - occupied, 0.5)
-        return round(math.log(free / cells) / math.log1p(-1.0 / (cells / self.shape.lanes)))
+        return keys_of_cells(occupied, self.cells(), self.shape.lanes)
 
     def expected_fp_rate(self, n=None):
         """Return the false-positive rate to expect, now or with a number of keys.
@@ -176,6 +174,11 @@ cdef class SplitBlock(MutableFilter):
 
     cdef size_t bytes_of(self, fb_split_shape_t shape) noexcept nogil:
         return <size_t>(shape.n_blocks * shape.lanes * self.lane_bytes)
+
+
+cdef object keys_of_cells(uint64_t occupied, double cells, unsigned lanes):
+    cdef double free = max(cells - occupied, 0.5)
+    return round(math.log(free / cells) / math.log1p(-1.0 / (cells / lanes)))
 
 
 fb_cpu_level()

@@ -1,7 +1,5 @@
 """Rotating Bloom filter: keys seen in the last seconds."""
 
-import math
-
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fastblocks._core import check
@@ -18,6 +16,7 @@ from fastblocks._core.state cimport (
 )
 from fastblocks._core.status cimport check_status, fb_status_t
 from fastblocks.filters._filter cimport MutableFilter, cbool
+from fastblocks.filters._split_block cimport keys_of_cells
 
 cdef extern from "filters/rotating_bloom.h" nogil:
     double FB_BLOOM_MIN_FP_RATE
@@ -447,15 +446,11 @@ cdef class RotatingBloomFilter(MutableFilter):
         >>> 480 < f.approx_len() < 520
         True
         """
-        cdef double cells = 32.0 * self.shape.n_blocks
-        cdef double bits = cells * self.shape.lanes
-        cdef double unset
         cdef uint64_t count
         cdef int64_t now = now_ns(self._timer)
         with nogil:
             count = fb_rotating_bloom_count_union(&self.filter, now)
-        unset = max(bits - count, 0.5)
-        return round(math.log(unset / bits) / math.log1p(-1.0 / cells))
+        return keys_of_cells(count, 32.0 * self.shape.n_blocks * self.shape.lanes, self.shape.lanes)
 
     def expected_fp_rate(self):
         """Return the false-positive rate to expect now.

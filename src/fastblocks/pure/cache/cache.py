@@ -362,10 +362,7 @@ class Cache(Arguments, MutableMapping[K, V]):
     def __getitem__(self, key: K) -> V:
         value, _ = self._request(key)
         if value is MISSING:
-            missing = getattr(type(self), "__missing__", None)
-            if missing is None:
-                raise KeyError(key)
-            value = missing(self, key)
+            value = caches.missing(self, key)
         return value  # type: ignore[no-any-return]
 
     def get_many(self, keys: Iterable[K]) -> dict[K, V]:
