@@ -196,6 +196,11 @@ FB_INLINE void find_way(const fb_quads_t *t, double x, double y, double part, wa
     }
 }
 
+/* How near k points are to be expected, as a part of a leaf's side. */
+FB_INLINE double part_of(const fb_quads_t *t, size_t k) {
+    return k < t->capacity ? sqrt((double)k / t->capacity) : 1.0;
+}
+
 /* Whether no point outside of a node, 2^bit cells wide, is as near as the square root of `bound`. */
 FB_INLINE bool reaches(const sides_t *s, uint32_t cx, uint32_t cy, uint32_t bit, double x, double y, double bound) {
     const uint32_t side = 1u << bit;
@@ -323,6 +328,11 @@ fb_status_t fb_quadtree_query_many(const fb_quads_t *t, const double *boxes, siz
 fb_status_t fb_quadtree_within_many(const fb_quads_t *t, const double *x, const double *y,
                                     const double *r, size_t m, fb_quads_found_t *found, uint64_t *ends) {
     return FB_DISPATCH(within_many, t, x, y, r, m, found, ends);
+}
+
+void fb_quadtree_fetch(const fb_quads_t *t, double x, double y, size_t k) {
+    way_t way;
+    if (t->n >= LARGE) find_way(t, x, y, part_of(t, k), &way);
 }
 
 size_t fb_quadtree_nearest(const fb_quads_t *t, const double *x, const double *y, size_t m, size_t k,

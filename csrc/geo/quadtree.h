@@ -20,6 +20,9 @@ fb_status_t fb_quadtree_query_many(const fb_quads_t *t, const double *boxes, siz
 fb_status_t fb_quadtree_within_many(const fb_quads_t *t, const double *x, const double *y,
                                     const double *r, size_t m, fb_quads_found_t *found, uint64_t *ends);
 
+/* Fetches what a search of the k nearest to a point will look at first: it waits less if it comes a little later. */
+void fb_quadtree_fetch(const fb_quads_t *t, double x, double y, size_t k);
+
 /* Rows of k: the nearest of each of m points not further than `most`, padded with -1 and infinity.
  * How many there are in the last row. */
 size_t fb_quadtree_nearest(const fb_quads_t *t, const double *x, const double *y, size_t m, size_t k,

@@ -153,7 +153,7 @@ TARGET static size_t LEVEL(nearest)(const fb_quads_t *t, const double *x, const 
                                     double *distances) {
     enum { AHEAD = 4 }; /* rows whose leaves are on their way from memory */
     const sides_t sides = sides_of(t);
-    const double part = k < t->capacity ? sqrt((double)k / t->capacity) : 1.0;
+    const double part = part_of(t, k);
     way_t ways[AHEAD];
     size_t last = 0;
     for (size_t i = 0; i < m + AHEAD; i++) {

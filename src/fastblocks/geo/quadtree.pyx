@@ -11,7 +11,7 @@ import os
 from fastblocks._core import boxes as checks
 from fastblocks._core import points
 
-from fastblocks._core.arrays cimport data_of, out_array
+from fastblocks._core.arrays cimport data_of, new_array, out_array
 from fastblocks._core.columns cimport plain_double
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.state cimport (
@@ -20,7 +20,7 @@ from fastblocks._core.state cimport (
 from fastblocks._core.status cimport FB_FULL, FB_NOT_BUILT, check_status, fb_status_t
 from fastblocks.geo._points cimport (
     INSERT, MOVE, Points, array_of, fb_quads_end, fb_quads_found_t, fb_quads_t, finite, floats_of,
-    id_number, indices_of, make_room, nearest_room_t, positive, wanted,
+    id_number, indices_of, positive, wanted,
 )
 
 cdef extern from "geo/quadtree.h" nogil:
@@ -35,6 +35,7 @@ cdef extern from "geo/quadtree.h" nogil:
     fb_status_t fb_quadtree_within_many(const fb_quads_t *t, const double *x, const double *y,
                                         const double *r, size_t m, fb_quads_found_t *found,
                                         uint64_t *ends)
+    void fb_quadtree_fetch(const fb_quads_t *t, double x, double y, size_t k)
     size_t fb_quadtree_nearest(const fb_quads_t *t, const double *x, const double *y, size_t m,
                                size_t k, double most, int64_t *ids, double *distances)
 
@@ -489,19 +490,19 @@ cdef class QuadTree(Points):
         cdef double a = finite(x, "x"), b = finite(y, "y")
         cdef size_t want = wanted(k), n
         cdef double most = positive(max_distance, "max_distance")
-        cdef nearest_room_t room
         want = min(want, self.tree.n + 1)  # there may be more in a moment, which need not be told
-        make_room(&room, want)
-        try:
-            if self.alone():
-                n = fb_quadtree_nearest(&self.tree, &a, &b, 1, want, most, room.ids, room.distances)
-            else:
-                self.begin_reading()
-                n = fb_quadtree_nearest(&self.tree, &a, &b, 1, want, most, room.ids, room.distances)
-                self.end_reading()
-            return array_of(room.ids, n), floats_of(room.distances, n)
-        finally:
-            free(room.memory)
+        if self.alone():
+            fb_quadtree_fetch(&self.tree, a, b, want)  # which takes as long as it takes to make the arrays
+        ids, distances = new_array(want, False), new_array(want, True)
+        cdef int64_t *near = <int64_t *>data_of(ids)
+        cdef double *far = <double *>data_of(distances)
+        if self.alone():
+            n = fb_quadtree_nearest(&self.tree, &a, &b, 1, want, most, near, far)
+        else:
+            self.begin_reading()
+            n = fb_quadtree_nearest(&self.tree, &a, &b, 1, want, most, near, far)
+            self.end_reading()
+        return (ids, distances) if n == want else (array_of(near, n), floats_of(far, n))
 
     def nearest_many(self, xs, ys, k=1, max_distance=1e999):
         """Return the points that are nearest to each of some points.
