@@ -31,7 +31,7 @@ def tell(i, *event):
 def tell_and_use(i, key, value, cause):
     """What a listener sees, that changes the cache where the order of events is certain."""
     EVENTS[i].append((key, (value, look(CACHES[i])), cause))
-    if cause == "size" and value == 7:
+    if cause == "size" and value == 7 and CACHES[i].maxsize >= 3:  # what 3 may weigh
         CACHES[i].set(key, 3, tags=["x"])
     if cause == "replaced" and value == 5:
         CACHES[i].pop(key)
