@@ -6,7 +6,7 @@ instead. Every point is asked for in one call. Where zones overlap, as in disput
 has several; there timezonefinder names one of them, and everywhere else the only one.
 
 Run it with ``python examples/timezone_at.py [points] [file of the fence]``; it needs
-``pip install timezonefinder``.
+``pip install "timezonefinder>=9"``, so CPython 3.11 or newer.
 """
 
 from __future__ import annotations
