@@ -102,7 +102,6 @@ FB_INLINE unsigned fb_frequency_raise(uint64_t *block, uint64_t h) {
     return least;
 }
 
-
 /* The count of the key with hash h in its block. */
 FB_INLINE unsigned fb_frequency_look(uint64_t *block, uint64_t h) {
     return fb_frequency_least(

@@ -1,5 +1,7 @@
 # Arrays in and out. NumPy is imported at the first call that needs it, not with the package.
 
+from libc.stdint cimport int64_t
+
 # True if x is a NumPy array (without importing NumPy to find out that it is not).
 cdef bint is_array(object x) except -1
 
@@ -14,6 +16,10 @@ cdef object out_array(object out, Py_ssize_t n, str dtype)
 
 # A new array of n int64 or float64, made quickly: for answers of few items.
 cdef object new_array(Py_ssize_t n, bint floats)
+
+# The same, of these numbers.
+cdef object array_of(const int64_t *numbers, size_t n)
+cdef object floats_of(const double *numbers, size_t n)
 
 # `array` as a C-contiguous, aligned array in native byte order: itself, or a copy.
 cdef object plain_array(object array)

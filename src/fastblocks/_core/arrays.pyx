@@ -2,6 +2,9 @@
 
 import sys
 
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
 from fastblocks._core import check
 
 # Declared here and not cimported: `cimport numpy` would import NumPy along with this module.
@@ -62,6 +65,20 @@ cdef object new_array(Py_ssize_t n, bint floats):
     cdef npy_intp shape = n
     import_numpy()
     return PyArray_SimpleNew(1, &shape, NPY_DOUBLE if floats else NPY_INT64)
+
+
+cdef object array_of(const int64_t *numbers, size_t n):
+    array = new_array(n, False)
+    if n:
+        memcpy(data_of(array), numbers, n * sizeof(int64_t))
+    return array
+
+
+cdef object floats_of(const double *numbers, size_t n):
+    array = new_array(n, True)
+    if n:
+        memcpy(data_of(array), numbers, n * sizeof(double))
+    return array
 
 
 cdef object plain_array(object array):

@@ -1,7 +1,6 @@
 # Points that move, by id: what QuadTree and GeoIndex have in common (csrc/geo/quads.h).
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport malloc
 
 from fastblocks._core.flat cimport Flat
 from fastblocks._core.keys cimport FB_HAVE_GIL
@@ -89,32 +88,6 @@ cdef int64_t id_number(object id) except? -0x5EED
 cdef size_t wanted(object k) except 0
 cdef double finite(object value, str name) except? -7.25
 cdef double positive(object value, str name) except? -7.25
-
-# Room for the answers of a search of the nearest: few lie in the struct itself. After make_room, `free(memory)`.
-cdef enum:
-    STACK_K = 32
-
-ctypedef struct nearest_room_t:
-    int64_t some_ids[STACK_K]
-    double some[STACK_K]
-    int64_t *ids
-    double *distances
-    void *memory
-
-cdef inline int make_room(nearest_room_t *room, size_t want) except -1:
-    room.ids = room.some_ids
-    room.distances = room.some
-    room.memory = NULL
-    if want > STACK_K:
-        room.memory = malloc(want * (sizeof(int64_t) + sizeof(double)))
-        if room.memory == NULL:
-            raise MemoryError()
-        room.ids = <int64_t *>room.memory
-        room.distances = <double *>(room.ids + want)
-    return 0
-
-cdef object array_of(const int64_t *numbers, size_t n)
-cdef object floats_of(const double *numbers, size_t n)
 
 # Indices of queries: i as often as ends[i] - ends[i - 1].
 cdef object indices_of(const uint64_t *ends, size_t m)

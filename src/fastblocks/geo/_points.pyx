@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 from fastblocks._core import boxes as checks
 from fastblocks._core import points
 
-from fastblocks._core.arrays cimport data_of, new_array, out_array
+from fastblocks._core.arrays cimport data_of, out_array
 from fastblocks._core.columns cimport plain_double
 from fastblocks._core.flat cimport NO_WRITER
 from fastblocks._core.status cimport FB_FULL, FB_NOT_BUILT, check_status
@@ -50,20 +50,6 @@ cdef double positive(object value, str name) except? -7.25:
     if plain_double(value, &number) and number >= 0:
         return number
     return points.radius(name, value)
-
-
-cdef object array_of(const int64_t *numbers, size_t n):
-    array = new_array(n, False)
-    if n:
-        memcpy(data_of(array), numbers, n * sizeof(int64_t))
-    return array
-
-
-cdef object floats_of(const double *numbers, size_t n):
-    array = new_array(n, True)
-    if n:
-        memcpy(data_of(array), numbers, n * sizeof(double))
-    return array
 
 
 cdef object indices_of(const uint64_t *ends, size_t m):

@@ -6,7 +6,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastblocks._core import check, fences
 
-from fastblocks._core.arrays cimport data_of, out_array
+from fastblocks._core.arrays cimport array_of, data_of, out_array
 from fastblocks._core.columns cimport RELEASE_GIL_FROM, Batch, is_latlng, plain_double
 from fastblocks._core.flat cimport NO_WRITER, Flat
 from fastblocks._core.state cimport (
@@ -58,13 +58,6 @@ cdef extern from "geo/geofence.h" nogil:
 cdef uint32_t KIND = FB_STATE_FOURCC(c"G", c"F", c"N", c"C")
 cdef enum:
     VERSION = 1
-
-
-cdef object array_of(const int64_t *numbers, size_t n):
-    array = out_array(None, n, "int64")
-    if n:
-        memcpy(data_of(array), numbers, n * sizeof(int64_t))
-    return array
 
 
 cdef size_t bytes_of(const fb_geofence_t *fence) noexcept:

@@ -10,14 +10,13 @@ from libc.string cimport memcpy, memset
 from fastblocks._core import boxes as checks
 from fastblocks._core import points
 
-from fastblocks._core.arrays cimport data_of, out_array
+from fastblocks._core.arrays cimport array_of, data_of, floats_of, new_array, out_array
 from fastblocks._core.columns cimport is_latlng, plain_double
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.state cimport FB_STATE_FOURCC, fb_state_t, params_end_at
 from fastblocks._core.status cimport check_status, fb_status_t
 from fastblocks.geo._points cimport (
-    SET, Points, array_of, fb_quads_end, fb_quads_found_t, fb_quads_t, floats_of, id_number,
-    indices_of, make_room, nearest_room_t, positive, wanted,
+    SET, Points, fb_quads_end, fb_quads_found_t, fb_quads_t, id_number, indices_of, positive, wanted,
 )
 
 cdef extern from "geo/geoindex.h" nogil:
@@ -419,20 +418,18 @@ cdef class GeoIndex(Points):
             return self.named(ids), metres
 
     cdef tuple find_nearest(self, double lat, double lng, size_t want, double most):
-        cdef nearest_room_t room
         cdef size_t n
         want = min(want, self.tree.n + 1)  # there may be more in a moment, which need not be told
-        make_room(&room, want)
-        try:
-            if self.alone():
-                n = fb_geoindex_nearest(&self.tree, &lat, &lng, 1, want, most, room.ids, room.distances)
-            else:
-                self.begin_reading()
-                n = fb_geoindex_nearest(&self.tree, &lat, &lng, 1, want, most, room.ids, room.distances)
-                self.end_reading()
-            return array_of(room.ids, n), floats_of(room.distances, n)
-        finally:
-            free(room.memory)
+        ids, metres = new_array(want, False), new_array(want, True)
+        cdef int64_t *near = <int64_t *>data_of(ids)
+        cdef double *far = <double *>data_of(metres)
+        if self.alone():
+            n = fb_geoindex_nearest(&self.tree, &lat, &lng, 1, want, most, near, far)
+        else:
+            self.begin_reading()
+            n = fb_geoindex_nearest(&self.tree, &lat, &lng, 1, want, most, near, far)
+            self.end_reading()
+        return (ids, metres) if n == want else (array_of(near, n), floats_of(far, n))
 
     def nearest_many(self, lats, lngs, k=1, max_m=1e999):
         """Return the points that are nearest to each of some points.

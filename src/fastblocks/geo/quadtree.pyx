@@ -11,7 +11,7 @@ import os
 from fastblocks._core import boxes as checks
 from fastblocks._core import points
 
-from fastblocks._core.arrays cimport data_of, new_array, out_array
+from fastblocks._core.arrays cimport array_of, data_of, floats_of, new_array, out_array
 from fastblocks._core.columns cimport plain_double
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.state cimport (
@@ -19,8 +19,8 @@ from fastblocks._core.state cimport (
 )
 from fastblocks._core.status cimport FB_FULL, FB_NOT_BUILT, check_status, fb_status_t
 from fastblocks.geo._points cimport (
-    INSERT, MOVE, Points, array_of, fb_quads_end, fb_quads_found_t, fb_quads_t, finite, floats_of,
-    id_number, indices_of, positive, wanted,
+    INSERT, MOVE, Points, fb_quads_end, fb_quads_found_t, fb_quads_t, finite, id_number, indices_of,
+    positive, wanted,
 )
 
 cdef extern from "geo/quadtree.h" nogil:

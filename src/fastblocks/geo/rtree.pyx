@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 from fastblocks._core import boxes as checks
 from fastblocks._core import errors, files
 
-from fastblocks._core.arrays cimport data_of, out_array
+from fastblocks._core.arrays cimport array_of, data_of, floats_of, out_array
 from fastblocks._core.cpu cimport fb_cpu_level
 from fastblocks._core.flat cimport NO_WRITER, Flat
 from fastblocks._core.keys cimport FB_HAVE_GIL
@@ -203,13 +203,6 @@ cdef object read_boxes(object boxes, str name):
     if bad < n:
         raise checks.bad_box(f"{name}[{bad}]", rows[bad])
     return rows
-
-
-cdef object array_of(const int64_t *numbers, size_t n):
-    array = out_array(None, n, "int64")
-    if n:
-        memcpy(data_of(array), numbers, n * sizeof(int64_t))
-    return array
 
 
 cdef class RTree(Flat):
@@ -569,10 +562,7 @@ cdef class RTree(Flat):
             if ids == NULL:
                 raise MemoryError()
             n = fb_rtree_nearest(view.view, point, 1, want, most, ids, distances) if want else 0
-            far = out_array(None, n, "float64")
-            if n:
-                memcpy(data_of(far), distances, n * sizeof(double))
-            return array_of(ids, n), far
+            return array_of(ids, n), floats_of(distances, n)
         finally:
             free(ids)
 
