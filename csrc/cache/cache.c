@@ -63,7 +63,7 @@ void fb_cache_age(fb_cache_t *c, uint32_t slot, int64_t accessed, int64_t writte
 }
 
 /* Forgets where an entry was. */
-static void forget(fb_cache_t *c, uint32_t slot) {
+FB_INLINE void forget(fb_cache_t *c, uint32_t slot) {
     fb_index_take(&c->index, c->policy.entries, c->policy.entries[slot].hash, slot);
     if (c->timed) fb_timers_cancel(&c->timers, slot);
 }
@@ -74,7 +74,7 @@ void fb_cache_remove(fb_cache_t *c, uint32_t slot) {
 }
 
 /* The rest, for an entry that the policy took out; or NONE. */
-static uint32_t let_go(fb_cache_t *c, uint32_t slot) {
+FB_INLINE uint32_t let_go(fb_cache_t *c, uint32_t slot) {
     if (slot != FB_CACHE_NONE) {
         forget(c, slot);
         fb_policy_release_slot(&c->policy, slot);
@@ -83,6 +83,13 @@ static uint32_t let_go(fb_cache_t *c, uint32_t slot) {
 }
 
 uint32_t fb_cache_victim(fb_cache_t *c) { return let_go(c, fb_policy_victim(&c->policy)); }
+
+uint32_t fb_cache_replace(fb_cache_t *c, uint64_t h, uint32_t *victim) {
+    const uint32_t slot = fb_policy_replace(&c->policy, h, victim);
+    fb_index_put(&c->index, h, slot);
+    (void)let_go(c, *victim);
+    return slot;
+}
 
 uint32_t fb_cache_pop(fb_cache_t *c) { return let_go(c, fb_policy_pop(&c->policy)); }
 

@@ -99,6 +99,9 @@ void fb_cache_remove(fb_cache_t *c, uint32_t slot);
  * another entry is added; FB_CACHE_NONE if all fit. */
 uint32_t fb_cache_victim(fb_cache_t *c);
 
+/* Both in one, for an entry of weight 1 and no times, and a cache in bounds: *victim may be FB_CACHE_NONE. */
+uint32_t fb_cache_replace(fb_cache_t *c, uint64_t h, uint32_t *victim);
+
 /* Takes out the entry that would have to go next; FB_CACHE_NONE if there is none. */
 uint32_t fb_cache_pop(fb_cache_t *c);
 

@@ -9,7 +9,8 @@
  *     while ((v = fb_policy_victim(p)) != FB_POLICY_NONE) { drop v's key and value;
  *                                                           fb_policy_release_slot(p, v); }
  *
- * A request is fb_policy_hit on a hit and fb_policy_enter on a miss, so get-or-set counts once. The
+ * A request is fb_policy_hit on a hit and fb_policy_enter on a miss, so get-or-set counts once. Where entries
+ * weigh 1, fb_policy_replace is the last three lines, up to the releasing of the slot. The
  * same calls with the same seed make the same decisions on every machine. W-TinyLFU is told at the top
  * of tinylfu.c, its adaptation in shadows.c, the FIFO policies in fifo.c. Not for two threads at once.
  */
@@ -109,6 +110,19 @@ void fb_policy_leave(fb_policy_t *p, uint32_t slot);
  * returns its slot, to be given back by fb_policy_release_slot; its hash is readable until
  * then. FB_POLICY_NONE when in bounds. Never the entry that was entered or reweighed last. */
 uint32_t fb_policy_victim(fb_policy_t *p);
+
+/* fb_policy_replace of a full W-TinyLFU cache with a free slot (tinylfu.c). */
+uint32_t fb_tinylfu_replace(fb_policy_t *p, uint64_t hash, uint32_t *victim);
+
+/* fb_policy_enter and fb_policy_victim in one, for an entry of weight 1 and a cache in bounds: *victim is what has to
+ * go for it, or NONE. */
+FB_INLINE uint32_t fb_policy_replace(fb_policy_t *p, uint64_t hash, uint32_t *victim) {
+    const bool full = p->weight == p->maxsize && p->free != FB_POLICY_NONE && !p->weighted;
+    if (FB_LIKELY(full && p->kind == FB_POLICY_W_TINYLFU)) return fb_tinylfu_replace(p, hash, victim);
+    const uint32_t slot = fb_policy_enter(p, hash, 1);
+    *victim = fb_policy_victim(p);
+    return slot;
+}
 
 /* The same in bounds too: the entry that would go next, whichever it is; NONE if there are none. */
 uint32_t fb_policy_pop(fb_policy_t *p);

@@ -138,11 +138,16 @@ static bool request(shadow_t *s, uint32_t n_buckets, uint64_t hash, uint32_t cou
             fb_tinylfu_touch(q, i);
             return true;
         }
-    const uint32_t slot = fb_policy_take_slot(q, hash, 1);
-    fb_tinylfu_link(q, slot, count);
+    uint32_t slot, victim = FB_POLICY_NONE;
+    if (FB_LIKELY(q->free != FB_POLICY_NONE)) { /* it has been full, and so it is */
+        slot = fb_tinylfu_replace_counted(q, hash, count, &victim);
+    } else {
+        slot = fb_policy_take_slot(q, hash, 1);
+        fb_tinylfu_link(q, slot, count);
+        victim = fb_policy_victim(q);
+    }
     q->entries[slot].seen = *bucket;
     *bucket = slot;
-    const uint32_t victim = fb_policy_victim(q);
     if (victim != FB_POLICY_NONE) drop(s, n_buckets, victim);
     return false;
 }

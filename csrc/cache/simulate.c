@@ -126,10 +126,10 @@ static fb_status_t load(fb_policy_t *p, uint32_t id, uint64_t hash, uint32_t *sl
                         uint32_t *id_of) {
     const fb_status_t status = fb_policy_reserve(p);
     if (status != FB_OK) return status;
-    const uint32_t slot = fb_policy_enter(p, hash, 1);
+    uint32_t victim;
+    const uint32_t slot = fb_policy_replace(p, hash, &victim);
     slot_of[id] = slot;
     id_of[slot] = id;
-    const uint32_t victim = fb_policy_victim(p);
     if (victim != FB_POLICY_NONE) {
         slot_of[id_of[victim]] = FB_POLICY_NONE;
         fb_policy_release_slot(p, victim);

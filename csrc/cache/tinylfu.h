@@ -36,6 +36,9 @@ void fb_tinylfu_link(fb_policy_t *p, uint32_t slot, uint32_t count);
 /* A request for a new entry, in no list yet. */
 void fb_tinylfu_enter(fb_policy_t *p, uint32_t slot);
 
+/* As fb_tinylfu_replace, in a shadow, which is told the count. */
+uint32_t fb_tinylfu_replace_counted(fb_policy_t *p, uint64_t hash, uint32_t count, uint32_t *victim);
+
 /* Writes the count of an entry that left into the sketch, which does not know all of it. */
 void fb_tinylfu_remember(fb_policy_t *p, uint32_t slot);
 

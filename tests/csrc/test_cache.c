@@ -82,7 +82,12 @@ static void request(pair_t *t, uint32_t key, uint64_t weight) {
     CHECK(fb_cache_reserve(&t->cache) == FB_OK);
     CHECK(t->cache.policy.n_slots <= SLOTS);
     CHECK(!t->cache.timed || t->cache.timers.n_slots >= t->cache.policy.n_slots);
-    slot = fb_cache_add(&t->cache, hash_of(t, key), weight);
+    uint32_t victim = FB_CACHE_NONE;
+    const bool replace = !t->cache.policy.weighted && !t->cache.timed && key % 4 != 0;
+    slot = replace ? fb_cache_replace(&t->cache, hash_of(t, key), &victim)
+                   : fb_cache_add(&t->cache, hash_of(t, key), weight);
+    CHECK(slot != victim);
+    if (victim != FB_CACHE_NONE) forget(t, victim);
     t->key_of[slot] = key;
     *k = (known_t){.present = true, .slot = slot, .weight = weight};
     write(t, slot);

@@ -406,10 +406,14 @@ static void request(pair_t *t, uint32_t key, uint64_t w) {
     if (t->policy.kind == FB_POLICY_W_TINYLFU) make_shadows(t->naive);
     if (t->naive->n_most <= count(t->naive)) t->naive->n_most = count(t->naive) + 1;
     naive_enter(t->naive, key, hash, w);
-    const uint32_t slot = fb_policy_enter(&t->policy, hash, w);
-    CHECK(slot < t->policy.n_slots);
+    uint32_t victim = FB_POLICY_NONE;
+    const bool replace = !t->policy.weighted && key % 4 != 0;
+    const uint32_t slot = replace ? fb_policy_replace(&t->policy, hash, &victim) : fb_policy_enter(&t->policy, hash, w);
+    CHECK(slot < t->policy.n_slots && slot != victim);
     t->key_of[slot] = key;
     t->slot_of[key] = slot;
+    if (victim != FB_POLICY_NONE) check_gone(t, victim);
+    CHECK(!replace || t->policy.weight <= t->policy.maxsize);
     settle(t, slot);
 }
 

@@ -170,6 +170,9 @@ cdef class Entries:
     @cython.final
     cdef object lookup(self, object key, PyObject *absent, fb_age_t *age)
 
+    @cython.final
+    cdef object lookup_in_full(self, object key, uint64_t h, PyObject *absent, fb_age_t *age)
+
     # The value of a key, or MISSING, without anybody being told.
     @cython.final
     cdef object look(self, object key)

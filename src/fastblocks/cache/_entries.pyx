@@ -45,6 +45,8 @@ cdef extern from "pycache.h":
         FB_PY_MOVED
     int fb_py_find(fb_cache_t *c, PyObject *items, const uint64_t *changes, object key, uint64_t h,
                    uint32_t *slot) except -1
+    bint fb_py_plain(object key)
+    int fb_py_get(fb_cache_t *c, PyObject *items, PyObject *key, uint64_t h, PyObject **value)
     void put_key "FB_PY_PUT_KEY"(PyObject *items, uint32_t slot, object key)
     void put_value "FB_PY_PUT_VALUE"(PyObject *items, uint32_t slot, object value)
     int fb_py_set(fb_cache_t *c, PyObject *items, uint64_t *entered, uint64_t *evicted, PyObject *key,
@@ -335,6 +337,24 @@ cdef class Entries:
     @cython.final
     cdef object lookup(self, object key, PyObject *absent, fb_age_t *age):
         cdef uint64_t h = fb_cache_hash(<uint64_t>fb_py_hash(key), self.seed_)
+        cdef PyObject *value = absent
+        cdef int found = -1
+        cdef object result
+        if fb_py_plain(key):
+            with cython.critical_section(self):
+                if not self.core.timed and self.slots is not None:
+                    found = fb_py_get(&self.core, <PyObject *>self.slots, <PyObject *>key, h, &value)
+                    if found >= 0:
+                        self.hits += found
+                        self.misses += not found
+                        result = <object>value
+            if found >= 0:
+                return result
+        return self.lookup_in_full(key, h, absent, age)
+
+    @cython.final
+    cdef object lookup_in_full(self, object key, uint64_t h, PyObject *absent, fb_age_t *age):
+        """The same where entries have times, or it takes Python to tell whether keys are equal."""
         cdef int64_t now = self.now()
         cdef uint32_t slot
         cdef PyObject *value = NULL

@@ -8,8 +8,19 @@
 
 /* ---- keys ---------------------------------------------------------------------------------- */
 
+/* The value of an int above 0 of one digit; 0 if it is another one. Of those that are keys, nearly all. */
+FB_INLINE int fb_py_natural(PyObject *number, Py_ssize_t *value) {
+#if PY_VERSION_HEX >= 0x030C0000
+    *value = (Py_ssize_t)((PyLongObject *)number)->long_value.ob_digit[0];
+    return ((PyLongObject *)number)->long_value.lv_tag == 1 << _PyLong_NON_SIZE_BITS;
+#else
+    *value = (Py_ssize_t)((PyLongObject *)number)->ob_digit[0];
+    return Py_SIZE(number) == 1;
+#endif
+}
+
 /* The value of an int of one digit; 0 if it has more. */
-static inline int fb_py_small(PyObject *number, Py_ssize_t *value) {
+FB_INLINE int fb_py_small(PyObject *number, Py_ssize_t *value) {
 #if PY_VERSION_HEX >= 0x030C0000
     if (!PyUnstable_Long_IsCompact((PyLongObject *)number)) return 0;
     *value = PyUnstable_Long_CompactValue((PyLongObject *)number);
@@ -21,10 +32,16 @@ static inline int fb_py_small(PyObject *number, Py_ssize_t *value) {
     return 1;
 }
 
+/* Whether fb_py_equal can tell if a key equals another of its type. */
+FB_INLINE int fb_py_plain(PyObject *key) { return PyLong_CheckExact(key) || PyUnicode_CheckExact(key); }
+
 /* hash(key), without a call if that is plain; -1 with an error. */
-static inline Py_hash_t fb_py_hash(PyObject *key) {
+FB_INLINE Py_hash_t fb_py_hash(PyObject *key) {
     Py_ssize_t value;
-    if (PyLong_CheckExact(key) && fb_py_small(key, &value)) return value == -1 ? -2 : value;
+    if (PyLong_CheckExact(key)) {
+        if (FB_LIKELY(fb_py_natural(key, &value))) return value; /* without a product to wait for */
+        if (fb_py_small(key, &value)) return value == -1 ? -2 : value;
+    }
 #ifndef Py_GIL_DISABLED
     if (PyUnicode_CheckExact(key) && ((PyASCIIObject *)key)->hash != -1) return ((PyASCIIObject *)key)->hash;
 #endif
@@ -32,7 +49,12 @@ static inline Py_hash_t fb_py_hash(PyObject *key) {
 }
 
 /* Whether two keys of equal hash are equal: 1, 0, or -1 if that has to be asked through Python. */
-static inline int fb_py_equal(PyObject *a, PyObject *b) {
+FB_INLINE int fb_py_equal(PyObject *a, PyObject *b) {
+    Py_ssize_t x, y; /* first, since whether equal ints are one object is mispredicted */
+    if (PyLong_CheckExact(a) && PyLong_CheckExact(b)) {
+        if (FB_LIKELY(fb_py_natural(a, &x) && fb_py_natural(b, &y))) return x == y;
+        if (fb_py_small(a, &x) && fb_py_small(b, &y)) return x == y;
+    }
     if (a == b) return 1;
     if (PyUnicode_CheckExact(a) && PyUnicode_CheckExact(b)) {
         const Py_ssize_t n = PyUnicode_GET_LENGTH(a);
@@ -40,8 +62,6 @@ static inline int fb_py_equal(PyObject *a, PyObject *b) {
         return n == PyUnicode_GET_LENGTH(b) && kind == (int)PyUnicode_KIND(b) &&
                memcmp(PyUnicode_DATA(a), PyUnicode_DATA(b), (size_t)(n * kind)) == 0;
     }
-    Py_ssize_t x, y;
-    if (PyLong_CheckExact(a) && PyLong_CheckExact(b) && fb_py_small(a, &x) && fb_py_small(b, &y)) return x == y;
     return -1;
 }
 
@@ -133,6 +153,21 @@ static inline int fb_py_find(fb_cache_t *c, PyObject *items, const uint64_t *mov
     return 0;
 }
 
+/* A request for a key with hash h, where entries have no times: 1, and its value is in *value; 0 if it is not there; -1,
+ * and nothing has changed: it takes Python to tell. */
+FB_INLINE int fb_py_get(fb_cache_t *c, PyObject *items, PyObject *key, uint64_t h, PyObject **value) {
+    uint32_t at = fb_cache_begin(c, h);
+    const uint32_t found = fb_cache_next(c, h, &at);
+    if (found == FB_CACHE_NONE) {
+        fb_cache_miss(c, h, at);
+        return 0;
+    }
+    if (FB_UNLIKELY(fb_py_equal(FB_PY_KEY(items, found), key) != 1)) return -1;
+    fb_policy_hit(&c->policy, found);
+    *value = FB_PY_VALUE(items, found);
+    return 1;
+}
+
 /* ---- what was removed ---------------------------------------------------------------------- */
 
 typedef enum { FB_PY_EXPLICIT, FB_PY_REPLACED, FB_PY_SIZE, FB_PY_EXPIRED } fb_py_cause_t;
@@ -216,7 +251,8 @@ static inline int fb_py_set(fb_cache_t *c, PyObject *items, uint64_t *entered, u
         fb_cache_miss(c, h, at);
     }
     if (!fb_cache_roomy(c) || p->weight > p->maxsize) return 0;
-    const uint32_t slot = fb_cache_add(c, h, 1), victim = fb_cache_victim(c);
+    uint32_t victim;
+    const uint32_t slot = fb_cache_replace(c, h, &victim);
     PyObject *none = FB_PY_KEY(items, slot);
     FB_PY_KEY(items, slot) = Py_NewRef(key);
     FB_PY_VALUE(items, slot) = Py_NewRef(value);
