@@ -152,7 +152,7 @@ static fb_limit_verdict_t ask(const fb_limit_memory_t *m, size_t at, int64_t now
 static bool make_room(fb_limit_memory_t *m, int64_t now) {
     for (size_t i = m->n < TIDY ? m->n : TIDY; i > 0; i--) {
         const size_t at = step(m);
-        if (ask(m, at, now).reset == 0) {
+        if (fb_limit_whole(&m->rules, states_at(m, at), now)) {
             drop_entry(m, at);
             m->hand = at;
         }

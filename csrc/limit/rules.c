@@ -132,9 +132,12 @@ static span_t view_bucket(const fb_limit_state_t *state, int64_t now) {
 static span_t with_cost(const fb_limit_rule_t *rule, span_t lacks, uint64_t cost) {
     lacks.ns += cost * rule->step_ns;
     if (rule->step_part > 0) {
-        const uint64_t parts = cost * rule->step_part;
-        lacks.ns += parts / rule->count;
-        lacks.part += parts % rule->count;
+        uint64_t parts = cost * rule->step_part;
+        if (parts >= rule->count) {
+            lacks.ns += parts / rule->count;
+            parts %= rule->count;
+        }
+        lacks.part += parts;
         if (lacks.part >= rule->count) {
             lacks.part -= rule->count;
             lacks.ns++;
@@ -341,6 +344,22 @@ fb_limit_verdict_t fb_limit_tell(const fb_limit_rules_t *rules, const fb_limit_s
             all.retry = one.retry;
     }
     return all;
+}
+
+static bool rule_whole(fb_limit_kind_t kind, const fb_limit_rule_t *rule, const fb_limit_state_t *state, int64_t now) {
+    if (kind == FB_LIMIT_LOG) return log_live(rule, &state->log, now) == 0;
+    if (kind == FB_LIMIT_BUCKET) {
+        const span_t lacks = view_bucket(state, now);
+        return lacks.ns == 0 && lacks.part == 0;
+    }
+    const window_view_t v = view_window(rule, state, now);
+    return v.used == 0 && (kind == FB_LIMIT_FIXED || v.before == 0);
+}
+
+bool fb_limit_whole(const fb_limit_rules_t *rules, const fb_limit_state_t *states, int64_t now) {
+    for (unsigned i = 0; i < rules->n; i++)
+        if (!rule_whole(rules->kind, &rules->rule[i], &states[i], now)) return false;
+    return true;
 }
 
 static bool time_ok(int64_t time, int64_t more) {

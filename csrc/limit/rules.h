@@ -92,6 +92,9 @@ void fb_limit_spend(const fb_limit_rules_t *rules, fb_limit_state_t *states, boo
 fb_limit_verdict_t fb_limit_tell(const fb_limit_rules_t *rules, const fb_limit_state_t *states,
                                  int64_t now, uint64_t cost, bool allowed, bool spent);
 
+/* Whether nothing is used of a key's quota, as `reset` of 0 tells: it may be forgotten. */
+bool fb_limit_whole(const fb_limit_rules_t *rules, const fb_limit_state_t *states, int64_t now);
+
 /* How many stamps a log must have room for before a call that fits is counted: rule->limit at most. */
 uint32_t fb_limit_log_needs(const fb_limit_rule_t *rule, const fb_limit_log_t *log, int64_t now,
                             uint64_t cost);

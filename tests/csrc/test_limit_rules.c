@@ -118,6 +118,9 @@ static void waits(fb_limit_kind_t kind, uint64_t limit, uint64_t count, uint64_t
             CHECK(ask(&key, now + v.reset, 1).reset == 0);
             CHECK(ask(&key, now + v.reset - 1, 1).reset == 1);
         }
+        CHECK(!key.known || fb_limit_whole(&key.rules, key.states, now) == (v.reset == 0));
+        if (key.known) CHECK(fb_limit_whole(&key.rules, key.states, now + v.reset));
+        if (v.reset > 0) CHECK(!fb_limit_whole(&key.rules, key.states, now + v.reset - 1));
         CHECK(call(&key, now, cost) == v.allowed);
     }
     drop(&key);
