@@ -2,7 +2,7 @@
  * policy, dying by their times. The caller keeps keys and values in arrays parallel to the arena.
  *
  * Complexity: all O(1) expected and amortised. Memory of an entry: 24 bytes of the policy, 7.1 to 14.2 of the
- * index (21 to 43 in caches of up to 12,288 entries), 8 of the sketch (w-tinylfu), 8 if entries have weights, 40
+ * index (up to 43 in caches of up to 36,864 entries), 8 of the sketch (w-tinylfu), 8 if entries have weights, 40
  * if they have times.
  */
 #ifndef FB_CACHE_CACHE_H

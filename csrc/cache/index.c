@@ -19,8 +19,8 @@
  * A hole that is known is where an entry with hash `missed` would be put, and there is no such entry: what puts in
  * or takes out forgets it.
  *
- * Complexity. Expected O(1) for all, growing O(n); 7.1 to 14.2 bytes for each entry at the most, of up to 12,288
- * entries 21 to 43.
+ * Complexity. Expected O(1) for all, growing O(n); 7.1 to 14.2 bytes for each entry at the most, of up to 36,864
+ * entries 14.2 to 43.
  */
 #include "index.h"
 

@@ -11,7 +11,7 @@
  * policy takes the best choice if it leads the present one by 1/128 and HITS hits: while the cache has just
  * filled, all scores are near each other, and 1/128 of them is less than chance makes.
  *
- *     request -- hash sampled? --> 6 shadows of 48 .. 192 entries: index by hash + lists
+ *     request -- hash sampled? --> 5 shadows of 48 .. 192 entries: index by hash + lists
  *                                    hits -> scores -> choice of the real window
  *
  * In a weighed cache the shadows count entries. Their scale is then how many entries would fill the cache

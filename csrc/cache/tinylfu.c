@@ -24,7 +24,8 @@
  *
  * The lead. In a loop over more keys than fit, the candidate was requested in this round, the victim
  * in the last: so it leads by one, always, wrongly. With a lead of 1 more than usual, loops are held as
- * LIRS holds them. It is one of the choices below, since it makes the cache slow to learn new keys.
+ * LIRS holds them. It is one of the choices below, since it makes the cache slow to learn new keys. In another one
+ * the candidate may even be one behind: there what is new counts more than what was requested often, as in 2Q [3].
  *
  * The window. No share is good for all: 1 % is for stable frequencies, 99 % for recency. Shadows
  * (shadows.c) tell which of fb_tinylfu_choices would have had most hits; the bounds then change at
@@ -49,6 +50,7 @@
  *     ACM Transactions on Storage 13(4), 2017.
  * [2] E. O'Neil, P. O'Neil, G. Weikum, "The LRU-K page replacement algorithm for database disk
  *     buffering", SIGMOD 1993.
+ * [3] T. Johnson, D. Shasha, "2Q: a low overhead high performance buffer management replacement algorithm", VLDB 1994.
  */
 #include "tinylfu.h"
 
@@ -58,7 +60,7 @@
 enum { STEPS = 8, WARM = 5, FIRST_BLOCKS = 64 };
 
 const fb_tinylfu_choice_t fb_tinylfu_choices[FB_TINYLFU_CHOICES] = {
-    {1, 1}, {1, 0}, {10, 0}, {30, 0}, {60, 0}, {99, 0}};
+    {1, 1}, {5, 0}, {10, -2}, {30, 0}, {99, 0}};
 
 void fb_tinylfu_choose(fb_policy_t *p, uint32_t choice) {
     const uint64_t percent = fb_tinylfu_choices[choice].window;
@@ -97,7 +99,7 @@ void fb_tinylfu_link(fb_policy_t *p, uint32_t slot, uint32_t count) {
 
 /* Whether the candidate is to have the victim's place. */
 static bool admits(fb_policy_t *p, uint32_t candidate, uint32_t victim) {
-    const uint32_t a = p->entries[candidate].meta & FB_META_COUNT, b = p->entries[victim].meta & FB_META_COUNT;
+    const int a = p->entries[candidate].meta & FB_META_COUNT, b = p->entries[victim].meta & FB_META_COUNT;
     if (a > b + fb_tinylfu_choices[p->choice].lead * FB_META_COUNT_ONE) return true;
     if (a <= WARM * FB_META_COUNT_ONE) return false;
     p->random = p->random * 6364136223846793005u + 1442695040888963407u;

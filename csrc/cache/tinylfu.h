@@ -7,10 +7,10 @@
 /* A way to run the segments. */
 typedef struct {
     uint8_t window; /* the window's share of maxsize, percent */
-    uint8_t lead;   /* by so much more than 0 a candidate's count must lead the victim's */
+    int8_t lead;    /* a candidate's count must be above the victim's and this */
 } fb_tinylfu_choice_t;
 
-enum { FB_TINYLFU_CHOICES = 6, FB_TINYLFU_FIRST_CHOICE = 2 };
+enum { FB_TINYLFU_CHOICES = 5, FB_TINYLFU_FIRST_CHOICE = 1 };
 extern const fb_tinylfu_choice_t fb_tinylfu_choices[FB_TINYLFU_CHOICES];
 
 /* Sets the bounds of the segments; entries follow bit by bit. */

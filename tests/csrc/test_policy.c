@@ -110,7 +110,7 @@ static item_t tinylfu_evict(naive_t *t) {
     const item_t victim = t->lists[list].items[oldest(t, list)];
     if (c >= 0 && weight_of(&t->lists[FB_LIST_WINDOW]) > window_max(t)) {
         const item_t candidate = take(&t->lists[FB_LIST_WINDOW], (size_t)c);
-        bool wins = candidate.mark > victim.mark + fb_tinylfu_choices[t->choice].lead;
+        bool wins = (int)candidate.mark > (int)victim.mark + fb_tinylfu_choices[t->choice].lead;
         if (!wins && candidate.mark > 5) {
             t->random = t->random * 6364136223846793005u + 1442695040888963407u;
             wins = t->random >> 57 == 0;
