@@ -11,12 +11,13 @@
 /* The value of an int above 0 of one digit; 0 if it is another one. Of those that are keys, nearly all. */
 FB_INLINE int fb_py_natural(PyObject *number, Py_ssize_t *value) {
 #if PY_VERSION_HEX >= 0x030C0000
+    if (((PyLongObject *)number)->long_value.lv_tag != 1 << _PyLong_NON_SIZE_BITS) return 0;
     *value = (Py_ssize_t)((PyLongObject *)number)->long_value.ob_digit[0];
-    return ((PyLongObject *)number)->long_value.lv_tag == 1 << _PyLong_NON_SIZE_BITS;
 #else
+    if (Py_SIZE(number) != 1) return 0;
     *value = (Py_ssize_t)((PyLongObject *)number)->ob_digit[0];
-    return Py_SIZE(number) == 1;
 #endif
+    return 1;
 }
 
 /* The value of an int of one digit; 0 if it has more. */
