@@ -78,7 +78,7 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     All operations are O(1) expected and amortised, except those that say otherwise. Memory beside keys and
     values: 16 bytes an entry, and those that ``csrc/cache/cache.h`` tells: 55 to 63 for a full cache of
-    "w-tinylfu", up to 95 if it has no more than 36,864; see `nbytes`. There is room for
+    "w-tinylfu", up to 96 if it has no more than 36,864, and 4 to 12 kB in any case; see `nbytes`. There is room for
     ``9 * 2**27`` entries at most, whatever they weigh.
 
     Threads: an operation is atomic; functions given by the caller run outside the lock.
@@ -493,7 +493,9 @@ refresh_after=None, early_refresh=None, executor=None, seed=None)\n--\n\n\
 
     def stats(self):
         """`CacheStats`: what became of the requests so far."""
-        others = self._flights
+        with cython.critical_section(self):
+            self.begin()
+            others = self._flights
         return caches.CacheStats(
             hits=self.hits, misses=self.misses, loads=self.loads + others.loads,
             load_errors=self.load_errors + others.load_errors,

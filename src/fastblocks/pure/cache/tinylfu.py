@@ -78,7 +78,7 @@ class Segments(Policy[E]):
         return victim
 
     def admits(self, candidate: E, victim: E) -> bool:
-        """Whether the candidate was requested more often lately; or by a chance of 1 in 128."""
+        """Whether the candidate has the lead that it must have; or by a chance of 1 in 128."""
         if candidate.count > victim.count + self.lead:
             return True
         if candidate.count <= WARM:
