@@ -28,7 +28,7 @@ typedef enum {
 
 #define FB_POLICY_NONE UINT32_MAX
 #define FB_POLICY_MAX_SLOTS (UINT32_MAX - 1)
-#define FB_TINYLFU_MOST (1u << 26) /* entries: bursts in a larger cache are as in one of that size */
+#define FB_TINYLFU_MOST (1u << 25) /* entries: bursts in a larger cache are as in one of that size */
 
 /* Lists of entries, newest first. The first is the only one of LRU and SIEVE. */
 enum {
@@ -275,7 +275,7 @@ FB_INLINE void fb_tinylfu_hit(fb_policy_t *p, uint32_t slot) {
      * too. A few more since the last one that was counted: the same burst, not counted again. */
     if (FB_LIKELY(fb_tinylfu_since(p, e->seen) <= n / 64)) return;
     e->seen = p->time;
-    if (fb_tinylfu_since(p, e->meta) > n / 8) {
+    if (fb_tinylfu_since(p, e->meta) > n / 4) {
         e->meta = p->time | (e->meta & (FB_META_ONE - 1));
         if (FB_LIKELY((e->meta & FB_META_COUNT) != FB_META_COUNT)) {
             e->meta = (e->meta + FB_META_COUNT_ONE) | FB_META_AHEAD;

@@ -17,7 +17,7 @@
  * counters shared with other keys mislead only when a key enters. All counts, in the sketch, of entries and of
  * shadows' entries, are halved at the same moments.
  *
- * Bursts. A request is not counted within n_entries / 8 insertions of the entry's last
+ * Bursts. A request is not counted within n_entries / 4 insertions of the entry's last
  * one that was. What is asked for five times while one page is built is no hotter than what is asked
  * for once per page, and would only push that out. Correlated references are ignored likewise by
  * LRU-K [2], and by 2Q's and Clock2Q+'s queues. It also spares most requests for hot entries the work.
@@ -68,7 +68,7 @@ void fb_tinylfu_choose(fb_policy_t *p, uint32_t choice) {
     p->choice = choice;
     p->window_max = share > 0 ? share : 1;
     const uint64_t main = p->maxsize - p->window_max;
-    p->protected_max = main - main / 5;
+    p->protected_max = main - main / 4;
 }
 
 /* ---- segments ---------------------------------------------------------------------------------- */

@@ -81,7 +81,7 @@ static uint64_t window_max(const naive_t *t) {
 }
 
 static uint64_t protected_max(const naive_t *t) {
-    return t->maxsize - window_max(t) - (t->maxsize - window_max(t)) / 5;
+    return t->maxsize - window_max(t) - (t->maxsize - window_max(t)) / 4;
 }
 
 static void spill(naive_t *t, int list, uint64_t bound) {
@@ -288,7 +288,7 @@ static void naive_hit(naive_t *t, uint32_t key) {
     case FB_POLICY_W_TINYLFU:
         if (t->time - item->seen <= count(t) / 64) return;
         item->seen = t->time;
-        if (t->time - item->time > count(t) / 8) {
+        if (t->time - item->time > count(t) / 4) {
             item->time = t->time;
             if (item->mark < 15) {
                 item->mark++;

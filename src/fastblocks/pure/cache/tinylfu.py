@@ -23,7 +23,7 @@ class Segments(Policy[E]):
     the lead that a candidate must have.
 
     New entries go to `window`, what has no room there to `probation`; a hit there moves an entry to
-    `protected`, which has four fifths of the rest, and what has no room there goes back. The oldest
+    `protected`, which has three quarters of the rest, and what has no room there goes back. The oldest
     of `probation` (or else of `protected`) goes; but if `window` weighs too much, its oldest (the
     candidate) meets that one, and goes unless it is admitted.
     """
@@ -41,7 +41,7 @@ class Segments(Policy[E]):
         self.choice = choice
         self.window_max = max(self.maxsize * percent // 100, 1)
         main = self.maxsize - self.window_max
-        self.protected_max = main - main // 5
+        self.protected_max = main - main // 4
 
     def spill(self, queue: Queue[E], most: int) -> None:
         for _ in range(STEPS):
@@ -145,7 +145,7 @@ class WTinyLfu(Segments[E]):
     were counted as is the sketch's sample, all counts are halved.
 
     A hit means nothing unless more than a 64th of the number of entries were entered since the last
-    one of that entry that did. It is counted if more than an eighth were since the last that was.
+    one of that entry that did. It is counted if more than a quarter were since the last that was.
 
     The sketch has room for the entries that there are, but for 512 at least; when it has to grow,
     it doubles. Shadows are made when the cache is an eighth full. In a weighted cache they stand
@@ -190,7 +190,7 @@ class WTinyLfu(Segments[E]):
         if self.time - entry.seen <= len(self) // 64:
             return
         entry.seen = self.time
-        if self.time - entry.time > len(self) // 8:
+        if self.time - entry.time > len(self) // 4:
             self.count(entry)
         self.touch(entry)
         self.show(entry)
