@@ -23,9 +23,9 @@ class Segments(Policy[E]):
     the lead that a candidate must have.
 
     New entries go to `window`, what has no room there to `probation`; a hit there moves an entry to
-    `protected`, which has three quarters of the rest, and what has no room there goes back. The oldest
-    of `probation` (or else of `protected`) goes; but if `window` weighs too much, its oldest (the
-    candidate) meets that one, and goes unless it is admitted.
+    `protected`, which has three quarters of the rest, and what has no room there goes back. The
+    oldest of `probation` (or else of `protected`) goes; but if `window` weighs too much, its oldest
+    (the candidate) meets that one, and goes unless it is admitted.
     """
 
     def clear(self) -> None:
