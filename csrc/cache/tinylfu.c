@@ -124,13 +124,23 @@ uint32_t fb_tinylfu_evict(fb_policy_t *p) {
 
 /* ---- counts ------------------------------------------------------------------------------------ */
 
-void fb_tinylfu_enter(fb_policy_t *p, uint32_t slot) {
-    const uint64_t hash = p->entries[slot].hash;
+/* A request for a key that is not there: its count with this one, as in its meta, and whether that is one more. */
+FB_INLINE uint32_t raise_count(fb_policy_t *p, uint64_t hash, bool *more) {
     const unsigned before = fb_frequency_raise(fb_frequency_block(&p->sketch, hash), hash);
-    const bool more = before < FB_FREQUENCY_MAX;
-    fb_tinylfu_link(p, slot, (before + more) * FB_META_COUNT_ONE);
+    *more = before < FB_FREQUENCY_MAX;
+    return (before + *more) * FB_META_COUNT_ONE;
+}
+
+/* The rest of it, when the entry is in the window. */
+FB_INLINE void entered(fb_policy_t *p, uint32_t slot, bool more) {
     if (FB_LIKELY(more)) fb_tinylfu_counted(p);
     fb_tinylfu_show_shadows(p, slot);
+}
+
+void fb_tinylfu_enter(fb_policy_t *p, uint32_t slot) {
+    bool more;
+    fb_tinylfu_link(p, slot, raise_count(p, p->entries[slot].hash, &more));
+    entered(p, slot, more);
 }
 
 void fb_tinylfu_remember(fb_policy_t *p, uint32_t slot) {
@@ -162,18 +172,15 @@ FB_INLINE uint32_t push_in(fb_policy_t *p, uint64_t hash, uint32_t count) {
     fb_policy_list_t *const window = &p->lists[FB_LIST_WINDOW];
     spill(p, FB_LIST_WINDOW, p->window_max);
     spill(p, FB_LIST_PROTECTED, p->protected_max);
-    const uint32_t slot = p->free, newest = window->newest;
+    const uint32_t slot = p->last = p->free;
     fb_policy_entry_t *const e = &p->entries[slot];
     p->free = e->next;
-    *e = (fb_policy_entry_t){hash, FB_POLICY_NONE, newest, p->time | count | FB_LIST_WINDOW, p->time};
+    e->hash = hash;
+    e->meta = p->time | count | FB_LIST_WINDOW;
+    e->seen = p->time;
     p->time += FB_META_ONE;
-    if (newest == FB_POLICY_NONE)
-        window->oldest = slot;
-    else
-        p->entries[newest].prev = slot;
-    window->newest = slot;
+    fb_policy_put(p, window, slot);
     window->weight++;
-    p->last = slot;
     return slot;
 }
 
@@ -202,11 +209,9 @@ FB_INLINE uint32_t push_out(fb_policy_t *p) {
 }
 
 uint32_t fb_tinylfu_replace(fb_policy_t *p, uint64_t hash, uint32_t *victim) {
-    const unsigned before = fb_frequency_raise(fb_frequency_block(&p->sketch, hash), hash);
-    const bool more = before < FB_FREQUENCY_MAX;
-    const uint32_t slot = push_in(p, hash, (before + more) * FB_META_COUNT_ONE);
-    if (FB_LIKELY(more)) fb_tinylfu_counted(p);
-    fb_tinylfu_show_shadows(p, slot);
+    bool more;
+    const uint32_t count = raise_count(p, hash, &more), slot = push_in(p, hash, count);
+    entered(p, slot, more);
     *victim = push_out(p);
     if (p->entries[*victim].meta & FB_META_AHEAD) fb_tinylfu_remember(p, *victim);
     return slot;

@@ -385,14 +385,15 @@ static step_t ask(const fb_limit_shared_t *s, const view_t *c, size_t way, int64
 /* Makes room for a key: forgets a few whose quota is whole, and if need be one that is not limited. */
 static step_t make_room(const fb_limit_shared_t *s, view_t *c, uint64_t h, int64_t now,
                         int64_t *opens) {
+    fb_limit_state_t states[FB_LIMIT_RULES_MAX];
     fb_limit_verdict_t v;
     step_t step;
     size_t way = (uint32_t)h, best = s->ways;
     int64_t soonest = 0;
     for (int i = 0; i < TIDY && c->n > 0; i++) {
         way %= c->n;
-        if ((step = ask(s, c, way, now, &v)) != DONE) return step;
-        if (v.reset == 0)
+        if ((step = get_states(s, c, way, states)) != DONE) return step;
+        if (fb_limit_whole(&s->rules, states, now))
             drop(s, c, way);
         else
             way++;

@@ -154,19 +154,24 @@ static inline int fb_py_find(fb_cache_t *c, PyObject *items, const uint64_t *mov
     return 0;
 }
 
-/* A request for a key with hash h, where entries have no times: 1, and its value is in *value; 0 if it is not there; -1,
- * and nothing has changed: it takes Python to tell. */
-FB_INLINE int fb_py_get(fb_cache_t *c, PyObject *items, PyObject *key, uint64_t h, PyObject **value) {
+/* The same without Python: 1, 0, or -1 if it takes Python to tell; then nothing has changed. */
+FB_INLINE int fb_py_search(fb_cache_t *c, PyObject *items, PyObject *key, uint64_t h, uint32_t *slot) {
     uint32_t at = fb_cache_begin(c, h);
-    const uint32_t found = fb_cache_next(c, h, &at);
-    if (found == FB_CACHE_NONE) {
-        fb_cache_miss(c, h, at);
-        return 0;
+    *slot = fb_cache_next(c, h, &at);
+    if (*slot != FB_CACHE_NONE) return fb_py_equal(FB_PY_KEY(items, *slot), key) == 1 ? 1 : -1;
+    fb_cache_miss(c, h, at);
+    return 0;
+}
+
+/* A request, where entries have no times: as fb_py_search, but it is the value that is found. */
+FB_INLINE int fb_py_get(fb_cache_t *c, PyObject *items, PyObject *key, uint64_t h, PyObject **value) {
+    uint32_t slot;
+    const int found = fb_py_search(c, items, key, h, &slot);
+    if (found == 1) {
+        fb_policy_hit(&c->policy, slot);
+        *value = FB_PY_VALUE(items, slot);
     }
-    if (FB_UNLIKELY(fb_py_equal(FB_PY_KEY(items, found), key) != 1)) return -1;
-    fb_policy_hit(&c->policy, found);
-    *value = FB_PY_VALUE(items, found);
-    return 1;
+    return found;
 }
 
 /* ---- what was removed ---------------------------------------------------------------------- */
@@ -238,22 +243,18 @@ static inline void fb_py_removals_free(fb_py_removals_t *r) {
 static inline int fb_py_set(fb_cache_t *c, PyObject *items, uint64_t *entered, uint64_t *evicted, PyObject *key,
                             PyObject *value, uint64_t h, PyObject **key_out, PyObject **value_out) {
     fb_policy_t *p = &c->policy;
-    if (!fb_cache_missed(c, h)) {
-        uint32_t at = fb_cache_begin(c, h);
-        const uint32_t found = fb_cache_next(c, h, &at);
-        if (found != FB_CACHE_NONE) {
-            if (fb_py_equal(FB_PY_KEY(items, found), key) != 1) return 0;
-            fb_policy_hit(p, found);
-            fb_policy_reweigh(p, found, 1);
-            *value_out = FB_PY_VALUE(items, found);
-            FB_PY_VALUE(items, found) = Py_NewRef(value);
-            return 1;
-        }
-        fb_cache_miss(c, h, at);
+    uint32_t slot, victim;
+    const int found = fb_cache_missed(c, h) ? 0 : fb_py_search(c, items, key, h, &slot);
+    if (FB_UNLIKELY(found < 0)) return 0;
+    if (found) {
+        fb_policy_hit(p, slot);
+        fb_policy_reweigh(p, slot, 1);
+        *value_out = FB_PY_VALUE(items, slot);
+        FB_PY_VALUE(items, slot) = Py_NewRef(value);
+        return 1;
     }
     if (!fb_cache_roomy(c) || p->weight > p->maxsize) return 0;
-    uint32_t victim;
-    const uint32_t slot = fb_cache_replace(c, h, &victim);
+    slot = fb_cache_replace(c, h, &victim);
     PyObject *none = FB_PY_KEY(items, slot);
     FB_PY_KEY(items, slot) = Py_NewRef(key);
     FB_PY_VALUE(items, slot) = Py_NewRef(value);
